@@ -1,0 +1,87 @@
+"""Where voxels lie in the patient. The one room in which geometry is computed; numpy alone.
+
+Coordinates are DICOM's: LPS, millimetres. Index order is (x, y, z) in every function here; arrays are (z, y, x).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Triple = tuple[float, float, float]
+Matrix = tuple[Triple, Triple, Triple]
+IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A regular voxel grid in patient space.
+
+    size: voxels along (x, y, z). spacing_mm: (x, y, z). origin_mm: LPS centre of voxel (0, 0, 0).
+    direction: 3x3 rows; its columns are the unit vectors of the x, y and z index axes in LPS (SimpleITK's convention).
+    """
+
+    size: tuple[int, int, int]
+    spacing_mm: Triple
+    origin_mm: Triple = (0.0, 0.0, 0.0)
+    direction: Matrix = IDENTITY
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Array shape (z, y, x)."""
+        return self.size[2], self.size[1], self.size[0]
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres."""
+        return float(np.prod(self.spacing_mm)) / 1000.0
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """4x4 matrix from index (x, y, z, 1) to LPS millimetres."""
+        affine = np.eye(4)
+        affine[:3, :3] = np.asarray(self.direction) * np.asarray(self.spacing_mm)
+        affine[:3, 3] = self.origin_mm
+        return affine
+
+    def to_patient(self, index: np.ndarray) -> np.ndarray:
+        """LPS millimetres (..., 3) of continuous indices (..., 3) in (x, y, z) order."""
+        index = np.asarray(index, dtype=float)
+        return index @ self.matrix[:3, :3].T + self.matrix[:3, 3]
+
+    def to_index(self, point_mm: np.ndarray) -> np.ndarray:
+        """Continuous indices (..., 3) in (x, y, z) order of LPS millimetres (..., 3)."""
+        point_mm = np.asarray(point_mm, dtype=float)
+        return (point_mm - self.matrix[:3, 3]) @ np.linalg.inv(self.matrix[:3, :3]).T
+
+    @property
+    def centre_mm(self) -> np.ndarray:
+        """LPS centre of the whole grid."""
+        return self.to_patient((np.asarray(self.size) - 1) / 2)
+
+    def corners_mm(self) -> np.ndarray:
+        """(8, 3) LPS positions of the outer corners (voxel edges, not centres)."""
+        ends = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in self.size], indexing="ij")).reshape(3, -1).T
+        return self.to_patient(ends)
+
+    def bounds_mm(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper LPS corner of the axis-aligned box around the grid."""
+        corners = self.corners_mm()
+        return corners.min(axis=0), corners.max(axis=0)
+
+    def region(self, start: tuple[int, int, int], size: tuple[int, int, int]) -> "Geometry":
+        """The sub-grid of `size` voxels that begins at index `start`, both (x, y, z)."""
+        origin = self.to_patient(np.asarray(start, dtype=float))
+        return Geometry(tuple(int(n) for n in size), self.spacing_mm, tuple(map(float, origin)), self.direction)
+
+    def same_as(self, other: "Geometry", tolerance_mm: float = 1e-2) -> bool:
+        """Whether both grids have equal size and put every voxel within `tolerance_mm` of the same place."""
+        if self.size != other.size:
+            return False
+        return bool(np.abs(self.corners_mm() - other.corners_mm()).max() <= tolerance_mm)
+
+
+def patient_grid(centre_mm: np.ndarray, spacing_mm: Triple, size: tuple[int, int, int]) -> Geometry:
+    """An axis-aligned LPS grid of `size` voxels (x, y, z) around `centre_mm`: what the networks see."""
+    spacing = np.asarray(spacing_mm, dtype=float)
+    origin = np.asarray(centre_mm, dtype=float) - spacing * (np.asarray(size) - 1) / 2
+    return Geometry(tuple(int(n) for n in size), tuple(map(float, spacing)), tuple(map(float, origin)))

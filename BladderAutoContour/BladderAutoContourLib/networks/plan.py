@@ -1,0 +1,121 @@
+"""The plan: one description of a run, saved beside the weights and quoted in every report.
+
+Triples are (x, y, z), in millimetres or voxels as their names say. A plan is plain data: `Plan.from_json(plan.to_json())`
+equals `plan`.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class IntensityPlan:
+    """From HU to channels. `scaling` is "window" (fixed) or "minmax" (the paper's, per crop)."""
+
+    window_hu: tuple[float, float] = (-200.0, 300.0)
+    scaling: str = "window"
+    density_map: bool = True
+    density_centre_hu: float = 10.0
+    density_width_hu: float = 30.0
+
+    @property
+    def channels(self) -> int:
+        """How many channels the network sees."""
+        return 2 if self.density_map else 1
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """The V-Net's size. The paper's: width 16, kernel 5. `normalisation`: "instance", "batch" (current batch) or "none"."""
+
+    width: int = 8
+    kernel: int = 3
+    normalisation: str = "instance"
+    classes: int = 2
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One network and the grid it works on: `crop_voxels` (x, y, z) of `spacing_mm` (x, y, z)."""
+
+    spacing_mm: Triple
+    crop_voxels: tuple[int, int, int]
+    intensity: IntensityPlan = IntensityPlan()
+    network: NetworkPlan = NetworkPlan()
+
+
+@dataclass(frozen=True)
+class CrfPlan:
+    """The fully connected CRF: kernel widths in millimetres and HU, so that results do not depend on the voxel size.
+
+    `window_hu` clamps the intensity that the appearance kernel compares. Weights are starting values; the learned ones
+    are in the weights file.
+    """
+
+    theta_alpha_mm: Triple = (6.0, 6.0, 6.0)
+    theta_beta_hu: float = 30.0
+    theta_gamma_mm: Triple = (2.0, 2.0, 3.0)
+    window_hu: tuple[float, float] = (-200.0, 300.0)
+    iterations: int = 3
+    spatial_weight: float = 1.0
+    bilateral_weight: float = 3.0
+
+
+@dataclass(frozen=True)
+class DecisionPlan:
+    """When a contour is given at all. `minimum_confidence` is the calibrated probability that a bladder was found."""
+
+    minimum_confidence: float = 0.5
+    minimum_volume_ml: float = 8.0
+    calibration_slope: float = 1.0
+    calibration_offset: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that prediction needs besides the weights themselves, and how those came about."""
+
+    name: str
+    localiser: StagePlan
+    segmenter: StagePlan
+    crf: CrfPlan = CrfPlan()
+    decision: DecisionPlan = DecisionPlan()
+    training: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+
+    def to_json(self) -> str:
+        """The plan as indented JSON text."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "Plan":
+        """The plan of a JSON text. Raises ValueError, TypeError or KeyError where it is not one."""
+        raw = json.loads(text)
+        return cls(
+            name=str(raw["name"]),
+            localiser=_stage(raw["localiser"]),
+            segmenter=_stage(raw["segmenter"]),
+            crf=_dataclass(CrfPlan, raw.get("crf", {})),
+            decision=_dataclass(DecisionPlan, raw.get("decision", {})),
+            training=dict(raw.get("training", {})),
+            scores=dict(raw.get("scores", {})),
+            sha256=str(raw.get("sha256", "")),
+        )
+
+
+def _dataclass(kind: type, raw: dict[str, Any]) -> Any:
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()})
+
+
+def _stage(raw: dict[str, Any]) -> StagePlan:
+    return StagePlan(
+        spacing_mm=tuple(float(v) for v in raw["spacing_mm"]),
+        crop_voxels=tuple(int(v) for v in raw["crop_voxels"]),
+        intensity=_dataclass(IntensityPlan, raw.get("intensity", {})),
+        network=_dataclass(NetworkPlan, raw.get("network", {})),
+    )

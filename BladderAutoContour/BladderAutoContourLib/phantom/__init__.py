@@ -1,0 +1,1 @@
+"""Generated pelves: anatomy by implicit functions, scanner physics, cases. torch and numpy alone."""

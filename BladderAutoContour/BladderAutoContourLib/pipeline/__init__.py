@@ -1,0 +1,1 @@
+"""The walk of one CT: localise, segment, restore, decide, write, report."""

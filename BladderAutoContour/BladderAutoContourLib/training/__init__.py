@@ -1,0 +1,1 @@
+"""How the weights come about: data, losses, trainer. torch and numpy alone."""

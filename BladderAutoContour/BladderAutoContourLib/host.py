@@ -1,0 +1,258 @@
+"""The machine underneath: the only file that asks which operating system runs.
+
+Windows, Linux and macOS behave alike for everybody who calls these functions.
+"""
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+WINDOWS = sys.platform == "win32"
+LAST_WORDS_SECONDS = 0.15
+"""How long the last words of a process that must end may take."""
+
+_DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_WINDOWS_DISK_FULL = {39, 112, 1295}  # ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED
+
+
+class Cancellable(Protocol):
+    """What a stop signal raises."""
+
+    def cancel(self) -> None: ...
+
+
+# Memory and cores
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process has held resident so far, in MiB."""
+    if WINDOWS:
+        return _windows_peak_bytes() / 2**20
+    if sys.platform == "linux":
+        # Not getrusage there: its figure begins at the size of the process that started this one.
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 1024)
+
+
+class _ProcessMemoryCounters(ctypes.Structure):
+    """PROCESS_MEMORY_COUNTERS of psapi.h."""
+
+    _fields_ = [("cb", ctypes.c_uint32), ("PageFaultCount", ctypes.c_uint32)] + [
+        (name, ctypes.c_size_t)
+        for name in (
+            "PeakWorkingSetSize",
+            "WorkingSetSize",
+            "QuotaPeakPagedPoolUsage",
+            "QuotaPagedPoolUsage",
+            "QuotaPeakNonPagedPoolUsage",
+            "QuotaNonPagedPoolUsage",
+            "PagefileUsage",
+            "PeakPagefileUsage",
+        )
+    ]
+
+
+def _windows_peak_bytes() -> int:
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel.GetCurrentProcess.restype = ctypes.c_void_p
+    kernel.K32GetProcessMemoryInfo.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32]
+    counters = _ProcessMemoryCounters(cb=ctypes.sizeof(_ProcessMemoryCounters))
+    if not kernel.K32GetProcessMemoryInfo(kernel.GetCurrentProcess(), ctypes.byref(counters), counters.cb):
+        raise ctypes.WinError(ctypes.get_last_error())
+    return int(counters.PeakWorkingSetSize)
+
+
+def available_cores() -> int:
+    """The processor cores that this process may use, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(len(os.sched_getaffinity(0)), 1)
+    return os.cpu_count() or 1
+
+
+# Stopping
+
+
+def install_stop_signals(cancellation: Cancellable) -> None:
+    """Ctrl-C, SIGTERM, SIGHUP and Windows' Ctrl-Break raise `cancellation` instead of ending the process.
+
+    Call from the main thread. A thread takes the signals, so that one that arrives while the main thread stands in a
+    native call is heard at once.
+    """
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None:
+            # The wake-up socket carries the news; Python still asks for a handler, or the default one acts.
+            signal.signal(number, lambda _number, _frame: None)
+
+    def listen() -> None:
+        while reader.recv(1) and writer:  # `writer` is named so that it lives as long as this thread
+            cancellation.cancel()
+
+    threading.Thread(target=listen, name="stop signals", daemon=True).start()
+
+
+class EndSoon:
+    """The process ends with `code` after `seconds`, hung native calls or not, unless `stop` is called before.
+
+    `last_words` (remove the temporary folder, write the last line) runs before; it gets LAST_WORDS_SECONDS.
+    """
+
+    def __init__(self, code: int, seconds: float, last_words: Callable[[], None]) -> None:
+        self._code = code
+        self._seconds = seconds
+        self._last_words = last_words
+        self._stopped = threading.Event()
+        threading.Thread(target=self._wait, name="watchdog", daemon=True).start()
+
+    def stop(self) -> None:
+        """The work came back by itself: the process lives on."""
+        self._stopped.set()
+
+    def _wait(self) -> None:
+        if self._stopped.wait(self._seconds):
+            return
+        # On a thread: a reader that does not empty its pipe must not keep the process alive.
+        words = threading.Thread(target=self._last_words, name="last words", daemon=True)
+        words.start()
+        words.join(LAST_WORDS_SECONDS)
+        os._exit(self._code)
+
+
+def end_soon(code: int, seconds: float, last_words: Callable[[], None]) -> EndSoon:
+    """Start the watchdog that ends this process (see EndSoon)."""
+    return EndSoon(code, seconds, last_words)
+
+
+# Processes
+
+
+def popen_group(arguments: Sequence[str | Path], **options: Any) -> subprocess.Popen:
+    """Start a process in a group of its own, so that `end_process_tree` can end it with all its children."""
+    if WINDOWS:
+        options["creationflags"] = options.get("creationflags", 0) | subprocess.CREATE_NEW_PROCESS_GROUP
+    else:
+        options["start_new_session"] = True
+    return subprocess.Popen([str(argument) for argument in arguments], **options)
+
+
+def end_process_tree(process: subprocess.Popen, grace_seconds: float = 0.0) -> None:
+    """End a process of `popen_group` and all its children; returns when it is gone.
+
+    With `grace_seconds` the process is asked first, where the system has a way to ask, and may end by itself.
+    """
+    if grace_seconds > 0 and process.poll() is None:
+        _ask_to_stop(process)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace_seconds)
+    if WINDOWS:
+        if process.poll() is None:
+            subprocess.run(
+                ["taskkill", "/T", "/F", "/PID", str(process.pid)],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                check=False,
+            )
+    else:
+        # Also when the process itself is gone: its group lives as long as a child of it does.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _ask_to_stop(process: subprocess.Popen) -> None:
+    # Windows hears Ctrl-Break only where both share a console; without one the tree is ended right after.
+    with contextlib.suppress(OSError):
+        process.send_signal(signal.CTRL_BREAK_EVENT if WINDOWS else signal.SIGTERM)
+
+
+# Files
+
+
+def replace_file(temporary: Path, target: Path, patience_seconds: float = 2.0) -> None:
+    """Put `temporary` in the place of `target`, whole or not at all.
+
+    On Windows a viewer or a virus scanner may hold the target for a moment: it is tried again for `patience_seconds`.
+    Raises OSError.
+    """
+    deadline = time.monotonic() + (patience_seconds if WINDOWS else 0.0)
+    while True:
+        try:
+            os.replace(temporary, target)
+            return
+        except PermissionError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.05)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder with all in it; none there is well. What another process holds open on Windows stays."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether the disk, or the user's share of it, had no room left."""
+    return error.errno in _DISK_FULL or getattr(error, "winerror", None) in _WINDOWS_DISK_FULL
+
+
+# Standard streams
+
+
+def use_utf8_streams() -> None:
+    """Standard streams speak UTF-8 with plain line feeds, whatever the console's code page."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def read_lines(descriptor: int, take: Callable[[str | None], None]) -> threading.Thread:
+    """Read UTF-8 lines from a file descriptor on a thread: `take` gets each line, and None at the end.
+
+    A pipe cannot be polled on Windows: a thread is the way that works everywhere. It reads the bare descriptor,
+    because a thread that waits inside sys.stdin makes the interpreter fail when it ends.
+    """
+
+    def read() -> None:
+        rest = b""
+        with contextlib.suppress(OSError):  # a pipe that breaks has ended
+            while block := os.read(descriptor, 65536):
+                *lines, rest = (rest + block).split(b"\n")
+                for line in lines:
+                    take(line.decode("utf-8", errors="replace"))
+        if rest:
+            take(rest.decode("utf-8", errors="replace"))
+        take(None)
+
+    thread = threading.Thread(target=read, name="standard input", daemon=True)
+    thread.start()
+    return thread
+
+
+def reader_is_gone(error: OSError) -> bool:
+    """Whether a pipe could not be written because its reader closed it."""
+    return isinstance(error, BrokenPipeError) or (WINDOWS and error.errno == errno.EINVAL)
+
+
+def silence(stream: TextIO) -> None:
+    """Let what a broken `stream` still holds go nowhere, or the interpreter complains about it when it ends."""
+    with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())

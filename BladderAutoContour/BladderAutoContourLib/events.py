@@ -112,6 +112,11 @@ class Events:
         self._last_fraction = -1.0
         self._last_line_at = 0.0
 
+    @property
+    def closed(self) -> bool:
+        """Whether the last line is out."""
+        return self._closed
+
     def for_request(self, request_id: Any) -> "Events":
         """Events on the same stream that carry `request_id` and have a cancellation of their own."""
         request = Events(self._stream, extra={**self._extra, "id": request_id})

@@ -24,6 +24,7 @@ LAST_WORDS_SECONDS = 0.15
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _WINDOWS_DISK_FULL = {39, 112, 1295}  # ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED
+_WINDOWS_LIBRARY_MISSING = {126, 127, 193, 1114}  # ERROR_MOD_NOT_FOUND, PROC_NOT_FOUND, BAD_EXE_FORMAT, DLL_INIT_FAILED
 
 
 class Cancellable(Protocol):
@@ -110,36 +111,23 @@ def install_stop_signals(cancellation: Cancellable) -> None:
     threading.Thread(target=listen, name="stop signals", daemon=True).start()
 
 
-class EndSoon:
-    """The process ends with `code` after `seconds`, hung native calls or not, unless `stop` is called before.
+def end_soon(code: int, seconds: float, last_words: Callable[[], None], unless: threading.Event | None = None) -> None:
+    """End this process with `code` after `seconds`, hung native calls or not, unless the event is set before.
 
     `last_words` (remove the temporary folder, write the last line) runs before; it gets LAST_WORDS_SECONDS.
     """
+    came_back = unless or threading.Event()
 
-    def __init__(self, code: int, seconds: float, last_words: Callable[[], None]) -> None:
-        self._code = code
-        self._seconds = seconds
-        self._last_words = last_words
-        self._stopped = threading.Event()
-        threading.Thread(target=self._wait, name="watchdog", daemon=True).start()
-
-    def stop(self) -> None:
-        """The work came back by itself: the process lives on."""
-        self._stopped.set()
-
-    def _wait(self) -> None:
-        if self._stopped.wait(self._seconds):
+    def watch() -> None:
+        if came_back.wait(seconds):
             return
         # On a thread: a reader that does not empty its pipe must not keep the process alive.
-        words = threading.Thread(target=self._last_words, name="last words", daemon=True)
+        words = threading.Thread(target=last_words, name="last words", daemon=True)
         words.start()
         words.join(LAST_WORDS_SECONDS)
-        os._exit(self._code)
+        os._exit(code)
 
-
-def end_soon(code: int, seconds: float, last_words: Callable[[], None]) -> EndSoon:
-    """Start the watchdog that ends this process (see EndSoon)."""
-    return EndSoon(code, seconds, last_words)
+    threading.Thread(target=watch, name="watchdog", daemon=True).start()
 
 
 # Processes
@@ -196,7 +184,7 @@ def replace_file(temporary: Path, target: Path, patience_seconds: float = 2.0) -
     deadline = time.monotonic() + (patience_seconds if WINDOWS else 0.0)
     while True:
         try:
-            os.replace(temporary, target)
+            temporary.replace(target)
             return
         except PermissionError:
             if time.monotonic() >= deadline:
@@ -212,6 +200,11 @@ def remove_folder(folder: Path) -> None:
 def is_disk_full(error: OSError) -> bool:
     """Whether the disk, or the user's share of it, had no room left."""
     return error.errno in _DISK_FULL or getattr(error, "winerror", None) in _WINDOWS_DISK_FULL
+
+
+def is_library_missing(error: OSError) -> bool:
+    """Whether Windows could not load a DLL of a package (torch raises that as OSError, not as ImportError)."""
+    return getattr(error, "winerror", None) in _WINDOWS_LIBRARY_MISSING
 
 
 # Standard streams
@@ -254,5 +247,5 @@ def reader_is_gone(error: OSError) -> bool:
 
 def silence(stream: TextIO) -> None:
     """Let what a broken `stream` still holds go nowhere, or the interpreter complains about it when it ends."""
-    with contextlib.suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
+    with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())

@@ -1,0 +1,119 @@
+"""`python -m BladderAutoContourLib COMMAND`: finds the command, runs it, turns every failure into its exit code.
+
+A command is a module of `commands` with `HELP`, `add_arguments(parser)` and `run(arguments, events) -> exit code`.
+Only the chosen command's module is imported, so that help and usage errors do not wait for torch.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from . import host
+from .commands.parser import Parser
+from .errors import BladderError, Cancelled, UsageError
+from .events import Events
+from .failures import told
+
+PROGRAM = "python -m BladderAutoContourLib"
+COMMANDS = {
+    "segment": "contour the bladder of one or more CTs",
+    "serve": "the same engine kept warm: requests on standard input, events on standard output",
+    "rtstruct": "turn a mask into a verified DICOM structure set",
+    "check-rtstruct": "check a structure set, against its CT where given",
+    "masks": "turn every structure of a structure set into a mask",
+    "contours": "print a structure's contours slice by slice, as text",
+    "inspect": "tell what a folder of DICOM files holds and what is wrong with it",
+    "phantom": "generate pelvis CTs with their true bladder",
+    "train": "train the networks by a plan",
+    "evaluate": "score the whole pipeline on cases with a known bladder",
+    "benchmark": "measure seconds and memory of every step",
+}
+"""The commands in the order of the help. A command's module has its name, with underscores."""
+
+CANCEL_GRACE_SECONDS = 0.7
+"""How long a cancelled command may take to come back by itself before the process ends."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    host.use_utf8_streams()
+    events = Events(sys.stdout)
+    _stop_within_a_second(events)
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments), events)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure has a code, a bug's too
+        return _fail(told(error), events)
+
+
+def _run(arguments: list[str], events: Events) -> int:
+    if arguments and arguments[0] in COMMANDS:
+        name, *rest = arguments
+        command = command_module(name)
+        parser = Parser(prog=f"{PROGRAM} {name}", description=command.HELP, allow_abbrev=False)
+        command.add_arguments(parser)
+        parsed = _parsed(parser, rest)
+        return 0 if parsed is None else command.run(parsed, events)
+    parser = _overview()
+    if not arguments:
+        parser.print_help()
+        raise UsageError("No command was given.")
+    if _parsed(parser, arguments) is None:
+        return 0
+    raise UsageError(f"There is no command {arguments[0]}. See `{PROGRAM} --help`.")
+
+
+def command_module(name: str) -> ModuleType:
+    """Import the module of a command. Raises ImportError where a package that it needs is missing."""
+    return importlib.import_module(f".commands.{name.replace('-', '_')}", __package__)
+
+
+def _overview() -> Parser:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {line}" for name, line in COMMANDS.items()]
+    parser = Parser(
+        prog=PROGRAM,
+        description="Bladder Auto-Contour: finds and contours the urinary bladder on CT. Not a medical device.",
+        epilog="\n".join(["commands:", *lines, "", f"`{PROGRAM} COMMAND --help` tells more about each."]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="%(prog)s COMMAND ...",
+        allow_abbrev=False,
+    )
+    parser.add_argument("command", metavar="COMMAND", help="one of the commands below")
+    return parser
+
+
+def _parsed(parser: Parser, arguments: list[str]) -> argparse.Namespace | None:
+    """The parsed arguments, None where help was asked for and printed."""
+    try:
+        return parser.parse_args(arguments)
+    except SystemExit:
+        return None
+
+
+def _stop_within_a_second(events: Events) -> None:
+    """Ctrl-C and its like cancel; a command that does not come back from a native call in time is ended."""
+
+    def last_words() -> None:
+        events.cancellation.clean_up()
+        if not events.closed:
+            _fail(Cancelled("Cancelled: no result was written."), events)
+
+    host.install_stop_signals(events.cancellation)
+    events.cancellation.on_cancel(lambda: host.end_soon(Cancelled.code, CANCEL_GRACE_SECONDS, last_words))
+
+
+def _fail(error: BladderError, events: Events) -> int:
+    """One sentence on standard error, one object on standard output; the exit code."""
+    print(error.message, file=sys.stderr, flush=True)
+    try:
+        events.error(error)
+    except BladderError as unwritable:
+        # Standard output itself is gone or full: the sentence above and the code are what is left to give.
+        print(unwritable.message, file=sys.stderr, flush=True)
+    return error.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""`segment CT... --output DIR`: contour the bladder of one or more CTs; the networks are loaded once.
+
+What can be known before torch is loaded (missing inputs, an output that cannot be written) fails before it.
+"""
+
+import argparse
+import contextlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import BladderError, Cancelled, InputError, OutputError
+from ..events import Events
+from ..failures import as_bladder_error
+
+if TYPE_CHECKING:
+    from ..pipeline.engine import Engine
+
+NAME = "segment"
+HELP = "Contour the bladder of one or more CTs: mask, probability, structure set, picture and report of each."
+VOLUME_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One CT as the user named it: a folder, one volume file, or DICOM files. `name` serves as its folder's name."""
+
+    name: str
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How CTs are contoured. `export_name` is the structure's name in the structure set."""
+
+    series_uid: str | None = None
+    use_crf: bool = True
+    export_name: str = "Bladder"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument(
+        "ct",
+        nargs="+",
+        type=Path,
+        metavar="CT",
+        help="a folder of DICOM files (searched recursively), DICOM files, or a NRRD, NIfTI or MHA file; several "
+        "folders or volume files are several CTs",
+    )
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="result folder; for several CTs, one folder in it each",
+    )
+    add_engine_arguments(parser)
+    parser.add_argument("--series", metavar="UID", help="the CT series to take where a folder holds several")
+    parser.add_argument("--no-crf", action="store_true", help="leave the networks' contour as it is, without the CRF")
+    parser.add_argument("--export-name", default="Bladder", metavar="NAME", help="structure name (default: Bladder)")
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which engine is loaded."""
+    parser.add_argument(
+        "--device", choices=("auto", "cuda", "cpu"), default="auto", help="where the networks run (default: auto)"
+    )
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="weights to use instead of the shipped ones")
+
+
+def run(arguments: argparse.Namespace, events: Events) -> int:
+    """Contour every CT. Raises the family's errors."""
+    sources = sources_of(arguments.ct)
+    check_output(arguments.output)
+    engine = load_engine(arguments, events)
+    options = Options(arguments.series, not arguments.no_crf, arguments.export_name)
+    contour_all(sources, arguments.output, options, engine, events)
+    return 0
+
+
+def load_engine(arguments: argparse.Namespace, events: Events) -> "Engine":
+    """The engine that the arguments ask for. Raises WeightsError, EnvironmentFault."""
+    events.progress("load", 0.0)
+    from ..pipeline.engine import Engine  # here, because torch comes with it
+
+    engine = Engine.load(arguments.weights, arguments.device)
+    events.progress("load", 1.0)
+    return engine
+
+
+def sources_of(paths: Sequence[Path]) -> list[Source]:
+    """The CTs among the paths of a command line: folders and volume files one each, all other files one together.
+
+    Raises InputError where one is missing.
+    """
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise InputError(
+            f"{missing[0]} does not exist. Check the path, and that its drive is connected.", files=missing
+        )
+    slices = [path for path in paths if not _is_one_ct(path)]
+    groups = [(path,) for path in paths if _is_one_ct(path)]
+    if slices:
+        groups.append(tuple(slices))
+    names: list[str] = []
+    for group in groups:
+        names.append(_unused(_name_of(group), names))
+    return [Source(name, group) for name, group in zip(names, groups, strict=True)]
+
+
+def check_output(folder: Path) -> None:
+    """Raise OutputError where nothing could be written to `folder`, which need not exist. Leaves no trace."""
+    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if _exists(parent))
+    if not existing.is_dir():
+        raise OutputError(f"{existing} is a file, not a folder. Choose another output folder.", files=[existing])
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"Nothing can be written to {existing} ({error.strerror}). Choose another output folder.", files=[existing]
+        ) from error
+
+
+def contour_all(sources: Sequence[Source], output: Path, options: Options, engine: "Engine", events: Events) -> None:
+    """Contour each source. One that fails is told in a note, and the others are done all the same.
+
+    Raises Cancelled at once, and at the end the first failure with all of them listed.
+    """
+    from ..pipeline.job import Job, run_job  # here, because torch comes with it
+
+    failures: list[tuple[Source, BladderError]] = []
+    for source in sources:
+        folder = output if len(sources) == 1 else output / source.name
+        job = Job(
+            sources=source.paths,
+            output=folder,
+            series_uid=options.series_uid,
+            use_crf=options.use_crf,
+            export_name=options.export_name,
+        )
+        try:
+            run_job(job, engine, events)
+        except Cancelled:
+            raise
+        except Exception as error:
+            known = as_bladder_error(error)
+            if known is None or len(sources) == 1:
+                raise
+            failures.append((source, known))
+            events.note(f"{source.name}: {known.message}")
+    if failures:
+        raise _summary(failures, len(sources))
+
+
+def _summary(failures: Sequence[tuple[Source, BladderError]], total: int) -> BladderError:
+    first = failures[0][1]
+    listed = " ".join(f"{source.name}: {error.message}" for source, error in failures)
+    files = [file for _, error in failures for file in error.files]
+    return type(first)(f"{len(failures)} of {total} CTs gave no contour. {listed}", files=files)
+
+
+def _is_one_ct(path: Path) -> bool:
+    return path.is_dir() or _is_volume(path)
+
+
+def _is_volume(path: Path) -> bool:
+    return path.name.lower().endswith(VOLUME_SUFFIXES)
+
+
+def _exists(path: Path) -> bool:
+    # A path below a regular file is not there, whatever the operating system calls that.
+    with contextlib.suppress(OSError):
+        return path.exists()
+    return False
+
+
+def _name_of(paths: Sequence[Path]) -> str:
+    path = paths[0].absolute()
+    if path.is_dir():
+        return path.resolve().name or "ct"
+    if not _is_volume(path):
+        return path.parent.name or "ct"
+    suffix = next(
+        suffix for suffix in sorted(VOLUME_SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(suffix)
+    )
+    return path.name[: -len(suffix)] or "ct"
+
+
+def _unused(name: str, used: Sequence[str]) -> str:
+    # Windows and macOS take names that differ in case alone for one.
+    taken = {other.casefold() for other in used}
+    number, candidate = 1, name
+    while candidate.casefold() in taken:
+        number += 1
+        candidate = f"{name}-{number}"
+    return candidate

@@ -1,0 +1,239 @@
+"""`serve`: the engine kept warm. One JSON request a line on standard input, events on standard output.
+
+    {"id": 1, "request": "segment", "ct": ["folder"], "output": "folder", "series": "...", "use_crf": true,
+     "export_name": "Bladder"}
+    {"id": 2, "request": "rtstruct", "ct": "folder", "mask": "file", "output": "file", ...}   the command's options
+    {"id": 1, "request": "cancel"}     that request; without an id, every one
+    {"request": "quit"}                so does the end of standard input: cancels what runs
+
+Requests are done one after the other. Every event carries its request's id; a request ends with `{"event": "done"}` or
+with an error object, and the process lives on. A cancelled step that does not come back within a second takes the
+process with it (exit code 130): whoever started it starts a new one.
+"""
+
+import argparse
+import contextlib
+import json
+import queue
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import host
+from ..errors import Cancelled, UsageError
+from ..events import Events
+from ..failures import told
+from . import segment
+from .parser import Parser
+
+if TYPE_CHECKING:
+    from ..pipeline.engine import Engine
+
+NAME = "serve"
+HELP = "Keep the engine warm: one JSON request a line on standard input, events on standard output."
+CANCEL_GRACE_SECONDS = 0.7
+"""How long a cancelled request may take to come back by itself before the process ends."""
+
+Inbox = queue.SimpleQueue  # of lines; None at the end of standard input or at a stop signal
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    segment.add_engine_arguments(parser)
+
+
+def run(arguments: argparse.Namespace, events: Events) -> int:
+    """Load the engine, then do requests until `quit` or the end of standard input. Raises the family's errors."""
+    inbox: Inbox = queue.SimpleQueue()
+    host.read_lines(sys.stdin.fileno(), inbox.put)
+    engine = segment.load_engine(arguments, events)
+    # Events alone go to standard output: whatever a library prints goes beside them.
+    with contextlib.redirect_stdout(sys.stderr):
+        worker = Worker(events)
+        events.cancellation.on_cancel(lambda: inbox.put(None))
+        events.note("ready")
+        _take_requests(inbox, worker, engine, events)
+        worker.finish()
+    events.cancellation.check()
+    return 0
+
+
+def _take_requests(inbox: Inbox, worker: "Worker", engine: "Engine", events: Events) -> None:
+    while (line := inbox.get()) is not None:
+        if not line.strip():
+            continue
+        try:
+            fields = parse(line)
+            if fields["request"] == "quit":
+                return
+            if fields["request"] == "cancel":
+                worker.cancel(fields.get("id"))
+            else:
+                worker.submit(fields.get("id"), work_of(fields, engine))
+        except UsageError as error:
+            events.for_request(_id_of(line)).error(error)
+
+
+def parse(line: str) -> Mapping[str, Any]:
+    """The fields of a request. Raises UsageError."""
+    try:
+        fields = json.loads(line)
+    except ValueError as error:
+        raise UsageError("The request is not one line of JSON.") from error
+    if not isinstance(fields, dict) or not isinstance(fields.get("request"), str):
+        raise UsageError('The request has no "request" that names what to do.')
+    return fields
+
+
+def work_of(fields: Mapping[str, Any], engine: "Engine") -> Callable[[Events], None]:
+    """What a request asks for, as a callable. Raises UsageError."""
+    if fields["request"] == "segment":
+        return _segment_work(fields, engine)
+    if fields["request"] == "rtstruct":
+        return _rtstruct_work(fields)
+    raise UsageError(f"There is no request {fields['request']}: segment, rtstruct, cancel, quit.")
+
+
+def _segment_work(fields: Mapping[str, Any], engine: "Engine") -> Callable[[Events], None]:
+    ct = fields.get("ct")
+    paths = [ct] if isinstance(ct, str) else ct
+    if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
+        raise UsageError('A segment request needs "ct", a list of paths.')
+    output = _field(fields, "output", str, None)
+    if output is None:
+        raise UsageError('A segment request needs "output", a folder.')
+    options = segment.Options(
+        series_uid=_field(fields, "series", str, None),
+        use_crf=_field(fields, "use_crf", bool, True),
+        export_name=_field(fields, "export_name", str, "Bladder"),
+    )
+
+    def work(events: Events) -> None:
+        sources = segment.sources_of([Path(path) for path in paths])
+        segment.check_output(Path(output))
+        segment.contour_all(sources, Path(output), options, engine, events)
+
+    return work
+
+
+def _rtstruct_work(fields: Mapping[str, Any]) -> Callable[[Events], None]:
+    """The work of the command `rtstruct`, its options the request's fields."""
+    from . import rtstruct  # here, because a warm engine that nobody asks for structure sets needs none of it
+
+    parser = Parser(prog="rtstruct", add_help=False, allow_abbrev=False)
+    rtstruct.add_arguments(parser)
+    arguments = parser.parse_args(_as_options(fields))
+
+    def work(events: Events) -> None:
+        rtstruct.run(arguments, events)
+
+    return work
+
+
+def _as_options(fields: Mapping[str, Any]) -> list[str]:
+    """The command line that says the same as a request's fields: `{"merge": "f"}` is `--merge=f`."""
+    words: list[str] = []
+    for key, value in fields.items():
+        option = "--" + key.replace("_", "-")
+        if key in ("id", "request") or value is None or value is False:
+            continue
+        if value is True:
+            words.append(option)
+        elif isinstance(value, list):
+            words += [option, *map(str, value)]
+        else:
+            words.append(f"{option}={value}")
+    return words
+
+
+def _field(fields: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
+    value = fields.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, kind):
+        raise UsageError(f'The request\'s "{key}" must be {"true or false" if kind is bool else "text"}.')
+    return value
+
+
+def _id_of(line: str) -> Any:
+    """The id of a line that was not understood, where it has one."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return None
+    return fields.get("id") if isinstance(fields, dict) else None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the worker has to do. `events` carry the request's id and its own cancellation."""
+
+    request_id: Any
+    events: Events
+    work: Callable[[Events], None]
+
+
+class Worker:
+    """Does requests one after the other on a thread of its own, so that a cancel is heard meanwhile.
+
+    `events` are the process's: its cancellation cleans up after the running request too.
+    """
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._lock = threading.Lock()
+        self._open: list[Request] = []  # queued and running
+        self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="requests", daemon=True)
+        self._thread.start()
+
+    def submit(self, request_id: Any, work: Callable[[Events], None]) -> None:
+        """Queue a request."""
+        request = Request(request_id, self._events.for_request(request_id), work)
+        with self._lock:
+            self._open.append(request)
+        self._queue.put(request)
+
+    def cancel(self, request_id: Any = None) -> None:
+        """Cancel the requests of that id; without one, all. One that is finished already is left alone."""
+        with self._lock:
+            chosen = [request for request in self._open if request_id in (None, request.request_id)]
+        for request in chosen:
+            request.events.cancellation.cancel()
+
+    def finish(self) -> None:
+        """Cancel everything and wait until the thread has ended."""
+        self.cancel()
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (request := self._queue.get()) is not None:
+            with self._events.cancellation.cleaning(request.events.cancellation.clean_up):
+                _do(request)
+            with self._lock:
+                self._open.remove(request)
+
+
+def _do(request: Request) -> None:
+    """Do one request; its failure is told and stays its own."""
+    events, came_back = request.events, threading.Event()
+
+    def last_words() -> None:
+        events.cancellation.clean_up()
+        events.error(Cancelled("Cancelled: the running step did not come back, so the engine was ended."))
+
+    events.cancellation.on_cancel(
+        lambda: host.end_soon(Cancelled.code, CANCEL_GRACE_SECONDS, last_words, unless=came_back)
+    )
+    try:
+        events.cancellation.check()
+        request.work(events)
+        events.done()
+    except Exception as error:  # noqa: BLE001 - a request's failure is told, the engine lives on
+        events.error(told(error))
+    finally:
+        came_back.set()

@@ -1,0 +1,175 @@
+"""A CT series: folder or files in; volume in HU, the references that a structure set needs, and findings out."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+
+from ..errors import InputError
+from ..imaging.volume import Volume
+from .findings import Finding
+from .pixels import read_hu, same_pixels
+from .reading import DamagedDicom, NotDicom, open_dataset
+from .scan import CT_IMAGE, ImageHeader, Scan, scan
+from .stack import MINIMUM_SLICES, build_stack
+
+HEADER_SHARE = 0.4
+"""Share of the reading time that the headers take."""
+
+
+@dataclass(frozen=True)
+class SliceReference:
+    """One image of the series: how a contour refers to it, and where its first voxel's centre lies (LPS mm)."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    position_mm: tuple[float, float, float]
+    path: Path
+
+
+@dataclass(frozen=True)
+class CtSeries:
+    """volume: HU (z, y, x), slices ascending along the slice normal. slices: one a z index. header: of the first slice."""
+
+    volume: Volume
+    slices: tuple[SliceReference, ...]
+    header: pydicom.Dataset
+    series_uid: str
+    frame_of_reference_uid: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class SeriesSummary:
+    """One CT series of a folder. spacing_mm (x, y, z) is None, and `problem` says why, where it is no usable volume."""
+
+    series_uid: str
+    images: int
+    rows: int
+    columns: int
+    spacing_mm: tuple[float, float, float] | None
+    length_mm: float | None
+    problem: str
+    findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        size = f"{self.columns} x {self.rows} x {self.images}"
+        spacing = " x ".join(f"{step:.3g}" for step in self.spacing_mm) + " mm" if self.spacing_mm else "no volume"
+        return f"{self.series_uid}: {size}, {spacing}"
+
+
+def read_ct(
+    paths: Sequence[Path], series_uid: str | None = None, progress: Callable[[float], None] | None = None
+) -> CtSeries:
+    """Read one CT series from folders (recursively) and files.
+
+    Raises InputError: nothing there, no CT among the files, several series and no `series_uid`, or images that form no
+    regular volume; the sentence names the files.
+    """
+    tell = progress or (lambda share: None)
+    found = scan(paths, lambda share: tell(HEADER_SHARE * share))
+    images, findings = _choose(found, paths, series_uid)
+    try:
+        stack = build_stack(images, same_pixels)
+    except InputError as fault:
+        damaged = [name for finding in found.findings if finding.severity == "warning" for name in finding.files]
+        if damaged:
+            raise InputError(f"{fault.message} Unreadable: {', '.join(damaged[:3])}.", damaged) from fault
+        raise
+    first = stack.images[0]
+    if not (first.frame_uid and first.study_uid):
+        raise InputError(
+            "The CT has no frame of reference or no study identifier, so that no structure set could refer to it. "
+            "Export it from the archive again.",
+            [str(first.path)],
+        )
+    array = read_hu(stack.images, lambda share: tell(HEADER_SHARE + (1 - HEADER_SHARE) * share))
+    return CtSeries(
+        volume=Volume(array, stack.geometry),
+        slices=tuple(_reference(image) for image in stack.images),
+        header=_full_header(first),
+        series_uid=first.series_uid,
+        frame_of_reference_uid=first.frame_uid,
+        findings=(*found.findings, *findings, *stack.findings),
+    )
+
+
+def list_series(paths: Sequence[Path], progress: Callable[[float], None] | None = None) -> list[SeriesSummary]:
+    """Every CT series in folders and files, most images first. Raises InputError where there are no files at all."""
+    series = _by_series(scan(paths, progress))
+    return sorted((summarise(images) for images in series.values()), key=lambda summary: -summary.images)
+
+
+def summarise(images: Sequence[ImageHeader]) -> SeriesSummary:
+    """What a series is: its grid, or the problem that keeps it from being one."""
+    first = images[0]
+    try:
+        stack = build_stack(images, same_pixels)
+    except InputError as fault:
+        return SeriesSummary(
+            first.series_uid, len(images), first.rows, first.columns, None, None, fault.message,
+            (Finding("no-volume", "error", fault.message, fault.files),),
+        )  # fmt: skip
+    columns, rows, slices = stack.geometry.size
+    spacing = stack.geometry.spacing_mm
+    return SeriesSummary(first.series_uid, slices, rows, columns, spacing, spacing[2] * slices, "", stack.findings)
+
+
+def _by_series(found: Scan) -> dict[str, list[ImageHeader]]:
+    series: dict[str, list[ImageHeader]] = defaultdict(list)
+    for image in found.images:
+        series[image.series_uid].append(image)
+    return dict(series)
+
+
+def _choose(
+    found: Scan, paths: Sequence[Path], series_uid: str | None
+) -> tuple[Sequence[ImageHeader], tuple[Finding, ...]]:
+    series = _by_series(found)
+    if not series:
+        raise _no_ct(found, paths)
+    if series_uid is not None:
+        if series_uid not in series:
+            raise InputError(f"There is no CT series {series_uid} here, but: {_listing(series.values())}.")
+        return series[series_uid], ()
+    if len(series) == 1:
+        return next(iter(series.values())), ()
+    # Scouts and single reformats stand beside most CTs as series of their own; they are no rival to a volume.
+    volumes = {uid: images for uid, images in series.items() if sum(not i.localizer for i in images) >= MINIMUM_SLICES}
+    if len(volumes) != 1:
+        raise InputError(
+            f"There are several CT series here; choose one by its UID (--series): {_listing(series.values())}.",
+            sorted({str(images[0].path.parent) for images in series.values()}),
+        )
+    chosen = next(iter(volumes))
+    others = [image for uid, images in series.items() if uid != chosen for image in images]
+    sentence = f"{len(others)} images of {len(series) - 1} other series (localisers or single images) left out"
+    return volumes[chosen], (Finding("other-series", "note", sentence, tuple(str(image.path) for image in others)),)
+
+
+def _listing(series: Sequence[Sequence[ImageHeader]]) -> str:
+    return "; ".join(str(summary) for summary in sorted(map(summarise, series), key=lambda one: -one.images))
+
+
+def _no_ct(found: Scan, paths: Sequence[Path]) -> InputError:
+    where = ", ".join(map(str, paths))
+    files = [name for finding in found.findings for name in finding.files]
+    if found.others:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in found.others.items())
+        return InputError(f"There is no CT image in {where}, only: {kinds}. Give the folder of a CT series.", files)
+    reasons = "; ".join(finding.sentence for finding in found.findings)
+    return InputError(f"There is no CT image in {where} ({reasons}). Give the folder of a CT series.", files)
+
+
+def _reference(image: ImageHeader) -> SliceReference:
+    x, y, z = image.position_mm
+    return SliceReference(CT_IMAGE, image.sop_instance_uid, (x, y, z), image.path)
+
+
+def _full_header(image: ImageHeader) -> pydicom.Dataset:
+    try:
+        return open_dataset(image.path)
+    except (NotDicom, DamagedDicom, OSError) as fault:
+        raise InputError(f"{image.path.name} cannot be read any more. Try again.", [str(image.path)]) from fault

@@ -1,0 +1,35 @@
+"""What was noticed in files: a value that commands print, reports hold and the checker returns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing noticed: a fixed `code` for programs, a sentence for people, the files concerned.
+
+    Severity "error": the data must not be used as they are; "warning": look at it; "note": dealt with, said for the record.
+    """
+
+    code: str
+    severity: Severity
+    sentence: str
+    files: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        where = f" [{name_files(self.files)}]" if self.files else ""
+        return f"{self.severity}: {self.code}: {self.sentence}{where}"
+
+
+def name_files(files: Sequence[object], most: int = 3) -> str:
+    """File names for a sentence: the first few, then how many more."""
+    shown = ", ".join(str(file) for file in files[:most])
+    return shown if len(files) <= most else f"{shown} and {len(files) - most} more"
+
+
+def has_errors(findings: Sequence[Finding]) -> bool:
+    """Whether any finding forbids the use of the data."""
+    return any(finding.severity == "error" for finding in findings)

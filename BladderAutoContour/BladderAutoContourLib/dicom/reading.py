@@ -1,0 +1,61 @@
+"""The one door through which pydicom opens a file.
+
+Values out of the standard's bounds are common in real files: pydicom is told to hand them over without a complaint (its
+warnings quote the value, which may be the patient's name), and the rooms behind judge what they need.
+"""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import pydicom
+from pydicom import config
+
+config.settings.reading_validation_mode = config.IGNORE
+config.settings.writing_validation_mode = config.IGNORE
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+warnings.filterwarnings("ignore", module=r"pydicom\b")
+
+PREAMBLE_BYTES = 132
+
+
+class NotDicom(Exception):
+    """The file does not begin as a DICOM file does."""
+
+
+class DamagedDicom(Exception):
+    """The file begins as DICOM, but pydicom cannot make sense of it. Holds no value of the file."""
+
+
+def begins_as_dicom(head: bytes) -> bool:
+    """Whether the first bytes are a DICOM preamble (PS3.10 7.1), or a data set without one (group 0002 or 0008)."""
+    return head[128:132] == b"DICM" or (len(head) >= 8 and head[:4] in (b"\x08\x00\x05\x00", b"\x08\x00\x00\x00",
+                                        b"\x08\x00\x08\x00", b"\x08\x00\x16\x00", b"\x02\x00\x00\x00"))  # fmt: skip
+
+
+def open_dataset(
+    source: Path | BinaryIO, *, pixels: bool = False, only: Sequence[str] | None = None
+) -> pydicom.FileDataset:
+    """The data set of a file, up to the pixels or with them, all elements or `only` those.
+
+    An open binary file is left where reading stopped: at the pixel data element, when there is one.
+    Raises NotDicom, DamagedDicom; OSError where the file cannot be read at all.
+    """
+    if isinstance(source, Path):
+        with source.open("rb") as stream:
+            return open_dataset(stream, pixels=pixels, only=only)
+    head = source.read(PREAMBLE_BYTES)
+    if not begins_as_dicom(head):
+        raise NotDicom
+    source.seek(0)
+    try:
+        return pydicom.dcmread(
+            source, stop_before_pixels=not pixels, force=head[128:132] != b"DICM",
+            specific_tags=None if only is None else list(only),
+        )  # fmt: skip
+    except OSError:
+        raise
+    except Exception as fault:  # pydicom raises nearly anything on damaged bytes: struct.error, KeyError, TypeError...
+        raise DamagedDicom(type(fault).__name__) from fault

@@ -1,0 +1,86 @@
+"""Connected parts of a mask, by how much probability they hold; holes closed. Voxels connect through faces."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+Index = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Component:
+    """One connected part. `mass` sums its weights (voxels when they are probabilities of 1).
+
+    label: its number in the label array; voxels: how many; centroid: weighted mean index (x, y, z).
+    """
+
+    label: int
+    mass: float
+    voxels: int
+    centroid: Index
+
+
+def components(mask: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, tuple[Component, ...]]:
+    """The connected parts of a (z, y, x) mask, heaviest first, and the array of their labels (0: none)."""
+    image = sitk.ConnectedComponent(sitk.GetImageFromArray(mask.astype(np.uint8)), False)
+    labels = sitk.GetArrayFromImage(image)
+    where = np.nonzero(labels)
+    which = labels[where]
+    if not which.size:
+        return labels, ()
+    weight = weights[where].astype(float)
+    voxels = np.bincount(which)
+    mass = np.bincount(which, weight)
+    moments = [np.bincount(which, weight * axis) for axis in where[::-1]]
+    found = [
+        Component(
+            label=label,
+            mass=float(mass[label]),
+            voxels=int(voxels[label]),
+            centroid=tuple(float(moment[label] / mass[label]) for moment in moments),
+        )
+        for label in range(1, len(voxels))
+        if mass[label] > 0
+    ]
+    return labels, tuple(sorted(found, key=lambda component: -component.mass))
+
+
+def heaviest(mask: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The part of a (z, y, x) mask that holds the most weight, boolean; empty where the mask is."""
+    box = bounding_box(mask)
+    if box is None:
+        return np.zeros(mask.shape, dtype=bool)
+    result = np.zeros(mask.shape, dtype=bool)
+    labels, found = components(mask[box], weights[box])
+    if found:
+        result[box] = labels == found[0].label
+    return result
+
+
+def fill_holes(mask: np.ndarray) -> np.ndarray:
+    """A (z, y, x) mask, boolean, without cavities in space and without holes in any slice of its first axis."""
+    box = bounding_box(mask)
+    if box is None:
+        return mask.astype(bool)
+    padded = np.pad(mask[box].astype(np.uint8), 1)
+    solid = sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.GetImageFromArray(padded), False, 1))
+    for number in range(1, solid.shape[0] - 1):
+        solid[number] = sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.GetImageFromArray(solid[number]), False, 1))
+    result = mask.astype(bool)
+    result[box] = solid[1:-1, 1:-1, 1:-1] > 0
+    return result
+
+
+def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, ...] | None:
+    """Slices of the smallest box around what is not zero, widened by `margin` within the array; None if empty."""
+    layers = np.flatnonzero(mask.any(axis=(1, 2)))
+    if not layers.size:
+        return None
+    # one look at the whole array, the rest on its projection: a CT has forty million voxels
+    shadow = mask[layers[0] : layers[-1] + 1].any(axis=0)
+    filled = (layers, np.flatnonzero(shadow.any(axis=1)), np.flatnonzero(shadow.any(axis=0)))
+    return tuple(
+        slice(max(int(which[0]) - margin, 0), min(int(which[-1]) + 1 + margin, size))
+        for which, size in zip(filled, mask.shape, strict=True)
+    )

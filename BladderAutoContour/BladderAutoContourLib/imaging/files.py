@@ -1,0 +1,162 @@
+"""Volumes from and to files: NRRD, NIfTI, MetaImage. Geometry is kept as the file says it, in LPS millimetres."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .. import host
+from ..errors import InputError, OutputError
+from .geometry import Geometry
+from .volume import Volume
+
+SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
+"""How the names of volume files end."""
+
+FASTEST = 1  # zlib's level: a mask becomes a few per cent larger than at level 6, ten times sooner
+_NRRD_TYPES = {"uint8": "uint8", "int16": "int16", "uint16": "uint16", "int32": "int32", "float32": "float"}
+_CHUNK_BYTES = 8 * 2**20
+
+
+def is_volume_file(path: Path) -> bool:
+    """Whether the name is one of a volume file (a folder or a DICOM file is none)."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def to_sitk(volume: Volume) -> sitk.Image:
+    """The volume as a SimpleITK image (a copy)."""
+    image = sitk.GetImageFromArray(volume.array)
+    image.SetSpacing(volume.geometry.spacing_mm)
+    image.SetOrigin(volume.geometry.origin_mm)
+    image.SetDirection(np.asarray(volume.geometry.direction).ravel().tolist())
+    return image
+
+
+def from_sitk(image: sitk.Image) -> Volume:
+    """A three-dimensional scalar SimpleITK image as a volume (a copy)."""
+    return Volume(sitk.GetArrayFromImage(image), geometry_of(image))
+
+
+def geometry_of(image: sitk.Image) -> Geometry:
+    """The grid of a three-dimensional SimpleITK image."""
+    rows = np.asarray(image.GetDirection()).reshape(3, 3)
+    return Geometry(
+        tuple(int(n) for n in image.GetSize()),
+        tuple(float(v) for v in image.GetSpacing()),
+        tuple(float(v) for v in image.GetOrigin()),
+        tuple(tuple(float(v) for v in row) for row in rows),
+    )
+
+
+def read_volume(path: Path) -> Volume:
+    """The volume of a NRRD, NIfTI or MetaImage file.
+
+    Stored int16 and uint8 stay as they are; other whole numbers become int16 where they fit; all else float32.
+    Raises InputError: missing, unreadable, not a volume, not three-dimensional, several values a voxel, no numbers.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "is a folder, not a volume file" if path.is_dir() else "does not exist"
+        raise InputError(f"{path.name} {what}. Choose a NRRD, NIfTI or MetaImage file.", [path])
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise InputError(
+            f"{path.name} cannot be read as a volume: it is damaged, incomplete or of another kind. "
+            "Export it again as NRRD, NIfTI or MetaImage.",
+            [path],
+        ) from error
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise InputError(f"{path.name} holds several values a voxel (a colour image?); a CT has one.", [path])
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[:, :, :, 0]  # NIfTI writers add a time axis of one
+    if image.GetDimension() != 3:
+        raise InputError(f"{path.name} is not three-dimensional.", [path])
+    volume = from_sitk(image)
+    return Volume(_economical(volume.array, path), volume.geometry)
+
+
+def _economical(array: np.ndarray, path: Path) -> np.ndarray:
+    if array.dtype in (np.int16, np.uint8, np.float32):
+        pass
+    elif np.issubdtype(array.dtype, np.integer):
+        fits = array.min() >= -(2**15) and array.max() < 2**15
+        array = array.astype(np.int16 if fits else np.float32)
+    elif np.issubdtype(array.dtype, np.floating):
+        array = array.astype(np.float32)
+    else:
+        raise InputError(f"{path.name} holds complex numbers; a CT has real ones.", [path])
+    if array.dtype == np.float32 and not np.isfinite(array).all():
+        raise InputError(f"{path.name} holds voxels without a number (NaN or infinite); export it again.", [path])
+    return array
+
+
+def write_volume(volume: Volume, path: Path, compress: bool = True) -> None:
+    """Write a volume; the ending of the name chooses the format. A file that could not be written whole is removed.
+
+    Raises OutputError: unwritable, disk full.
+    """
+    path = Path(path)
+    try:
+        if path.suffix.lower() == ".nrrd":
+            _write_nrrd(volume, path, compress)
+        else:
+            _write_by_itk(volume, path, compress)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        why = "the disk is full" if host.is_disk_full(error) else "the folder does not let it"
+        raise OutputError(f"{path.name} could not be written: {why}. Choose another output folder.", [path]) from error
+
+
+def _write_nrrd(volume: Volume, path: Path, compress: bool) -> None:
+    # Not by ITK: its writer ends without a word when the disk is full.
+    array = np.ascontiguousarray(volume.array)
+    header = _nrrd_header(array.dtype.name, volume.geometry, "gzip" if compress else "raw").encode("ascii")
+    data = array.astype(array.dtype.newbyteorder("<"), copy=False).reshape(-1).view(np.uint8)
+    with path.open("wb") as file:
+        file.write(header)
+        target = (
+            gzip.GzipFile(filename="", mode="wb", compresslevel=FASTEST, fileobj=file, mtime=0) if compress else file
+        )
+        for start in range(0, data.size, _CHUNK_BYTES):
+            target.write(data[start : start + _CHUNK_BYTES])
+        if compress:
+            target.close()
+
+
+def _nrrd_header(dtype_name: str, geometry: Geometry, encoding: str) -> str:
+    def vector(values: np.ndarray) -> str:
+        return "(" + ",".join(repr(float(value)) for value in values) + ")"
+
+    axes = geometry.matrix[:3, :3].T
+    return "\n".join(
+        [
+            "NRRD0004",
+            f"type: {_NRRD_TYPES[dtype_name]}",
+            "dimension: 3",
+            "space: left-posterior-superior",
+            "sizes: " + " ".join(map(str, geometry.size)),
+            "space directions: " + " ".join(vector(axis) for axis in axes),
+            "kinds: domain domain domain",
+            "endian: little",
+            f"encoding: {encoding}",
+            f"space origin: {vector(geometry.origin_mm)}",
+            "",
+            "",
+        ]
+    )
+
+
+def _write_by_itk(volume: Volume, path: Path, compress: bool) -> None:
+    writer = sitk.ImageFileWriter()
+    writer.SetFileName(str(path))
+    writer.SetUseCompression(compress)
+    writer.SetCompressionLevel(FASTEST)
+    try:
+        writer.Execute(to_sitk(volume))
+        whole = np.array_equal(sitk.GetArrayViewFromImage(sitk.ReadImage(str(path))), volume.array)
+    except RuntimeError as error:
+        raise OSError(f"ITK could not write {path.name}") from error
+    if not whole:
+        raise OSError(f"{path.name} is incomplete")

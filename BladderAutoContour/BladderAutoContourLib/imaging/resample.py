@@ -1,0 +1,110 @@
+"""From one grid to another: box averages where the target is coarser, then linear interpolation, in any orientation.
+
+Only the part of the source that the target covers is touched, so a crop of a large CT costs what the crop costs.
+"""
+
+import numpy as np
+import SimpleITK as sitk
+
+from .files import to_sitk
+from .geometry import Geometry
+from .volume import Volume
+
+HALF_VOXEL_TOLERANCE = 1e-6  # voxels; a point on the outer face of the source counts as covered
+_ROUNDING = 1e-3  # a ratio of 1.9999 is meant as 2
+
+
+def resample_to(
+    volume: Volume, geometry: Geometry, *, fill: float, linear: bool = True, antialias: bool = True
+) -> Volume:
+    """`volume` on the grid `geometry`; `fill` where the volume does not reach.
+
+    linear: interpolate (result float32); otherwise take the nearest voxel (result has the source's type).
+    antialias: first average boxes of whole source voxels, as many along each source axis as fit into one target step.
+    """
+    box = _region_below(volume.geometry, geometry, margin=2)
+    if box is None:
+        dtype = np.float32 if linear else volume.array.dtype
+        return Volume(np.full(geometry.shape, fill, dtype=dtype), geometry)
+    factors = averaging_factors(volume.geometry, geometry) if antialias and linear else (1, 1, 1)
+    start = tuple(first // factor * factor for first, factor in zip(box[0], factors, strict=True))
+    stop = box[1]
+    part = volume.array[start[2] : stop[2], start[1] : stop[1], start[0] : stop[0]]
+    grid = volume.geometry.region(start, tuple(b - a for a, b in zip(start, stop, strict=True)))
+    source = Volume(part, grid)
+    if max(factors) > 1:
+        source = _averaged(source, factors)
+    array = sitk.GetArrayFromImage(_interpolated(source, geometry, fill, linear))
+    array[~coverage(volume.geometry, geometry)] = fill
+    return Volume(array, geometry)
+
+
+def averaging_factors(source: Geometry, target: Geometry) -> tuple[int, int, int]:
+    """How many source voxels along (x, y, z) fit into one step of the target grid, at least 1."""
+    steps = np.linalg.inv(source.matrix[:3, :3]) @ target.matrix[:3, :3]
+    # the target axis that runs most along a source axis decides; an oblique one is shortened by its angle
+    ratios = np.abs(steps).max(axis=1)
+    return tuple(max(int(ratio + _ROUNDING), 1) for ratio in ratios)
+
+
+def coverage(source: Geometry, target: Geometry) -> np.ndarray:
+    """Boolean (z, y, x) array on `target`: whether each voxel's centre lies inside the source's voxels."""
+    to_source = np.linalg.inv(source.matrix) @ target.matrix
+    x, y, z = (np.arange(n) for n in target.size)
+    inside = np.ones(target.shape, dtype=bool)
+    for axis in range(3):
+        along_x, along_y, along_z, offset = to_source[axis]
+        index = (along_z * z)[:, None, None] + (along_y * y)[None, :, None] + (along_x * x + offset)[None, None, :]
+        inside &= index >= -0.5 - HALF_VOXEL_TOLERANCE
+        inside &= index <= source.size[axis] - 0.5 + HALF_VOXEL_TOLERANCE
+    return inside
+
+
+def _region_below(
+    source: Geometry, target: Geometry, margin: int
+) -> tuple[tuple[int, int, int], tuple[int, int, int]] | None:
+    """First and one-past-last source index (x, y, z) that the target's box needs; None where they do not meet."""
+    corners = source.to_index(target.corners_mm())
+    reach = margin + np.asarray(averaging_factors(source, target))
+    start = np.maximum(np.floor(corners.min(axis=0)) - reach, 0).astype(int)
+    stop = np.minimum(np.ceil(corners.max(axis=0)) + reach + 1, source.size).astype(int)
+    if np.any(stop <= start):
+        return None
+    return tuple(start.tolist()), tuple(stop.tolist())
+
+
+def _averaged(volume: Volume, factors: tuple[int, int, int]) -> Volume:
+    """Means of boxes of `factors` (x, y, z) voxels, float32; the last box of an axis repeats the outermost voxels."""
+    fx, fy, fz = factors
+    size = volume.geometry.size
+    boxes = tuple(-(-n // factor) for n, factor in zip(size, factors, strict=True))
+    pad_x, pad_y = boxes[0] * fx - size[0], boxes[1] * fy - size[1]
+    sums_in = np.int32 if np.issubdtype(volume.array.dtype, np.integer) else np.float32
+    result = np.empty((boxes[2], boxes[1], boxes[0]), dtype=np.float32)
+    for slab in range(boxes[2]):
+        layers = volume.array[slab * fz : (slab + 1) * fz]
+        plane = layers.sum(axis=0, dtype=sums_in)
+        plane += (fz - len(layers)) * layers[-1].astype(sums_in)
+        if pad_x or pad_y:
+            plane = np.pad(plane, ((0, pad_y), (0, pad_x)), mode="edge")
+        rows = plane.reshape(boxes[1], fy, -1).sum(axis=1)
+        result[slab] = rows.reshape(boxes[1], boxes[0], fx).sum(axis=2)
+        result[slab] /= fz * fy * fx
+    # the centre of the first box lies between its first and its last voxel
+    origin = volume.geometry.to_patient((np.asarray(factors) - 1) / 2)
+    spacing = np.asarray(volume.geometry.spacing_mm) * factors
+    grid = Geometry(boxes, tuple(map(float, spacing)), tuple(map(float, origin)), volume.geometry.direction)
+    return Volume(result, grid)
+
+
+def _interpolated(source: Volume, geometry: Geometry, fill: float, linear: bool) -> sitk.Image:
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetSize(geometry.size)
+    resampler.SetOutputSpacing(geometry.spacing_mm)
+    resampler.SetOutputOrigin(geometry.origin_mm)
+    resampler.SetOutputDirection(np.asarray(geometry.direction).ravel().tolist())
+    resampler.SetInterpolator(sitk.sitkLinear if linear else sitk.sitkNearestNeighbor)
+    resampler.SetDefaultPixelValue(float(fill))
+    if linear:
+        resampler.SetOutputPixelType(sitk.sitkFloat32)
+    return resampler.Execute(to_sitk(source))

@@ -1,0 +1,90 @@
+"""From probabilities to a contour, or to none: one part, no holes, sure enough and large enough."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import NoBladderError
+from ..imaging.components import bounding_box, fill_holes, heaviest
+from ..imaging.volume import Volume
+from ..networks.plan import DecisionPlan
+
+THRESHOLD = np.float32(0.5)
+JUST_BELOW = np.nextafter(THRESHOLD, np.float32(0.0))
+_SUREST = 1e-4  # a mean probability of 1 has no finite logit
+
+NOTHING_SEEN = (
+    "No bladder was found in this CT, so no contour was written. Check that the series covers the pelvis; "
+    "contour by hand where it does."
+)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """mask: uint8; probability: float32, at least 0.5 exactly where the mask is 1; both on the CT's grid."""
+
+    mask: Volume
+    probability: Volume
+    confidence: float
+    volume_ml: float
+
+
+def decide(probability: Volume, evidence: float, plan: DecisionPlan) -> Decision:
+    """Keep the part with the most probability mass, close its holes, and judge it.
+
+    evidence: mean probability inside the contour, before calibration. The probability's array is changed in place.
+    Raises NoBladderError: nothing at 0.5, too small, or not sure enough.
+    """
+    confidence = calibrated(evidence, plan)
+    mask = single_solid_part(probability.array)
+    volume_ml = float(np.count_nonzero(mask)) * probability.geometry.voxel_ml
+    if volume_ml == 0:
+        raise NoBladderError(NOTHING_SEEN)
+    if volume_ml < plan.minimum_volume_ml:
+        raise NoBladderError(
+            f"What resembles a bladder in this CT holds only {volume_ml:.0f} mL (less than "
+            f"{plan.minimum_volume_ml:.0f} mL), so no contour was written. Contour a collapsed bladder by hand."
+        )
+    if confidence < plan.minimum_confidence:
+        raise NoBladderError(
+            f"No bladder was found with enough certainty (confidence {confidence:.2f}, at least "
+            f"{plan.minimum_confidence:.2f} is needed), so no contour was written. Check that the series covers the "
+            "pelvis; contour by hand where it does."
+        )
+    agree(probability.array, mask)
+    return Decision(
+        mask=Volume(mask.astype(np.uint8), probability.geometry),
+        probability=probability,
+        confidence=confidence,
+        volume_ml=volume_ml,
+    )
+
+
+def calibrated(evidence: float, plan: DecisionPlan) -> float:
+    """The evidence as the probability that a bladder was found (a logistic curve over its logit); 0 without any."""
+    if evidence <= 0:
+        return 0.0
+    clamped = min(max(evidence, _SUREST), 1 - _SUREST)
+    logit = math.log(clamped / (1 - clamped))
+    return 1 / (1 + math.exp(-(plan.calibration_slope * logit + plan.calibration_offset)))
+
+
+def single_solid_part(probability: np.ndarray) -> np.ndarray:
+    """The part of `probability` at 0.5 and above with the most mass, without holes; boolean (z, y, x)."""
+    return fill_holes(heaviest(probability >= THRESHOLD, probability))
+
+
+def agree(probability: np.ndarray, mask: np.ndarray) -> None:
+    """Change `probability` in place so that it is at least 0.5 exactly on `mask`.
+
+    A filled or a discarded voxel takes the mirrored value, 1 - p: as far on the right side as it was on the wrong one.
+    """
+    box = bounding_box((probability >= THRESHOLD) | mask)
+    if box is None:
+        return
+    part, kept = probability[box], mask[box]
+    filled = kept & (part < THRESHOLD)
+    discarded = ~kept & (part >= THRESHOLD)
+    part[filled] = np.maximum(1 - part[filled], THRESHOLD)
+    part[discarded] = np.minimum(1 - part[discarded], JUST_BELOW)

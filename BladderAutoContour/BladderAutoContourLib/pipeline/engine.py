@@ -1,0 +1,162 @@
+"""The engine: networks loaded once, any number of CTs contoured with them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import NoBladderError, OutOfMemoryError
+from ..imaging.volume import Volume
+from ..networks.plan import Plan
+from ..networks.weights import Networks, default_weights, load_weights
+from .decide import NOTHING_SEEN, Decision, decide
+from .device import describe, is_device_failure, is_memory_failure, resolve_device
+from .doubt import doubts, isoline_distances_mm
+from .inference import Inference
+from .localise import Candidate, localise
+from .restore import restore
+from .segment import Refined, segment
+from .steps import Progress, StepCost, Steps
+from .suitability import check_suitable, without_padding
+from .warnings import Contoured, QualityWarning, fallback_warning, warnings_of
+
+
+@dataclass(frozen=True)
+class Contouring:
+    """What the engine says of one CT; both volumes lie on the CT's grid.
+
+    probability: float32, at least 0.5 exactly where `mask` (uint8) is 1. confidence: calibrated probability that this
+    is a bladder. crf_change_in_band: share of the voxels within 5 mm of the CNN's boundary whose label the CRF-RNN
+    changed. slice_doubt: one number in [0, 1] for each of the slices `first_slice`, `first_slice` + 1, ...
+    device: where the networks ran, in words.
+    """
+
+    probability: Volume
+    mask: Volume
+    confidence: float
+    volume_ml: float
+    warnings: tuple[QualityWarning, ...]
+    steps: tuple[StepCost, ...]
+    crf_change_in_band: float
+    slice_doubt: tuple[float, ...]
+    first_slice: int
+    device: str
+
+
+@dataclass(frozen=True)
+class _Seen:
+    candidates: tuple[Candidate, ...]
+    refined: Refined | None
+
+
+class Engine:
+    """Contours CTs with one set of networks on one device.
+
+    Usage::
+
+        engine = Engine.load(None, "auto")
+        contouring = engine.contour(volume, lambda step, fraction: None)
+        contouring.mask, contouring.volume_ml
+    """
+
+    def __init__(self, networks: Networks, device: str = "auto") -> None:
+        self._networks = networks
+        self._inference = Inference(networks, resolve_device(device))
+
+    @classmethod
+    def load(cls, weights: Path | None = None, device: str = "auto") -> "Engine":
+        """An engine with the given weights, or those that are shipped.
+
+        Raises WeightsError, and EnvironmentFault for a device that is not there.
+        """
+        resolve_device(device)  # the sooner said the better: before a file is read
+        return cls(load_weights(weights or default_weights(), "cpu"), device)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the loaded networks."""
+        return self._networks.plan
+
+    @property
+    def device(self) -> str:
+        """Where the networks run, in words."""
+        return describe(self._inference.device)
+
+    def contour(self, volume: Volume, progress: Progress, use_crf: bool = True) -> Contouring:
+        """Contour the bladder in a CT (HU, any grid and orientation).
+
+        Raises NoBladderError, InputError for a volume that cannot be a pelvic CT, OutOfMemoryError, and whatever
+        `progress` raises.
+        """
+        check_suitable(volume)
+        steps = Steps(progress)
+        try:
+            return self._contour(volume, steps, use_crf)
+        except (MemoryError, RuntimeError) as error:
+            if is_memory_failure(error):
+                raise OutOfMemoryError(
+                    "The computer's memory does not suffice for this CT. Close other programs and try again."
+                ) from error
+            raise
+
+    def evidence(self, volume: Volume, progress: Progress, use_crf: bool = True) -> float:
+        """Mean CNN probability inside the best contour whether or not it would be accepted; 0 where there is none.
+
+        What the plan's calibration is fitted on.
+        """
+        check_suitable(volume)
+        seen, _, _ = self._look(without_padding(volume), Steps(progress), use_crf)
+        return seen.refined.evidence if seen.refined else 0.0
+
+    def _contour(self, volume: Volume, steps: Steps, use_crf: bool) -> Contouring:
+        seen, device, notes = self._look(without_padding(volume), steps, use_crf)
+        if seen.refined is None:
+            raise NoBladderError(NOTHING_SEEN)
+        with steps.step("restore") as tell:
+            probability = restore(seen.refined.probability, volume.geometry)
+            tell(0.5)
+            doubted = restore(seen.refined.cnn_probability, volume.geometry)
+        with steps.step("decide") as tell:
+            decision = decide(probability, seen.refined.evidence, self.plan.decision)
+            tell(0.5)
+            first_slice, distances_mm = isoline_distances_mm(doubted, decision.mask)
+            found = _warnings(volume, decision, doubted, seen.candidates)
+        return Contouring(
+            probability=decision.probability,
+            mask=decision.mask,
+            confidence=decision.confidence,
+            volume_ml=decision.volume_ml,
+            warnings=found + notes,
+            steps=steps.costs,
+            crf_change_in_band=seen.refined.crf_change_in_band,
+            slice_doubt=doubts(distances_mm),
+            first_slice=first_slice,
+            device=device,
+        )
+
+    def _look(self, ct: Volume, steps: Steps, use_crf: bool) -> tuple[_Seen, str, tuple[QualityWarning, ...]]:
+        """Localise and segment, on the processor where the graphics card fails."""
+        notes = () if use_crf else (fallback_warning("The CRF-RNN was switched off: the border is the CNN's alone."),)
+        try:
+            return _see(ct, self._inference, steps, use_crf), self.device, notes
+        except RuntimeError as error:
+            if self._inference.device.type == "cpu" or not is_device_failure(error):
+                raise
+        on_processor = Inference(self._networks, resolve_device("cpu"))
+        sentence = "The graphics card failed or has too little memory: this CT was contoured on the processor."
+        seen = _see(ct, on_processor, steps, use_crf)
+        return seen, describe(on_processor.device), (*notes, fallback_warning(sentence))
+
+
+def _see(ct: Volume, inference: Inference, steps: Steps, use_crf: bool) -> _Seen:
+    with steps.step("localise") as tell:
+        candidates = localise(ct, inference.plan.localiser, inference.localise, tell)
+    if not candidates:
+        return _Seen((), None)
+    with steps.step("segment") as tell:
+        return _Seen(candidates, segment(ct, candidates, inference, use_crf, tell))
+
+
+def _warnings(
+    ct: Volume, decision: Decision, doubted: Volume, candidates: tuple[Candidate, ...]
+) -> tuple[QualityWarning, ...]:
+    masses_ml = tuple(candidate.mass_ml for candidate in candidates)
+    return warnings_of(Contoured(ct, decision.mask, doubted, decision.volume_ml, masses_ml))

@@ -1,0 +1,37 @@
+"""Whether a volume can be a CT of a pelvis at all, before any network sees it."""
+
+import numpy as np
+
+from ..errors import InputError
+from ..imaging.volume import Volume
+
+MINIMUM_SLICES = 5
+MINIMUM_EXTENT_MM = 40.0  # a bladder of 20 mL is about 34 mm wide
+AIR_HU = -1000.0
+LOWEST_HU = -1024  # scanners pad outside their field with -2000, -3024 and the like; air is enough
+
+
+def check_suitable(volume: Volume) -> None:
+    """Raise InputError where the volume is too small, or its values are not Hounsfield units."""
+    size, spacing = volume.geometry.size, volume.geometry.spacing_mm
+    extent_mm = [n * step for n, step in zip(size, spacing, strict=True)]
+    if min(size) < MINIMUM_SLICES or min(extent_mm) < MINIMUM_EXTENT_MM:
+        raise InputError(
+            f"This CT has {size[0]} x {size[1]} x {size[2]} voxels over "
+            f"{extent_mm[0]:.0f} x {extent_mm[1]:.0f} x {extent_mm[2]:.0f} mm: too little to show a whole bladder. "
+            "Choose a series that covers the pelvis (a localiser or a single slice is not enough)."
+        )
+    sample = volume.array[:: max(size[2] // 64, 1), ::2, ::2]
+    low, high = float(sample.min()), float(sample.max())
+    if low > -50 or high < 50:
+        raise InputError(
+            f"The values of this volume run from {low:.0f} to {high:.0f}: they are not the Hounsfield units of a CT "
+            "(air about -1000, fat about -100, bone above 200). Choose the CT itself, in Hounsfield units."
+        )
+
+
+def without_padding(volume: Volume) -> Volume:
+    """The same volume with what lies below air raised to LOWEST_HU; the volume itself where nothing does."""
+    if volume.array.min() >= LOWEST_HU:
+        return volume
+    return Volume(np.maximum(volume.array, np.array(LOWEST_HU, dtype=volume.array.dtype)), volume.geometry)

@@ -1,0 +1,188 @@
+"""What a clinician should look at before using the contour, in plain words, with the slices concerned."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..imaging.components import bounding_box
+from ..imaging.volume import Volume
+from .doubt import isoline_distances_mm
+from .localise import RIVAL_SHARE
+
+SMALLEST_PLAUSIBLE_ML = 20.0
+LARGEST_PLAUSIBLE_ML = 1200.0
+METAL_HU = 2500
+METAL_REACH_MM = 60.0
+METAL_SMALLEST_ML = 0.2  # a few bright voxels are cortical bone or a calcification
+CONTRAST_MEAN_HU = 80.0
+CONTRAST_LAYER_HU = 130
+CONTRAST_LAYER_SHARE = 0.03
+OUTSIDE_FIELD_HU = -1500  # what scanners write outside their round field; air is never that low
+UNSURE_MM = 4.0
+
+
+@dataclass(frozen=True)
+class QualityWarning:
+    """One finding. severity: "warning" or "note"; slices: indices along the CT's slice axis, empty for all of it."""
+
+    code: str
+    severity: str
+    sentence: str
+    slices: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contoured:
+    """What the rules look at, all on the CT's grid. `doubted`: the probability that doubt is read from."""
+
+    ct: Volume
+    mask: Volume
+    doubted: Volume
+    volume_ml: float
+    candidate_masses_ml: tuple[float, ...] = ()
+
+
+def warnings_of(contoured: Contoured) -> tuple[QualityWarning, ...]:
+    """Every warning that applies, in the order of RULES."""
+    found = (rule(contoured) for rule in RULES)
+    return tuple(warning for warning in found if warning is not None)
+
+
+def cut_bladder(contoured: Contoured) -> QualityWarning | None:
+    """The contour reaches the first or last slice, the picture's edge, or the edge of the scanner's round field."""
+    mask = contoured.mask.array > 0
+    box = bounding_box(mask, margin=1)
+    part = mask[box]
+    low_field = contoured.ct.array[box] <= OUTSIDE_FIELD_HU
+    last = mask.shape[0] - 1
+    slices = {number for number in (0, last) if mask[number].any()}
+    at_end = bool(slices)
+    sides = np.zeros(part.shape, dtype=bool)
+    for axis in (1, 2):
+        for end, reached in ((0, box[axis].start == 0), (-1, box[axis].stop == mask.shape[axis])):
+            if reached:
+                edge = np.moveaxis(sides, axis, 0)
+                edge[end] |= np.moveaxis(part, axis, 0)[end]
+        for step in (1, -1):
+            sides |= part & np.roll(low_field, step, axis=axis)
+    at_side = np.flatnonzero(sides.any(axis=(1, 2))) + box[0].start
+    slices |= set(at_side.tolist())
+    if not slices:
+        return None
+    where = " and ".join(
+        words
+        for words, is_so in (("the end of the scan", at_end), ("the edge of the image", bool(at_side.size)))
+        if is_so
+    )
+    return QualityWarning(
+        "bladder-cut",
+        "warning",
+        f"The bladder reaches {where}: part of it was not imaged, so contour and volume are incomplete.",
+        tuple(sorted(slices)),
+    )
+
+
+def implausible_volume(contoured: Contoured) -> QualityWarning | None:
+    """The volume is one that bladders seldom have."""
+    volume_ml = contoured.volume_ml
+    if SMALLEST_PLAUSIBLE_ML <= volume_ml <= LARGEST_PLAUSIBLE_ML:
+        return None
+    if volume_ml < SMALLEST_PLAUSIBLE_ML:
+        why = "a collapsed bladder, or another structure"
+    else:
+        why = "a very full bladder, or neighbouring fluid contoured with it"
+    return QualityWarning(
+        "implausible-volume", "warning", f"The contour holds {volume_ml:.0f} mL: {why}. Check every slice."
+    )
+
+
+def metal_nearby(contoured: Contoured) -> QualityWarning | None:
+    """Metal in the same slices as the bladder, or close above or below it, within METAL_REACH_MM."""
+    box = bounding_box(contoured.mask.array)
+    reach = [round(METAL_REACH_MM / step) for step in contoured.mask.geometry.spacing_mm[::-1]]
+    around = tuple(
+        slice(max(part.start - far, 0), min(part.stop + far, size))
+        for part, far, size in zip(box, reach, contoured.mask.array.shape, strict=True)
+    )
+    metal = contoured.ct.array[around] > METAL_HU
+    if np.count_nonzero(metal) * contoured.mask.geometry.voxel_ml < METAL_SMALLEST_ML:
+        return None
+    affected = np.flatnonzero(metal.any(axis=(1, 2))) + around[0].start
+    shared = affected[(affected >= box[0].start) & (affected < box[0].stop)]
+    return QualityWarning(
+        "metal",
+        "warning",
+        f"There is metal within {METAL_REACH_MM:.0f} mm of the bladder: streaks may have moved the contour.",
+        tuple(shared.tolist()),
+    )
+
+
+def contrast_inside(contoured: Contoured) -> QualityWarning | None:
+    """Contrast medium fills the bladder or lies in it as a layer."""
+    box = bounding_box(contoured.mask.array)
+    mask = contoured.mask.array[box] > 0
+    hu = contoured.ct.array[box]
+    inside = hu[mask]
+    mean_hu = float(inside.mean(dtype=np.float64))
+    bright = mask & (hu > CONTRAST_LAYER_HU)
+    share = np.count_nonzero(bright) / inside.size
+    if mean_hu > CONTRAST_MEAN_HU:
+        sentence = f"The bladder is filled with contrast medium (mean {mean_hu:.0f} HU): check the wall all around."
+        return QualityWarning("contrast", "note", sentence)
+    if share > CONTRAST_LAYER_SHARE:
+        slices = np.flatnonzero(bright.any(axis=(1, 2))) + box[0].start
+        sentence = (
+            "Part of the bladder is bright (a layer of contrast medium, a catheter or a stone): check the border there."
+        )
+        return QualityWarning("contrast", "note", sentence, tuple(slices.tolist()))
+    return None
+
+
+def several_candidates(contoured: Contoured) -> QualityWarning | None:
+    """Another structure looked like a bladder too."""
+    masses = contoured.candidate_masses_ml
+    rivals = [mass for mass in masses[1:] if mass >= RIVAL_SHARE * masses[0]]
+    if not rivals:
+        return None
+    return QualityWarning(
+        "several-candidates",
+        "warning",
+        f"{len(rivals) + 1} structures look like a bladder (a fluid-filled bowel loop or a cyst?): "
+        "check that the right one was contoured.",
+    )
+
+
+def unsure_slices(contoured: Contoured) -> QualityWarning | None:
+    """Slices in which the border could run several millimetres farther in or out."""
+    first, distances_mm = isoline_distances_mm(contoured.doubted, contoured.mask)
+    slices = tuple(first + number for number, distance in enumerate(distances_mm) if distance > UNSURE_MM)
+    if not slices:
+        return None
+    where = "In one slice" if len(slices) == 1 else f"In {len(slices)} slices"
+    return QualityWarning(
+        "unsure-slices",
+        "warning",
+        f"{where} the border is unsure by more than {UNSURE_MM:.0f} mm: look at these first.",
+        slices,
+    )
+
+
+RULES: Sequence[Callable[[Contoured], QualityWarning | None]] = (
+    cut_bladder,
+    implausible_volume,
+    metal_nearby,
+    contrast_inside,
+    several_candidates,
+    unsure_slices,
+)
+
+
+def geometry_warning(sentence: str, severity: str = "warning") -> QualityWarning:
+    """What the CT's reader found in the series' geometry."""
+    return QualityWarning("geometry", severity, sentence)
+
+
+def fallback_warning(sentence: str) -> QualityWarning:
+    """The run took another way than asked."""
+    return QualityWarning("fallback", "note", sentence)

@@ -155,7 +155,7 @@ def _write_by_itk(volume: Volume, path: Path, compress: bool) -> None:
     writer.SetCompressionLevel(FASTEST)
     try:
         writer.Execute(to_sitk(volume))
-        whole = np.array_equal(sitk.GetArrayViewFromImage(sitk.ReadImage(str(path))), volume.array)
+        whole = np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), volume.array)
     except RuntimeError as error:
         raise OSError(f"ITK could not write {path.name}") from error
     if not whole:

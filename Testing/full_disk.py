@@ -1,0 +1,26 @@
+"""A folder in which no file can grow beyond a megabyte: what a full disk or a used-up quota looks like to a program."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+QUOTA_BYTES = 2**20
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder; while the test runs, the system refuses to let any file grow beyond QUOTA_BYTES."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no limit for the files of one process")
+    import resource
+
+    folder = tmp_path / "full"
+    folder.mkdir()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (QUOTA_BYTES, hard))
+    try:
+        yield folder
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,0 +1,154 @@
+"""Volume files keep voxels and their place in the patient, and say in a sentence what they cannot be."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from BladderAutoContourLib.errors import InputError, OutputError
+from BladderAutoContourLib.imaging.files import from_sitk, is_volume_file, read_volume, to_sitk, write_volume
+from BladderAutoContourLib.imaging.geometry import Geometry
+from BladderAutoContourLib.imaging.volume import Volume
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ANGLE = np.deg2rad(12)
+OBLIQUE = ((np.cos(ANGLE), -np.sin(ANGLE), 0.0), (np.sin(ANGLE), np.cos(ANGLE), 0.0), (0.0, 0.0, 1.0))
+FLIPPED = ((-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0))
+
+
+def volume_of(dtype: str, direction=OBLIQUE) -> Volume:
+    array = np.random.default_rng(3).integers(0, 200, (4, 5, 6)).astype(dtype)
+    return Volume(array, Geometry((6, 5, 4), (0.7, 0.9, 2.5), (-12.5, 40.25, 1000.0), direction))
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".nii.gz", ".nii", ".mha"])
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+def test_written_volume_comes_back_whole(tmp_path: Path, suffix: str, dtype: str) -> None:
+    path = tmp_path / f"Blase groß {dtype}{suffix}"
+    volume = volume_of(dtype)
+    write_volume(volume, path)
+    back = read_volume(path)
+    assert back.array.dtype == volume.array.dtype
+    np.testing.assert_array_equal(back.array, volume.array)
+    assert back.geometry.same_as(volume.geometry, tolerance_mm=1e-3)
+
+
+@pytest.mark.parametrize("compress", [True, False])
+@pytest.mark.parametrize("direction", [OBLIQUE, FLIPPED])
+def test_own_nrrd_says_the_same_to_itk(tmp_path: Path, compress: bool, direction) -> None:
+    volume = volume_of("int16", direction)
+    write_volume(volume, tmp_path / "ct.nrrd", compress=compress)
+    image = sitk.ReadImage(str(tmp_path / "ct.nrrd"))
+    assert image.GetPixelID() == sitk.sitkInt16
+    for index in [(0, 0, 0), (5, 0, 3), (2, 4, 1)]:
+        assert image[index] == volume.array[index[::-1]]
+        place = image.TransformIndexToPhysicalPoint(index)
+        np.testing.assert_allclose(place, volume.geometry.to_patient(index), atol=1e-6)
+
+
+@given(
+    st.tuples(*[st.floats(0.3, 8.0) for _ in range(3)]),
+    st.tuples(*[st.floats(-2000, 2000) for _ in range(3)]),
+    st.floats(-180, 180),
+)
+@settings(max_examples=25, deadline=None)
+def test_sitk_and_volume_agree_on_every_voxels_place(spacing, origin, degrees) -> None:
+    turn = np.deg2rad(degrees)
+    rows = ((1.0, 0.0, 0.0), (0.0, np.cos(turn), -np.sin(turn)), (0.0, np.sin(turn), np.cos(turn)))
+    volume = Volume(np.zeros((3, 4, 5), np.uint8), Geometry((5, 4, 3), spacing, origin, rows))
+    image = to_sitk(volume)
+    np.testing.assert_allclose(
+        image.TransformIndexToPhysicalPoint((4, 1, 2)), volume.geometry.to_patient((4, 1, 2)), atol=1e-6
+    )
+    assert from_sitk(image).geometry.same_as(volume.geometry)
+
+
+@pytest.mark.parametrize(
+    ("stored", "kept"), [("uint16", "int16"), ("int32", "int16"), ("float64", "float32"), ("int8", "int16")]
+)
+def test_wide_types_become_economical_ones(tmp_path: Path, stored: str, kept: str) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(np.full((4, 4, 4), 90, stored)), str(tmp_path / "a.nrrd"))
+    back = read_volume(tmp_path / "a.nrrd")
+    assert back.array.dtype == kept
+    assert (back.array == 90).all()
+
+
+def test_whole_numbers_too_large_for_int16_become_float32(tmp_path: Path) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(np.full((4, 4, 4), 60000, np.uint16)), str(tmp_path / "a.nrrd"))
+    assert read_volume(tmp_path / "a.nrrd").array.dtype == np.float32
+
+
+def test_time_axis_of_one_is_dropped(tmp_path: Path) -> None:
+    image = sitk.GetImageFromArray(np.zeros((1, 4, 5, 6), np.int16), isVector=False)
+    sitk.WriteImage(image, str(tmp_path / "a.nii.gz"))
+    assert read_volume(tmp_path / "a.nii.gz").array.shape == (4, 5, 6)
+
+
+def write_text(path: Path) -> None:
+    path.write_text("this is a letter, not a volume\n", encoding="utf-8")
+
+
+def write_truncated(path: Path) -> None:
+    write_volume(volume_of("int16"), path, compress=False)
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def write_colour(path: Path) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((4, 4, 4, 3), np.uint8), isVector=True), str(path))
+
+
+def write_flat(path: Path) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((8, 8), np.int16)), str(path))
+
+
+def write_without_number(path: Path) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(np.full((4, 4, 4), np.nan, np.float32)), str(path))
+
+
+@pytest.mark.parametrize("write", [write_text, write_truncated, write_colour, write_flat, write_without_number])
+def test_what_is_no_volume_is_said_with_the_files_name(tmp_path: Path, write) -> None:
+    path = tmp_path / "scan.nrrd"
+    write(path)
+    with pytest.raises(InputError) as caught:
+        read_volume(path)
+    assert "scan.nrrd" in caught.value.message
+    assert caught.value.files == (str(path),)
+
+
+def test_missing_file_and_folder_are_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        read_volume(tmp_path / "nothing.nrrd")
+    with pytest.raises(InputError, match="folder"):
+        read_volume(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".nii.gz"])
+def test_path_that_cannot_be_written_leaves_nothing(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(OutputError):
+        write_volume(volume_of("uint8"), tmp_path / "missing" / f"a{suffix}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_full_disk_is_an_error_and_leaves_no_half_file(full_disk: Path) -> None:
+    noise = np.random.default_rng(0).integers(-1000, 3000, (60, 200, 200)).astype(np.int16)
+    volume = Volume(noise, Geometry((200, 200, 60), (1.0, 1.0, 1.0)))
+    for name in ("a.nrrd", "a.nii.gz", "a.mha"):
+        with pytest.raises(OutputError):
+            write_volume(volume, full_disk / name)
+        assert list(full_disk.iterdir()) == []
+
+
+def test_names_of_volume_files() -> None:
+    assert is_volume_file(Path("CT.NII.GZ"))
+    assert is_volume_file(Path("a.b.nrrd"))
+    assert not is_volume_file(Path("slice001.dcm"))
+
+
+def test_compressed_file_is_a_gzip_stream_and_small(tmp_path: Path) -> None:
+    volume = Volume(np.zeros((40, 64, 64), np.float32), Geometry((64, 64, 40), (1.0, 1.0, 1.0)))
+    write_volume(volume, tmp_path / "zeros.nrrd")
+    content = (tmp_path / "zeros.nrrd").read_bytes()
+    assert len(content) < 10_000
+    assert len(gzip.decompress(content[content.index(b"\n\n") + 2 :])) == volume.array.nbytes

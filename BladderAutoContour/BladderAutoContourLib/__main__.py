@@ -7,13 +7,14 @@ Only the chosen command's module is imported, so that help and usage errors do n
 import argparse
 import importlib
 import sys
+import threading
 from collections.abc import Sequence
 from types import ModuleType
 
 from . import host
 from .commands.parser import Parser
 from .errors import BladderError, Cancelled, UsageError
-from .events import Events
+from .events import CANCEL_GRACE_SECONDS, Events
 from .failures import told
 
 PROGRAM = "python -m BladderAutoContourLib"
@@ -32,19 +33,18 @@ COMMANDS = {
 }
 """The commands in the order of the help. A command's module has its name, with underscores."""
 
-CANCEL_GRACE_SECONDS = 0.7
-"""How long a cancelled command may take to come back by itself before the process ends."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     host.use_utf8_streams()
     events = Events(sys.stdout)
-    _stop_within_a_second(events)
+    came_back = _stop_within_a_second(events)
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments), events)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure has a code, a bug's too
         return _fail(told(error), events)
+    finally:
+        came_back.set()
 
 
 def _run(arguments: list[str], events: Events) -> int:
@@ -92,16 +92,21 @@ def _parsed(parser: Parser, arguments: list[str]) -> argparse.Namespace | None:
         return None
 
 
-def _stop_within_a_second(events: Events) -> None:
-    """Ctrl-C and its like cancel; a command that does not come back from a native call in time is ended."""
+def _stop_within_a_second(events: Events) -> threading.Event:
+    """Let Ctrl-C and its like cancel; a command that stands in a native call is ended, unless the event is set."""
+    came_back = threading.Event()
 
     def last_words() -> None:
         events.cancellation.clean_up()
         if not events.closed:
             _fail(Cancelled("Cancelled: no result was written."), events)
 
+    def watch() -> None:
+        host.end_soon(Cancelled.code, CANCEL_GRACE_SECONDS, last_words, unless=came_back)
+
     host.install_stop_signals(events.cancellation)
-    events.cancellation.on_cancel(lambda: host.end_soon(Cancelled.code, CANCEL_GRACE_SECONDS, last_words))
+    events.cancellation.on_cancel(watch)
+    return came_back
 
 
 def _fail(error: BladderError, events: Events) -> int:

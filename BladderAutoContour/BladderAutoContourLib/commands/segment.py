@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 NAME = "segment"
 HELP = "Contour the bladder of one or more CTs: mask, probability, structure set, picture and report of each."
-VOLUME_SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,11 @@ def sources_of(paths: Sequence[Path]) -> list[Source]:
         raise InputError(
             f"{missing[0]} does not exist. Check the path, and that its drive is connected.", files=missing
         )
-    slices = [path for path in paths if not _is_one_ct(path)]
-    groups = [(path,) for path in paths if _is_one_ct(path)]
+    from ..imaging.files import is_volume_file  # here, because help needs no SimpleITK
+
+    whole = [path.is_dir() or is_volume_file(path) for path in paths]
+    groups = [(path,) for path, is_whole in zip(paths, whole, strict=True) if is_whole]
+    slices = [path for path, is_whole in zip(paths, whole, strict=True) if not is_whole]
     if slices:
         groups.append(tuple(slices))
     names: list[str] = []
@@ -163,14 +165,6 @@ def _summary(failures: Sequence[tuple[Source, BladderError]], total: int) -> Bla
     return type(first)(f"{len(failures)} of {total} CTs gave no contour. {listed}", files=files)
 
 
-def _is_one_ct(path: Path) -> bool:
-    return path.is_dir() or _is_volume(path)
-
-
-def _is_volume(path: Path) -> bool:
-    return path.name.lower().endswith(VOLUME_SUFFIXES)
-
-
 def _exists(path: Path) -> bool:
     # A path below a regular file is not there, whatever the operating system calls that.
     with contextlib.suppress(OSError):
@@ -179,15 +173,17 @@ def _exists(path: Path) -> bool:
 
 
 def _name_of(paths: Sequence[Path]) -> str:
-    path = paths[0].absolute()
+    from ..imaging.files import SUFFIXES, is_volume_file
+
+    path = paths[0].resolve()
     if path.is_dir():
-        return path.resolve().name or "ct"
-    if not _is_volume(path):
-        return path.parent.name or "ct"
-    suffix = next(
-        suffix for suffix in sorted(VOLUME_SUFFIXES, key=len, reverse=True) if path.name.lower().endswith(suffix)
-    )
-    return path.name[: -len(suffix)] or "ct"
+        name = path.name
+    elif is_volume_file(path):
+        suffix = max((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), key=len)
+        name = path.name[: -len(suffix)]
+    else:
+        name = path.parent.name
+    return name or "ct"
 
 
 def _unused(name: str, used: Sequence[str]) -> str:

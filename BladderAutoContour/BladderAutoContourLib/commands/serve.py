@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import host
 from ..errors import Cancelled, UsageError
-from ..events import Events
+from ..events import CANCEL_GRACE_SECONDS, Events
 from ..failures import told
 from . import segment
 from .parser import Parser
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 NAME = "serve"
 HELP = "Keep the engine warm: one JSON request a line on standard input, events on standard output."
-CANCEL_GRACE_SECONDS = 0.7
-"""How long a cancelled request may take to come back by itself before the process ends."""
-
 Inbox = queue.SimpleQueue  # of lines; None at the end of standard input or at a stop signal
 
 

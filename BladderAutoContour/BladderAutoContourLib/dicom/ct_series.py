@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..imaging.volume import Volume
 from .findings import Finding
 from .pixels import read_hu, same_pixels
-from .reading import DamagedDicom, NotDicom, open_dataset
+from .reading import DamagedDicomError, NotDicomError, open_dataset
 from .scan import CT_IMAGE, ImageHeader, Scan, scan
 from .stack import MINIMUM_SLICES, build_stack
 
@@ -31,7 +31,7 @@ class SliceReference:
 
 @dataclass(frozen=True)
 class CtSeries:
-    """volume: HU (z, y, x), slices ascending along the slice normal. slices: one a z index. header: of the first slice."""
+    """volume: HU (z, y, x), ascending along the slice normal. slices: one a z index. header: of the first slice."""
 
     volume: Volume
     slices: tuple[SliceReference, ...]
@@ -171,5 +171,5 @@ def _reference(image: ImageHeader) -> SliceReference:
 def _full_header(image: ImageHeader) -> pydicom.Dataset:
     try:
         return open_dataset(image.path)
-    except (NotDicom, DamagedDicom, OSError) as fault:
+    except (NotDicomError, DamagedDicomError, OSError) as fault:
         raise InputError(f"{image.path.name} cannot be read any more. Try again.", [str(image.path)]) from fault

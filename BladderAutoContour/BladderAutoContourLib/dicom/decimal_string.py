@@ -6,7 +6,7 @@ LONGEST = 16
 
 
 def decimal_string(value: float, decimals: int = 4) -> str:
-    """`value` with at most `decimals` places, no trailing zeros, no "-0". Raises ValueError where 16 bytes do not do."""
+    """`value` with at most `decimals` places, no trailing zeros, no "-0". Raises ValueError past 16 bytes."""
     for places in range(decimals, -1, -1):
         text = f"{value:.{places}f}"
         if "." in text:

@@ -11,7 +11,7 @@ Severity = Literal["error", "warning", "note"]
 class Finding:
     """One thing noticed: a fixed `code` for programs, a sentence for people, the files concerned.
 
-    Severity "error": the data must not be used as they are; "warning": look at it; "note": dealt with, said for the record.
+    Severity "error": not to be used as it is; "warning": look at it; "note": dealt with, said for the record.
     """
 
     code: str

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 from pydicom.uid import UID
 
 from ..errors import InputError
-from .reading import DamagedDicom, NotDicom, open_dataset
+from .reading import DamagedDicomError, NotDicomError, open_dataset
 from .scan import WORKERS, ImageHeader
 
 AIR_HU = -1024
@@ -77,19 +77,27 @@ def _stored_values(image: ImageHeader) -> np.ndarray:
         else:
             stored = _decode(image)
         return stored.reshape(image.rows, image.columns)
-    except (NotDicom, DamagedDicom, OSError, RuntimeError, ValueError, AttributeError, NotImplementedError) as fault:
+    except (
+        NotDicomError,
+        DamagedDicomError,
+        OSError,
+        RuntimeError,
+        ValueError,
+        AttributeError,
+        NotImplementedError,
+    ) as fault:
         syntax = UID(image.transfer_syntax).name
         raise InputError(
-            f"The pixels of {image.path.name} cannot be read ({syntax}): the file is cut off, damaged, or compressed in "
-            "a way that is not supported. Copy it from the archive again, uncompressed.",
+            f"The pixels of {image.path.name} cannot be read ({syntax}): the file is cut off, damaged, or compressed "
+            "in a way that is not supported. Copy it from the archive again, uncompressed.",
             [str(image.path)],
         ) from fault
 
 
 def _decode(image: ImageHeader) -> np.ndarray:
     """Compressed values through GDCM in SimpleITK, which rescales by itself: undone here."""
-    reader = sitk.ImageFileReader()
+    reader = SimpleITK.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(image.path))
-    hu = sitk.GetArrayFromImage(reader.Execute())
+    hu = SimpleITK.GetArrayFromImage(reader.Execute())
     return np.rint((hu.astype(np.float64) - image.intercept) / (image.slope or 1.0)).astype(np.int32)

@@ -21,11 +21,11 @@ warnings.filterwarnings("ignore", module=r"pydicom\b")
 PREAMBLE_BYTES = 132
 
 
-class NotDicom(Exception):
+class NotDicomError(Exception):
     """The file does not begin as a DICOM file does."""
 
 
-class DamagedDicom(Exception):
+class DamagedDicomError(Exception):
     """The file begins as DICOM, but pydicom cannot make sense of it. Holds no value of the file."""
 
 
@@ -41,14 +41,14 @@ def open_dataset(
     """The data set of a file, up to the pixels or with them, all elements or `only` those.
 
     An open binary file is left where reading stopped: at the pixel data element, when there is one.
-    Raises NotDicom, DamagedDicom; OSError where the file cannot be read at all.
+    Raises NotDicomError, DamagedDicomError; OSError where the file cannot be read at all.
     """
     if isinstance(source, Path):
         with source.open("rb") as stream:
             return open_dataset(stream, pixels=pixels, only=only)
     head = source.read(PREAMBLE_BYTES)
     if not begins_as_dicom(head):
-        raise NotDicom
+        raise NotDicomError
     source.seek(0)
     try:
         return pydicom.dcmread(
@@ -58,4 +58,4 @@ def open_dataset(
     except OSError:
         raise
     except Exception as fault:  # pydicom raises nearly anything on damaged bytes: struct.error, KeyError, TypeError...
-        raise DamagedDicom(type(fault).__name__) from fault
+        raise DamagedDicomError(type(fault).__name__) from fault

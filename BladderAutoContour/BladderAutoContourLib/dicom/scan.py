@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ..errors import InputError
 from .findings import Finding
-from .reading import DamagedDicom, NotDicom, open_dataset
+from .reading import DamagedDicomError, NotDicomError, open_dataset
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
@@ -120,11 +120,19 @@ def _read(path: Path) -> ImageHeader | tuple[str, str, str]:
             next_bytes = (stream.tell(), stream.read(12))
             stream.seek(0, os.SEEK_END)
             return _header(path, dataset, next_bytes, stream.tell())
-    except NotDicom:
+    except NotDicomError:
         return "not-dicom", "note", "not DICOM"
     except OSError as fault:
         return "unreadable", "warning", f"unreadable ({fault.strerror or 'read error'})"
-    except (DamagedDicom, ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError):
+    except (
+        DamagedDicomError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        NotImplementedError,
+        TypeError,
+        ValueError,
+    ):
         # pydicom converts values on access, and damaged bytes make it raise any of these.
         return "damaged", "warning", "damaged or cut off"
 

@@ -23,7 +23,7 @@ SAME_SPACING_MM = 1e-3
 SAME_POSITION_MM = 0.01
 """Images nearer to each other than this along the normal lie at one position."""
 OFF_GRID_SHARE, OFF_GRID_MM = 0.1, (0.05, 0.3)
-"""How far a slice may lie from the regular grid: a tenth of the spacing, within these bounds. Scanners round positions."""
+"""How far a slice may lie off the regular grid: a tenth of the spacing, within these bounds. Scanners round."""
 SHEAR_MM = 0.3
 """How far slices may drift sideways over the whole series before it counts as a tilted gantry."""
 
@@ -124,13 +124,10 @@ def _main_group(images: Sequence[ImageHeader], findings: list[Finding]) -> list[
             f"{len(groups[1])} of them). Give the files of one of these sets.",
             _names(groups[1]),
         )
-    for group in groups[1:]:
-        findings.append(
-            Finding(
-                "other-plane", "warning",
-                f"{len(group)} images of another orientation, size or frame of reference left out", tuple(_names(group)),
-            )
-        )  # fmt: skip
+    what = "of another orientation, size or frame of reference left out"
+    findings.extend(
+        Finding("other-plane", "warning", f"{len(group)} images {what}", tuple(_names(group))) for group in groups[1:]
+    )
     return groups[0]
 
 

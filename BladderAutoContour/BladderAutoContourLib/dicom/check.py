@@ -1,0 +1,2 @@
+def check_structure_set(structures, ct):
+    return []

@@ -1,0 +1,136 @@
+"""A structure set of any maker, as it stands in the file. Shares nothing with the writer but pydicom."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
+
+from ..errors import InputError
+from .reading import DamagedDicomError, NotDicomError, open_dataset
+
+STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+CONTOUR_DATA = Tag(0x3006, 0x0050)
+
+
+@dataclass(frozen=True)
+class Contour:
+    """points_mm: (n, 3) LPS; empty where the numbers cannot be read, `problem` then says why.
+
+    declared_points: NumberOfContourPoints, or None. longest_value: bytes of the longest decimal string.
+    """
+
+    geometric_type: str
+    points_mm: np.ndarray
+    image_uids: tuple[str, ...]
+    declared_points: int | None = None
+    longest_value: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Roi:
+    """One region of interest. `contours` is None where the file holds an empty contour sequence."""
+
+    number: int
+    name: str
+    frame_uid: str
+    contours: tuple[Contour, ...]
+    empty_sequence: bool = False
+
+
+@dataclass(frozen=True)
+class StructureSet:
+    """`dataset`: the whole file, for what is not listed here."""
+
+    path: Path
+    dataset: pydicom.FileDataset
+    rois: tuple[Roi, ...]
+
+    def roi(self, name: str) -> Roi:
+        """The structure of that name, letter case aside where needed. Raises InputError listing the names there are."""
+        exact = [roi for roi in self.rois if roi.name == name]
+        loose = [roi for roi in self.rois if roi.name.strip().casefold() == name.strip().casefold()]
+        if not (exact or loose):
+            names = ", ".join(roi.name for roi in self.rois) or "none at all"
+            raise InputError(f"{self.path.name} has no structure {name!r}; it has: {names}.", [self.path])
+        return (exact or loose)[0]
+
+
+def read_structure_set(path: Path) -> StructureSet:
+    """Read an RT Structure Set. Raises InputError where the file is missing, damaged or something else."""
+    path = Path(path)
+    try:
+        dataset = open_dataset(path, pixels=True)
+        sop_class = str(dataset.get("SOPClassUID", "") or "")
+    except (NotDicomError, DamagedDicomError) as fault:
+        raise InputError(f"{path.name} is no readable DICOM file. Give an RT Structure Set.", [path]) from fault
+    except OSError as fault:
+        raise InputError(f"{path} cannot be read: {fault.strerror or fault}.", [path]) from fault
+    if sop_class != STRUCTURE_SET:
+        what = str(dataset.get("Modality", "") or "unknown kind")
+        raise InputError(f"{path.name} is no RT Structure Set, but of modality {what}.", [path])
+    try:
+        return StructureSet(path, dataset, _rois(dataset))
+    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as fault:
+        raise InputError(f"{path.name} is damaged: its structures cannot be read. Export it again.", [path]) from fault
+
+
+def _rois(dataset: pydicom.Dataset) -> tuple[Roi, ...]:
+    drawn: dict[int, list[pydicom.Dataset]] = {}
+    for item in dataset.get("ROIContourSequence") or ():
+        drawn.setdefault(int(item.ReferencedROINumber), []).append(item)
+    rois = []
+    for item in dataset.get("StructureSetROISequence") or ():
+        number = int(item.ROINumber)
+        own = drawn.get(number, [])
+        rois.append(
+            Roi(
+                number=number,
+                name=str(item.get("ROIName", "") or ""),
+                frame_uid=str(item.get("ReferencedFrameOfReferenceUID", "") or ""),
+                contours=tuple(_contour(one) for part in own for one in part.get("ContourSequence") or ()),
+                empty_sequence=any("ContourSequence" in part and not part.ContourSequence for part in own),
+            )
+        )
+    return tuple(rois)
+
+
+def _contour(item: pydicom.Dataset) -> Contour:
+    images = tuple(
+        str(image.get("ReferencedSOPInstanceUID", "") or "") for image in item.get("ContourImageSequence") or ()
+    )
+    declared = item.get("NumberOfContourPoints")
+    points, longest, problem = _points(item)
+    return Contour(
+        geometric_type=str(item.get("ContourGeometricType", "") or ""),
+        points_mm=points,
+        image_uids=images,
+        declared_points=None if declared is None else int(declared),
+        longest_value=longest,
+        problem=problem,
+    )
+
+
+def _points(item: pydicom.Dataset) -> tuple[np.ndarray, int, str]:
+    """Points (n, 3), bytes of the longest value, and what is wrong with them."""
+    nothing = np.empty((0, 3))
+    if CONTOUR_DATA not in item:
+        return nothing, 0, "has no contour data"
+    # The bytes as they stand: pydicom would turn thousands of numbers into objects, and hide values that are too long.
+    element = item.get_item(CONTOUR_DATA)
+    raw = element.value if isinstance(element, RawDataElement) else None
+    problem = "has contour data of unknown representation (UN)" if element.VR == "UN" else ""
+    values = raw.split(b"\\") if isinstance(raw, bytes) else [str(one).encode() for one in item.ContourData or ()]
+    values = [value.strip(b" \0") for value in values]
+    try:
+        numbers = np.array(values, dtype="S").astype(float)
+    except ValueError:
+        return nothing, 0, "has contour data that are no numbers"
+    if not np.isfinite(numbers).all():
+        return nothing, 0, "has contour data that are no numbers"
+    if numbers.size % 3 or numbers.size == 0:
+        return nothing, 0, "has contour data that are no triples"
+    return numbers.reshape(-1, 3), max(map(len, values)), problem

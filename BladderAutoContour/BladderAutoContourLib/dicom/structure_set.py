@@ -1,0 +1,106 @@
+"""A mask or a probability out as an RT Structure Set: traced, written, read back by other code, then put in place."""
+
+import contextlib
+import datetime
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import FileDataset
+
+from ..errors import InputError, OutputError
+from ..imaging.volume import Volume
+from .contours import LEVEL, trace
+from .ct_series import CtSeries
+from .findings import Finding
+from .keyhole import polygons
+from .structure_dataset import SliceContour, StructureRequest, add_roi, new_structure_set
+from .verify import verify
+
+RECOMMENDED_NAME_LENGTH = 16
+"""Some planning systems cut longer structure names."""
+
+__all__ = ["StructureRequest", "WrittenStructure", "restrict", "trace_slices", "write_rtstruct"]
+
+
+@dataclass(frozen=True)
+class WrittenStructure:
+    """What was put in place. agreement: Dice of the contours, read back and filled, with the source mask."""
+
+    path: Path
+    sop_instance_uid: str
+    roi_number: int
+    contours: int
+    points: int
+    agreement: float
+    findings: tuple[Finding, ...]
+
+
+def write_rtstruct(ct: CtSeries, field: Volume, path: Path, request: StructureRequest) -> WrittenStructure:
+    """Write the region where `field` (probability or mask on the CT's grid) is at least 0.5 as a structure of `ct`.
+
+    An empty region gives a structure without contours. Raises InputError (another grid), VerificationError (the file
+    read back does not match; nothing is put in place), OutputError (unwritable, disk full).
+    """
+    if not field.geometry.same_as(ct.volume.geometry):
+        raise InputError("The mask does not lie on the grid of the CT. Give the mask that was made on this series.")
+    now = datetime.datetime.now()
+    dataset = new_structure_set(ct, request, now)
+    contours = trace_slices(ct, field)
+    number = add_roi(dataset, ct.frame_of_reference_uid, contours, request)
+    agreement = put_in_place(dataset, Path(path), ct, field.array >= LEVEL, number)
+    findings = []
+    if len(request.roi_name) > RECOMMENDED_NAME_LENGTH:
+        sentence = f"The structure's name is longer than {RECOMMENDED_NAME_LENGTH} characters; some systems cut it."
+        findings.append(Finding("long-name", "warning", sentence))
+    return WrittenStructure(
+        path=Path(path),
+        sop_instance_uid=str(dataset.SOPInstanceUID),
+        roi_number=number,
+        contours=len(contours),
+        points=sum(len(contour.points_mm) for contour in contours),
+        agreement=agreement,
+        findings=tuple(findings),
+    )
+
+
+def trace_slices(ct: CtSeries, field: Volume) -> list[SliceContour]:
+    """Closed contours of every slice, in the plane of the slice's own image. Holes are keyholes."""
+    geometry = ct.volume.geometry
+    axes = np.asarray(geometry.direction)[:, :2] * geometry.spacing_mm[:2]
+    contours = []
+    for z in np.flatnonzero((field.array >= LEVEL).any(axis=(1, 2))):
+        image = ct.slices[z]
+        for polygon in polygons(trace(field.array[z])):
+            points_mm = image.position_mm + polygon @ axes.T
+            contours.append(SliceContour(image, points_mm))
+    return contours
+
+
+def restrict(probability: Volume, mask: Volume) -> Volume:
+    """The probability made to agree with a mask: at least 0.5 inside, below outside. Its contour is smooth."""
+    inside = mask.array > 0
+    below = np.float32(np.nextafter(np.float32(LEVEL), np.float32(0)))
+    values = probability.array.astype(np.float32)
+    return Volume(np.where(inside, np.maximum(values, LEVEL), np.minimum(values, below)), probability.geometry)
+
+
+def put_in_place(dataset: FileDataset, path: Path, ct: CtSeries, mask: np.ndarray, number: int) -> float:
+    """Write under a temporary name, verify, rename. Returns the agreement; leaves no file behind on failure."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        dataset.save_as(partial, enforce_file_format=True)
+        agreement = verify(partial, ct, mask, number)
+        partial.replace(path)
+    except OSError as fault:
+        raise OutputError(
+            f"The structure set cannot be written to {path}: {fault.strerror or fault}. "
+            "Choose another folder or make room.",
+            [path],
+        ) from fault
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return agreement

@@ -1,0 +1,47 @@
+"""A written structure set judged before anybody acts on it: read back, checked, filled, compared with its source."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError, VerificationError
+from .check import check_structure_set
+from .ct_series import CtSeries
+from .rasterise import roi_mask
+from .structure_reader import read_structure_set
+
+LEAST_AGREEMENT = 0.99
+"""Dice between the contours, filled at voxel centres, and the source. Contours that were not thinned reach 1.0."""
+
+
+def verify(path: Path, ct: CtSeries, mask: np.ndarray, number: int) -> float:
+    """Dice of structure `number` of the file with `mask` (z, y, x).
+
+    Raises VerificationError where the file cannot be read, where the checker finds an error, or on a mismatch.
+    """
+    try:
+        structures = read_structure_set(path)
+    except InputError as fault:
+        raise VerificationError("The written structure set cannot be read back; it was not put in place.") from fault
+    errors = [finding for finding in check_structure_set(structures, ct) if finding.severity == "error"]
+    if errors:
+        raise VerificationError(
+            f"The written structure set did not pass its check and was not put in place: {errors[0].sentence}"
+        )
+    found = [roi for roi in structures.rois if roi.number == number]
+    if len(found) != 1:
+        raise VerificationError("The written structure set lacks its structure; it was not put in place.")
+    filled = roi_mask(found[0], ct.volume.geometry)[0].array > 0
+    agreement = dice(filled, mask)
+    if agreement < LEAST_AGREEMENT:
+        raise VerificationError(
+            f"The written contours do not match the mask (Dice {agreement:.3f}); the file was not put in place. "
+            "Please report this."
+        )
+    return agreement
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    """Dice coefficient of two boolean arrays; 1 where both are empty."""
+    total = int(np.count_nonzero(one)) + int(np.count_nonzero(other))
+    return 1.0 if total == 0 else 2.0 * int(np.count_nonzero(one & other)) / total

@@ -156,7 +156,7 @@ def has_build(stamp: dict, build: str | None) -> bool:
     return build is None or ("cuda" in stamp and (stamp["cuda"] is not None) == (build == "cuda"))
 
 
-def pip(python: Python, arguments: list[str], wheels: Path | None, advice: str = "") -> None:
+def pip(python: Python, arguments: list[str], wheels: Path | None, build: str | None = None) -> None:
     """Install with pip: from its configured index, or from the folder of wheels alone."""
     command = [python.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *arguments]
     variables = clean_variables()
@@ -167,8 +167,8 @@ def pip(python: Python, arguments: list[str], wheels: Path | None, advice: str =
     if run(command, variables) != 0:
         source = f"the wheels in {wheels}" if wheels else "its package index; without a network, use --wheels DIR"
         raise SetupFault(
-            f"pip could not install the packages from {source}. Its own message stands above. {advice}"
-            "When that is put right, run this again: it goes on from here."
+            f"pip could not install the packages from {source}. Its own message stands above. "
+            f"{BUILD_ADVICE if build else ''}When that is put right, run this again: it goes on from here."
         )
 
 
@@ -218,10 +218,9 @@ def restore(python: Python, losses: dict[str, str], wheels: Path | None) -> None
 def install(python: Python, build: str | None, stamp: dict, wheels: Path | None) -> None:
     """Install every pin; replace a torch that is not the build asked for."""
     torch = torch_requirement(build)
-    advice = BUILD_ADVICE if build else ""
     if "torch" in installed(python.packages) and not has_build(stamp, build):
-        pip(python, ["--no-deps", "--force-reinstall", torch], wheels, advice)
-    pip(python, [torch, *RUN_TIME, *TOOLS], wheels, advice)
+        pip(python, ["--no-deps", "--force-reinstall", torch], wheels, build)
+    pip(python, [torch, *RUN_TIME, *TOOLS], wheels, build)
 
 
 def check_imports(python: Python, build: str | None) -> str | None:
@@ -264,8 +263,7 @@ def set_up(options: argparse.Namespace) -> Python:
     losses = damaged(python, stamp)
     pins = [TORCH, *RUN_TIME, *TOOLS]
     complete = stamp.get("pins") == pins and has_build(stamp, build)
-    moved = put_on_path(python.packages)
-    if complete and not losses and not moved:
+    if not put_on_path(python.packages) and complete and not losses:
         print(f"The environment {ENVIRONMENT} is complete.")
         return python
     STAMP.unlink(missing_ok=True)

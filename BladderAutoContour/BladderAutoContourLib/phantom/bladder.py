@@ -1,0 +1,117 @@
+"""The bladder: its outer wall surface, wall, and contents."""
+
+from dataclasses import dataclass
+
+import torch
+
+from .canvas import Block, Canvas
+from .case import BladderShape, Case
+from .shapes import Ellipsoid, Point, Shape, Tube
+from .waves import Waves
+
+NEIGHBOUR_STREAM = 8
+
+
+@dataclass(frozen=True)
+class Bladder:
+    """The outer wall surface as a shape: rippled ellipsoid, lobes, minus shallow indentations of the neighbours."""
+
+    shape: BladderShape
+    ripples: Waves
+    neighbours: tuple[Shape, ...]
+
+    def bounds(self) -> tuple[Point, Point]:
+        parts = [(self.shape.centre, self.shape.radii), *self.shape.lobes]
+        reach = [1.3 * max(radii) + 4 for _, radii in parts]
+        return (
+            tuple(min(c[k] - r for (c, _), r in zip(parts, reach, strict=True)) for k in range(3)),
+            tuple(max(c[k] + r for (c, _), r in zip(parts, reach, strict=True)) for k in range(3)),
+        )
+
+    def distance(self, x: torch.Tensor, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        shape = self.shape
+        main = Ellipsoid(shape.centre, shape.radii, shape.tilt_degrees, shape.exponent)
+        distance = main.distance(x, y, z)
+        for centre, radii in shape.lobes:
+            lobe = Ellipsoid(centre, radii, shape.tilt_degrees).distance(x, y, z)
+            distance = _smooth_union(distance, lobe, 0.25 * min(radii))
+        if shape.ripple:
+            u, v, w = main.local(x, y, z)
+            scale = 1.0 / (u**2 + v**2 + w**2).sqrt().clamp(min=1e-3)
+            ripple = self.ripples.at(torch.stack((u * scale, v * scale, w * scale)))[0]
+            distance = distance + shape.ripple * min(shape.radii) * ripple
+        depth = shape.indentation_mm
+        whole = distance
+        for neighbour in self.neighbours:  # indented at most `depth`: never cut open
+            distance = torch.maximum(distance, torch.minimum(-neighbour.distance(x, y, z), whole + depth))
+        return distance
+
+
+def _smooth_union(a: torch.Tensor, b: torch.Tensor, radius: float) -> torch.Tensor:
+    h = (radius - (a - b).abs()).clamp(min=0) / radius
+    return torch.minimum(a, b) - h * h * radius / 4
+
+
+def make_bladder(case: Case, neighbours: list[Shape]) -> Bladder:
+    """The case's bladder among the organs that may press on it."""
+    rng = case.generator(NEIGHBOUR_STREAM)
+    pressing = tuple(shape for shape in neighbours if rng.random() < 0.6)
+    return Bladder(case.bladder, Waves.draw(rng, 1, (1.6, 5.0)), pressing)
+
+
+def paint_bladder(canvas: Canvas, case: Case, bladder: Bladder, fat_hu: float) -> torch.Tensor:
+    """Paint the bladder last, over its neighbours; returns its soft label (Z, Y, X): the share inside the outer wall."""
+    label = torch.zeros_like(canvas.hu)
+    block = canvas.block(bladder)
+    if block is None:
+        return label
+    x, y, z = canvas.at(block)
+    distance = bladder.distance(x, y, z)
+    plane = canvas.coverage(distance - case.bladder.fat_plane_mm)
+    canvas.blend(block, plane * 0.85, fat_hu)
+    label[block] = canvas.coverage(distance)
+    canvas.blend(block, label[block], case.contents.wall_hu)
+    lumen = canvas.coverage(distance + case.bladder.wall_mm)
+    canvas.blend(block, lumen, _urine(case, y, z))
+    _paint_guests(canvas, case, block, lumen)
+    return label
+
+
+def _urine(case: Case, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    """HU of the lumen: urine, contrast that sinks, gas that rises."""
+    contents = case.contents
+    (_, middle, _), (_, depth, _) = case.bladder.centre, case.bladder.radii
+    height = (y - (middle - depth)) / (2 * depth)  # 0 at the front wall, 1 at the back
+    if case.habitus.prone:
+        height = 1 - height
+    hu = torch.full_like(y, contents.urine_hu)
+    if contents.contrast_hu:
+        if contents.layer >= 1:
+            share = torch.ones_like(y)
+        else:
+            share = ((height - (1 - contents.layer)) / 0.08).clamp(0, 1)
+        hu = hu + share * contents.contrast_hu
+    if contents.gas:
+        hu = torch.where(height < contents.gas, torch.full_like(hu, -920.0), hu)
+    return hu
+
+
+def _paint_guests(canvas: Canvas, case: Case, block: Block, lumen: torch.Tensor) -> None:
+    """Catheter with its balloon, stones: inside the outer wall, so inside the label."""
+    rng = case.generator(9)
+    (x, y, z), (_, _, c) = case.bladder.centre, case.bladder.radii
+    neck: Point = (x, y + 4.0, z - c)
+    radius = case.contents.balloon_radius
+    if radius:
+        seat = (x + rng.normal(0, 2), y + 2.0, z - c + case.bladder.wall_mm + radius)
+        tube = Tube(((neck[0], neck[1], neck[2] - 60), neck, (seat[0], seat[1], seat[2] + radius + 6)), (3.2, 3.2, 3.0))
+        balloon = Ellipsoid(seat, (radius,) * 3)
+        share = canvas.coverage(balloon.distance(*canvas.at(block))) * lumen
+        canvas.blend(block, share, rng.uniform(60, 110))
+        inside = canvas.coverage(balloon.distance(*canvas.at(block)) + 1.2) * lumen
+        canvas.blend(block, inside, float(rng.choice([rng.uniform(-5, 15), rng.uniform(100, 300), -900.0], p=[0.7, 0.15, 0.15])))
+        canvas.paint(tube, rng.uniform(80, 250))
+        canvas.paint(tube, float(rng.choice([5.0, -850.0])), inset_mm=2.0)
+    if case.contents.stone_radius:
+        stone = Ellipsoid((x + rng.normal(0, 5), y + 4, z - 0.4 * c), (case.contents.stone_radius,) * 3)
+        canvas.blend(block, canvas.coverage(stone.distance(*canvas.at(block))) * lumen, rng.uniform(300, 1200))

@@ -1,0 +1,65 @@
+"""Which part of the patient a scan shows: whole scans for tests and demonstrations, crops for training."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..imaging.geometry import Geometry, Triple, patient_grid
+from .case import Case
+from .render import canonical_to_patient
+
+# Canonical z (mm) of the lower and upper end of a scan. The bladder lies about z = 0 to 120, the diaphragm near 350.
+EXTENTS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
+    "pelvis": ((-150.0, -75.0), (130.0, 240.0)),
+    "abdomen-pelvis": ((-130.0, -70.0), (330.0, 460.0)),
+    "whole-body": ((-430.0, -280.0), (560.0, 760.0)),
+    "chest": ((185.0, 260.0), (480.0, 600.0)),
+    "abdomen": ((150.0, 175.0), (360.0, 460.0)),
+    "thighs": ((-440.0, -380.0), (-130.0, -95.0)),
+}
+WITH_BLADDER = ("pelvis", "abdomen-pelvis", "whole-body")
+WITHOUT_BLADDER = ("chest", "abdomen", "thighs")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A scanned field: its name and grid."""
+
+    kind: str
+    geometry: Geometry
+
+
+def draw_scan(
+    case: Case, kind: str, spacing_mm: Triple, rng: np.random.Generator, width_mm: float | None = None
+) -> Scan:
+    """A scan of `kind` (a key of EXTENTS) at `spacing_mm` (x, y, z), its field of view 420 to 520 mm unless given."""
+    low, high = (rng.uniform(*ends) for ends in EXTENTS[kind])
+    width = width_mm or rng.uniform(420, 520)
+    size = (round(width / spacing_mm[0]), round(width / spacing_mm[1]), round((high - low) / spacing_mm[2]))
+    centre = canonical_to_patient(case, np.array([rng.normal(0, 12), 12 + rng.normal(0, 12), (low + high) / 2]))
+    return Scan(kind, patient_grid(centre, spacing_mm, size))
+
+
+def draw_window(
+    case: Case, spacing_mm: Triple, size: tuple[int, int, int], rng: np.random.Generator, with_bladder: bool
+) -> Geometry:
+    """A window of the localiser: centred on the body, anywhere along it, or with the bladder somewhere inside."""
+    reach = size[2] * spacing_mm[2] / 2
+    if with_bladder:
+        z = case.bladder.centre[2] + rng.uniform(-0.85, 0.85) * reach
+    else:
+        z = rng.uniform(-330, 620)
+    return patient_grid(
+        canonical_to_patient(case, np.array([rng.normal(0, 15), 12 + rng.normal(0, 15), z])), spacing_mm, size
+    )
+
+
+def draw_crop(
+    case: Case, spacing_mm: Triple, size: tuple[int, int, int], rng: np.random.Generator, with_bladder: bool
+) -> Geometry:
+    """A crop of the segmenter: about the bladder, as far off as a localiser errs, or about another organ."""
+    if with_bladder:
+        centre = np.asarray(case.bladder.centre) + rng.normal(0, 1, size=3) * np.array([9.0, 10.0, 11.0])
+    else:
+        centre = np.array([rng.uniform(-80, 80), rng.uniform(-50, 60), rng.uniform(-200, 430)])
+    return patient_grid(canonical_to_patient(case, centre), spacing_mm, size)

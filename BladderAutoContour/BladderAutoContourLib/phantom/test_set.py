@@ -1,0 +1,61 @@
+"""The frozen test set: held-out patients that training never draws, and fields without a bladder.
+
+Frozen with GENERATOR_VERSION by the commit that adds this file, before the first training. A change of the generator
+that changes a voxel needs a new version and a new freeze.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .case import Case, draw_case
+from .fields import WITHOUT_BLADDER, Scan, draw_scan
+from .render import bladder_centre_mm
+
+FIRST_SEED = 900_000
+COUNT = 100
+OFF_CENTRE_MM = 100.0  # how far from the field's centre the bladder lies in a third of the cases
+
+
+@dataclass(frozen=True)
+class TestCase:
+    """A held-out patient and the scan made of it."""
+
+    name: str
+    case: Case
+    scan: Scan
+
+
+def with_bladder(count: int = COUNT) -> list[TestCase]:
+    """The first `count` of the 100 cases: two thirds pelvic fields, one third whole-body or abdomen-pelvis, off centre."""
+    return [_positive(number) for number in range(count)]
+
+
+def without_bladder(count: int = COUNT) -> list[TestCase]:
+    """The first `count` of the 100 bladder-free fields: chest, abdomen with kidneys and gallbladder, thighs in turn."""
+    result = []
+    for number in range(count):
+        seed = FIRST_SEED + 10_000 + number
+        case = draw_case(seed, "held-out")
+        rng = np.random.default_rng([seed, 77])
+        kind = WITHOUT_BLADDER[number % len(WITHOUT_BLADDER)]
+        result.append(TestCase(f"{kind}-{number:03d}", case, draw_scan(case, kind, _spacing(rng), rng)))
+    return result
+
+
+def _spacing(rng: np.random.Generator) -> tuple[float, float, float]:
+    in_plane = float(rng.choice([1.6, 2.0, 2.4]))
+    return in_plane, in_plane, float(rng.choice([3.0, 4.0, 5.0]))
+
+
+def _positive(number: int) -> TestCase:
+    seed = FIRST_SEED + number
+    case = draw_case(seed, "held-out")
+    rng = np.random.default_rng([seed, 77])
+    spacing = _spacing(rng)
+    kind = "pelvis" if number % 3 else ("whole-body" if number % 2 else "abdomen-pelvis")
+    while True:
+        scan = draw_scan(case, kind, spacing, rng)
+        offset = np.abs(bladder_centre_mm(case) - scan.geometry.centre_mm).max()
+        if kind == "pelvis" or offset >= OFF_CENTRE_MM:
+            return TestCase(f"{kind}-{number:03d}", case, scan)

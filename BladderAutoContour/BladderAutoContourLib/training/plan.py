@@ -1,0 +1,68 @@
+"""The plan of a training: stages, data, loss, schedule, seed. One JSON file; a run keeps a copy of it."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..networks.plan import Plan
+
+STAGES = ("localiser", "segmenter", "joint")
+LOSSES = ("dice+cross-entropy", "cross-entropy", "dice", "iou", "tversky")
+OPTIMISERS = ("adamw", "sgd")
+
+
+@dataclass(frozen=True)
+class StageSchedule:
+    """How one stage is trained. `replays`: how often a generated crop is shown, each time mirrored and shifted anew."""
+
+    stage: str
+    steps: int
+    batch: int = 2
+    rate: float = 2e-3
+    warmup: int = 50
+    optimiser: str = "adamw"
+    weight_decay: float = 1e-2
+    loss: str = "dice+cross-entropy"
+    without_bladder: float = 0.2
+    replays: int = 2
+    average: float = 0.995  # decay of the exponential moving average of the weights
+    clip: float = 1.0  # largest norm of the gradient
+    start_from: str = ""  # an earlier stage whose weights this one begins with
+    train_network: bool = True  # False in the joint stage: the CRF-RNN learns, the CNN stays
+
+    def __post_init__(self) -> None:
+        for value, allowed in ((self.stage, STAGES), (self.loss, LOSSES), (self.optimiser, OPTIMISERS)):
+            if value not in allowed:
+                raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A whole training. `plan` describes what comes out; `stages` run in their order."""
+
+    seed: int
+    plan: Plan
+    stages: tuple[StageSchedule, ...]
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: Path) -> "TrainingPlan":
+        """Read a plan file. Raises InputError when it is missing or not a training plan."""
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                seed=int(raw["seed"]),
+                plan=Plan.from_json(json.dumps(raw["plan"])),
+                stages=tuple(StageSchedule(**stage) for stage in raw["stages"]),
+                notes=dict(raw.get("notes", {})),
+            )
+        except OSError as error:
+            raise InputError(f"The training plan {path} cannot be read: {error.strerror}.", [path]) from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path} is not a training plan: {error}.", [path]) from error
+
+    def record(self) -> dict[str, Any]:
+        """What the shipped plan says about its own training."""
+        return {"seed": self.seed, "stages": [asdict(stage) for stage in self.stages], **self.notes}

@@ -1,0 +1,83 @@
+"""Training samples from generated pelves: one index, one sample, the same on every machine."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ..imaging.geometry import Geometry
+from ..networks.plan import StagePlan
+from ..phantom.case import draw_case
+from ..phantom.fields import draw_crop, draw_window
+from ..phantom.render import render
+
+AIR_HU = -1000.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one stage sees. `replays` crops in a row share their anatomy, not their noise, mirror or scan's end."""
+
+    stage: str
+    plan: StagePlan
+    seed: int
+    batch: int
+    replays: int
+    without_bladder: float
+
+
+class GeneratedSamples(Dataset):
+    """(HU, soft label) pairs, float32 (Z, Y, X). Sample `i` depends on the recipe and on `i` alone."""
+
+    def __init__(self, recipe: Recipe, length: int) -> None:
+        self.recipe = recipe
+        self.length = length
+        self._cache: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        recipe = self.recipe
+        round_number, place = divmod(index, recipe.batch * recipe.replays)
+        number = round_number * recipe.batch + place % recipe.batch
+        hu, label = self._anatomy(number)
+        rng = np.random.default_rng([recipe.seed, number, place // recipe.batch, 2])
+        return _replay(hu, label, rng, ends=0.35 if recipe.stage == "localiser" else 0.12)
+
+    def _anatomy(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if number not in self._cache:
+            while len(self._cache) >= 2 * self.recipe.batch:
+                self._cache.pop(next(iter(self._cache)))
+            self._cache[number] = self._render(number)
+        return self._cache[number]
+
+    def _render(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        recipe = self.recipe
+        rng = np.random.default_rng([recipe.seed, number, 1])
+        case = draw_case(int(rng.integers(2**31)))
+        absent = rng.random() < recipe.without_bladder
+        removed = absent and rng.random() < 0.25  # no bladder where one is expected: after cystectomy
+        draw = draw_window if recipe.stage == "localiser" else draw_crop
+        grid: Geometry = draw(case, recipe.plan.spacing_mm, recipe.plan.crop_voxels, rng, not absent or removed)
+        rendered = render(case, grid, with_bladder=not removed)
+        return rendered.hu, rendered.bladder
+
+
+def _replay(
+    hu: torch.Tensor, label: torch.Tensor, rng: np.random.Generator, ends: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mirror left and right, shift and stretch HU a little, add noise, end the scan somewhere."""
+    if rng.random() < 0.5:
+        hu, label = hu.flip(2), label.flip(2)
+    hu = hu * rng.uniform(0.97, 1.03) + rng.normal(0, 6)
+    if rng.random() < 0.5:
+        noise = torch.from_numpy(rng.standard_normal(hu.shape, dtype=np.float32))
+        hu = hu + noise * rng.uniform(0, 10)
+    if rng.random() < ends:
+        hu, label = hu.clone(), label.clone()
+        depth = int(rng.uniform(0, 0.5) * hu.shape[0])
+        gone = slice(0, depth) if rng.random() < 0.5 else slice(hu.shape[0] - depth, None)
+        hu[gone], label[gone] = AIR_HU, 0.0
+    return hu.contiguous(), label.contiguous()

@@ -52,11 +52,3 @@ def is_device_failure(error: Exception) -> bool:
     return isinstance(error, torch.OutOfMemoryError | torch.AcceleratorError) or (
         isinstance(error, RuntimeError) and any(word in str(error) for word in ("CUDA", "cuDNN", "CUBLAS"))
     )
-
-
-def is_memory_failure(error: Exception) -> bool:
-    """Whether the computer's own memory did not suffice."""
-    words = ("not enough memory", "can't allocate memory", "bad allocation", "Failed to allocate")
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
-    )

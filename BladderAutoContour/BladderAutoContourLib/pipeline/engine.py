@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import NoBladderError, OutOfMemoryError
+from ..errors import NoBladderError
 from ..imaging.volume import Volume
 from ..networks.plan import Plan
 from ..networks.weights import Networks, default_weights, load_weights
-from .decide import NOTHING_SEEN, Decision, decide
-from .device import describe, is_device_failure, is_memory_failure, resolve_device
+from .decide import NOTHING_SEEN, decide
+from .device import describe, is_device_failure, resolve_device
 from .doubt import doubts, isoline_distances_mm
 from .inference import Inference
 from .localise import Candidate, localise
@@ -83,30 +83,10 @@ class Engine:
     def contour(self, volume: Volume, progress: Progress, use_crf: bool = True) -> Contouring:
         """Contour the bladder in a CT (HU, any grid and orientation).
 
-        Raises NoBladderError, InputError for a volume that cannot be a pelvic CT, OutOfMemoryError, and whatever
-        `progress` raises.
+        Raises NoBladderError, InputError for a volume that cannot be a pelvic CT, and whatever `progress` raises.
         """
         check_suitable(volume)
         steps = Steps(progress)
-        try:
-            return self._contour(volume, steps, use_crf)
-        except (MemoryError, RuntimeError) as error:
-            if is_memory_failure(error):
-                raise OutOfMemoryError(
-                    "The computer's memory does not suffice for this CT. Close other programs and try again."
-                ) from error
-            raise
-
-    def evidence(self, volume: Volume, progress: Progress, use_crf: bool = True) -> float:
-        """Mean CNN probability inside the best contour whether or not it would be accepted; 0 where there is none.
-
-        What the plan's calibration is fitted on.
-        """
-        check_suitable(volume)
-        seen, _, _ = self._look(without_padding(volume), Steps(progress), use_crf)
-        return seen.refined.evidence if seen.refined else 0.0
-
-    def _contour(self, volume: Volume, steps: Steps, use_crf: bool) -> Contouring:
         seen, device, notes = self._look(without_padding(volume), steps, use_crf)
         if seen.refined is None:
             raise NoBladderError(NOTHING_SEEN)
@@ -117,8 +97,11 @@ class Engine:
         with steps.step("decide") as tell:
             decision = decide(probability, seen.refined.evidence, self.plan.decision)
             tell(0.5)
-            first_slice, distances_mm = isoline_distances_mm(doubted, decision.mask)
-            found = _warnings(volume, decision, doubted, seen.candidates)
+            first_slice, isoline_mm = isoline_distances_mm(doubted, decision.mask)
+            masses_ml = tuple(candidate.mass_ml for candidate in seen.candidates)
+            found = warnings_of(
+                Contoured(volume, decision.mask, decision.volume_ml, masses_ml, first_slice, isoline_mm)
+            )
         return Contouring(
             probability=decision.probability,
             mask=decision.mask,
@@ -127,10 +110,19 @@ class Engine:
             warnings=found + notes,
             steps=steps.costs,
             crf_change_in_band=seen.refined.crf_change_in_band,
-            slice_doubt=doubts(distances_mm),
+            slice_doubt=doubts(isoline_mm),
             first_slice=first_slice,
             device=device,
         )
+
+    def evidence(self, volume: Volume, progress: Progress, use_crf: bool = True) -> float:
+        """Mean CNN probability inside the best contour whether or not it would be accepted; 0 where there is none.
+
+        What the plan's calibration is fitted on.
+        """
+        check_suitable(volume)
+        seen, _, _ = self._look(without_padding(volume), Steps(progress), use_crf)
+        return seen.refined.evidence if seen.refined else 0.0
 
     def _look(self, ct: Volume, steps: Steps, use_crf: bool) -> tuple[_Seen, str, tuple[QualityWarning, ...]]:
         """Localise and segment, on the processor where the graphics card fails."""
@@ -153,10 +145,3 @@ def _see(ct: Volume, inference: Inference, steps: Steps, use_crf: bool) -> _Seen
         return _Seen((), None)
     with steps.step("segment") as tell:
         return _Seen(candidates, segment(ct, candidates, inference, use_crf, tell))
-
-
-def _warnings(
-    ct: Volume, decision: Decision, doubted: Volume, candidates: tuple[Candidate, ...]
-) -> tuple[QualityWarning, ...]:
-    masses_ml = tuple(candidate.mass_ml for candidate in candidates)
-    return warnings_of(Contoured(ct, decision.mask, doubted, decision.volume_ml, masses_ml))

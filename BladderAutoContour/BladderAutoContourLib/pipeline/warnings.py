@@ -7,7 +7,6 @@ import numpy as np
 
 from ..imaging.components import bounding_box
 from ..imaging.volume import Volume
-from .doubt import isoline_distances_mm
 from .localise import RIVAL_SHARE
 
 SMALLEST_PLAUSIBLE_ML = 20.0
@@ -34,13 +33,18 @@ class QualityWarning:
 
 @dataclass(frozen=True)
 class Contoured:
-    """What the rules look at, all on the CT's grid. `doubted`: the probability that doubt is read from."""
+    """What the rules look at: the CT and the mask on its grid, and what the walk found on the way.
+
+    candidate_masses_ml: the localiser's, heaviest first. isoline_mm: how far apart the 0.3 and 0.7 isolines run in the
+    slices `first_slice`, `first_slice` + 1, ...
+    """
 
     ct: Volume
     mask: Volume
-    doubted: Volume
     volume_ml: float
     candidate_masses_ml: tuple[float, ...] = ()
+    first_slice: int = 0
+    isoline_mm: tuple[float, ...] = ()
 
 
 def warnings_of(contoured: Contoured) -> tuple[QualityWarning, ...]:
@@ -155,8 +159,9 @@ def several_candidates(contoured: Contoured) -> QualityWarning | None:
 
 def unsure_slices(contoured: Contoured) -> QualityWarning | None:
     """Slices in which the border could run several millimetres farther in or out."""
-    first, distances_mm = isoline_distances_mm(contoured.doubted, contoured.mask)
-    slices = tuple(first + number for number, distance in enumerate(distances_mm) if distance > UNSURE_MM)
+    slices = tuple(
+        contoured.first_slice + number for number, distance in enumerate(contoured.isoline_mm) if distance > UNSURE_MM
+    )
     if not slices:
         return None
     where = "In one slice" if len(slices) == 1 else f"In {len(slices)} slices"

@@ -1,0 +1,80 @@
+"""report.json: what ran, on what, what it cost, what came out, and what to look at."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import SOFTWARE_NAME, __version__
+from ..imaging.components import bounding_box
+from ..imaging.geometry import Geometry
+from ..imaging.volume import Volume
+from ..networks.plan import Plan
+from .engine import Contouring
+from .steps import StepCost
+from .warnings import QualityWarning
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class InputFacts:
+    """What the report says of the CT: nothing that names a patient. `series_uid` is None for a volume file."""
+
+    series_uid: str | None
+    geometry: Geometry
+
+
+def report_of(
+    contouring: Contouring,
+    facts: InputFacts,
+    plan: Plan,
+    *,
+    steps: tuple[StepCost, ...],
+    warnings: tuple[QualityWarning, ...],
+    notes: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """The report as plain data; lengths in mm, boxes as (x, y, z) in LPS."""
+    return {
+        "schema": SCHEMA,
+        "software": {"name": SOFTWARE_NAME, "version": __version__},
+        "model": {"name": plan.name, "sha256": plan.sha256, "plan": dataclasses.asdict(plan)},
+        "device": contouring.device,
+        "input": {
+            "series_uid": facts.series_uid,
+            "slices": facts.geometry.size[2],
+            "size": list(facts.geometry.size),
+            "spacing": list(facts.geometry.spacing_mm),
+        },
+        "steps": [
+            {"name": cost.name, "seconds": round(cost.seconds, 3), "peak_mb": round(cost.peak_mb, 1)} for cost in steps
+        ],
+        "volume_ml": round(contouring.volume_ml, 2),
+        "bounding_box_mm": bounding_box_mm(contouring.mask),
+        "confidence": round(contouring.confidence, 4),
+        "crf_change_in_band": round(contouring.crf_change_in_band, 5),
+        "warnings": [dataclasses.asdict(warning) for warning in warnings],
+        "notes": list(notes),
+        "first_slice": contouring.first_slice,
+        "slice_doubt": [round(doubt, 3) for doubt in contouring.slice_doubt],
+        "touched_slices": [],
+    }
+
+
+def bounding_box_mm(mask: Volume) -> dict[str, list[float]] | None:
+    """The axis-aligned LPS box around the mask's voxels (their outer faces); None for an empty mask."""
+    box = bounding_box(mask.array)
+    if box is None:
+        return None
+    start = tuple(part.start for part in reversed(box))
+    size = tuple(part.stop - part.start for part in reversed(box))
+    lower, upper = mask.geometry.region(start, size).bounds_mm()
+    return {"lower": np.round(lower, 2).tolist(), "upper": np.round(upper, 2).tolist()}
+
+
+def write_report(report: dict[str, Any], path: Path) -> None:
+    """Write the report as indented JSON. Raises OSError."""
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,124 @@
+"""A result folder that holds either all the files of a run or none of them."""
+
+import contextlib
+import errno
+import uuid
+from pathlib import Path
+from types import TracebackType
+
+from .. import host
+from ..errors import OutputError
+
+MASK = "bladder.nrrd"
+PROBABILITY = "bladder_probability.nrrd"
+STRUCTURE_SET = "RTSTRUCT.dcm"
+PICTURE = "preview.png"
+REPORT = "report.json"
+RESULT_FILES = (MASK, PROBABILITY, STRUCTURE_SET, PICTURE, REPORT)
+"""The files of a result folder; the report goes in last, so a folder with a report is complete."""
+
+TEMPORARY_PREFIX = ".bladder-auto-contour-"
+
+
+class ResultFolder:
+    """Writes results beside their final place and puts them there at the end, one by one.
+
+    Usage::
+
+        with ResultFolder(output) as results:
+            write_volume(mask, results.path(MASK))
+            ...
+            results.put_in_place()
+
+    Leaving the block without `put_in_place`, by an exception or not, removes what was written, and the folder itself
+    where this run made it. Results of an earlier run stay until new ones are complete; then those that the new run
+    does not have (a structure set of another CT) go too. What a killed run left is removed on entry.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder).absolute()
+        self._temporary = self.folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}"
+        self._created: list[Path] = []
+
+    def __enter__(self) -> "ResultFolder":
+        """Make the folders. Raises OutputError where that is not possible."""
+        try:
+            self._created = _make(self.folder)
+            for left in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
+                host.remove_folder(left)
+            self._temporary.mkdir()
+            # some file systems let folders be made in which no file can be
+            (self._temporary / "writable").write_bytes(b"\0")
+            (self._temporary / "writable").unlink()
+        except OSError as error:
+            self.discard()
+            raise unwritable(self.folder, error) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+        if isinstance(error, OSError) and (host.is_disk_full(error) or self._holds(error.filename)):
+            raise unwritable(self.folder, error) from error
+
+    def _holds(self, file: str | None) -> bool:
+        return file is not None and self._temporary in Path(file).absolute().parents
+
+    def path(self, name: str) -> Path:
+        """Where to write the result file `name` for now."""
+        return self._temporary / name
+
+    def put_in_place(self) -> None:
+        """Move what was written to its final place, the report last. Raises OutputError."""
+        try:
+            # without its report the folder counts as incomplete while old and new files stand side by side
+            (self.folder / REPORT).unlink(missing_ok=True)
+            for name in RESULT_FILES:
+                if self.path(name).exists():
+                    host.replace_file(self.path(name), self.folder / name)
+                else:
+                    (self.folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
+        self._created = []
+
+    def discard(self) -> None:
+        """Remove what was written and not put in place, and the folders that this run made. Any thread may call."""
+        host.remove_folder(self._temporary)
+        for folder in reversed(self._created):
+            # a folder into which somebody else put a file meanwhile stays
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def unwritable(folder: Path, error: OSError) -> OutputError:
+    """The error for a folder that does not take the results."""
+    if host.is_disk_full(error):
+        return OutputError(
+            f"The disk of the output folder {folder} is full; nothing was written. Free some space or choose another.",
+            [folder],
+        )
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return OutputError(f"The output folder {folder} cannot be made: a file is in its way.", [folder])
+    return OutputError(
+        f"The output folder {folder} cannot be written ({error.strerror or 'unknown reason'}). Choose another one.",
+        [folder],
+    )
+
+
+def _make(folder: Path) -> list[Path]:
+    """Make `folder` and its parents; those that were not there before, the outermost first."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    created: list[Path] = []
+    try:
+        for one in reversed(missing):
+            one.mkdir()
+            created.append(one)
+        folder.mkdir(exist_ok=True)  # raises where a file has the folder's name
+    except OSError:
+        for one in reversed(created):
+            with contextlib.suppress(OSError):
+                one.rmdir()
+        raise
+    return created

@@ -63,13 +63,22 @@ def fill_holes(mask: np.ndarray) -> np.ndarray:
     box = bounding_box(mask)
     if box is None:
         return mask.astype(bool)
-    padded = np.pad(mask[box].astype(np.uint8), 1)
-    solid = sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.GetImageFromArray(padded), False, 1))
-    for number in range(1, solid.shape[0] - 1):
-        solid[number] = sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.GetImageFromArray(solid[number]), False, 1))
+    solid = np.pad(mask[box].astype(bool), 1)
+    solid |= _enclosed(solid)
+    # slices set apart by full ones: one labelling finds the holes of all of them
+    apart = np.ones((2 * len(solid), *solid.shape[1:]), dtype=bool)
+    apart[::2] = solid
+    solid |= _enclosed(apart)[::2]
     result = mask.astype(bool)
-    result[box] = solid[1:-1, 1:-1, 1:-1] > 0
+    result[box] = solid[1:-1, 1:-1, 1:-1]
     return result
+
+
+def _enclosed(solid: np.ndarray) -> np.ndarray:
+    """Where the background does not reach the first corner of its slice; the slices' outermost voxels are background."""
+    background = sitk.GetImageFromArray((~solid).astype(np.uint8))
+    labels = sitk.GetArrayFromImage(sitk.ConnectedComponent(background, False))
+    return ~solid & (labels != labels[:, :1, :1])
 
 
 def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, ...] | None:

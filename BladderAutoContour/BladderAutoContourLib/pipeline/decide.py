@@ -65,9 +65,13 @@ def calibrated(evidence: float, plan: DecisionPlan) -> float:
     """The evidence as the probability that a bladder was found (a logistic curve over its logit); 0 without any."""
     if evidence <= 0:
         return 0.0
+    return 1 / (1 + math.exp(-(plan.calibration_slope * logit(evidence) + plan.calibration_offset)))
+
+
+def logit(evidence: float) -> float:
+    """Log odds of a probability, finite at 0 and 1."""
     clamped = min(max(evidence, _SUREST), 1 - _SUREST)
-    logit = math.log(clamped / (1 - clamped))
-    return 1 / (1 + math.exp(-(plan.calibration_slope * logit + plan.calibration_offset)))
+    return math.log(clamped / (1 - clamped))
 
 
 def single_solid_part(probability: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ def isoline_distances_mm(probability: Volume, mask: Volume) -> tuple[int, tuple[
         inside = mask.array[number, rows, columns] > 0
         values = probability.array[number, rows, columns]
         band_mm2 = np.count_nonzero((values > LOW) & (values < HIGH)) * x_mm * y_mm
-        distances.append(band_mm2 / _contour_length_mm(inside, x_mm, y_mm))
+        distances.append(float(band_mm2 / _contour_length_mm(inside, x_mm, y_mm)))
     return box[0].start, tuple(distances)
 
 

@@ -43,7 +43,7 @@ class CtSeries:
 
 @dataclass(frozen=True)
 class SeriesSummary:
-    """One CT series of a folder. spacing_mm (x, y, z) is None, and `problem` says why, where it is no usable volume."""
+    """One CT series. spacing_mm (x, y, z) and length_mm are None where it is no volume; `problem` says why."""
 
     series_uid: str
     images: int
@@ -96,15 +96,29 @@ def read_ct(
     )
 
 
+def survey(
+    paths: Sequence[Path], progress: Callable[[float], None] | None = None
+) -> tuple[list[SeriesSummary], tuple[Finding, ...]]:
+    """Every CT series in folders and files, most images first, and findings on the files that are no CT image.
+
+    Raises InputError where there are no files at all.
+    """
+    found = scan(paths, progress)
+    summaries = [summarise(images) for images in _by_series(found).values()]
+    return sorted(summaries, key=lambda summary: -summary.images), found.findings
+
+
 def list_series(paths: Sequence[Path], progress: Callable[[float], None] | None = None) -> list[SeriesSummary]:
     """Every CT series in folders and files, most images first. Raises InputError where there are no files at all."""
-    series = _by_series(scan(paths, progress))
-    return sorted((summarise(images) for images in series.values()), key=lambda summary: -summary.images)
+    return survey(paths, progress)[0]
 
 
 def summarise(images: Sequence[ImageHeader]) -> SeriesSummary:
     """What a series is: its grid, or the problem that keeps it from being one."""
     first = images[0]
+    if all(image.localizer for image in images):
+        note = Finding("localizer", "note", f"{len(images)} localiser images only")
+        return SeriesSummary(first.series_uid, len(images), first.rows, first.columns, None, None, "", (note,))
     try:
         stack = build_stack(images, same_pixels)
     except InputError as fault:

@@ -81,7 +81,7 @@ def new_structure_set(ct: CtSeries, request: StructureRequest, now: datetime.dat
     dataset.FrameOfReferenceUID = ct.frame_of_reference_uid
     dataset.PositionReferenceIndicator = str(ct.header.get("PositionReferenceIndicator", "") or "")
     dataset.StructureSetLabel = request.label
-    dataset.ReferencedFrameOfReferenceSequence = [_referenced_frame(ct)]
+    dataset.ReferencedFrameOfReferenceSequence = [referenced_frame(ct)]
     dataset.StructureSetROISequence = DicomSequence()
     dataset.ROIContourSequence = DicomSequence()
     dataset.RTROIObservationsSequence = DicomSequence()
@@ -139,7 +139,8 @@ def add_roi(
     return number
 
 
-def _referenced_frame(ct: CtSeries) -> Dataset:
+def referenced_frame(ct: CtSeries) -> Dataset:
+    """The item by which a structure set lists the study, the series and every image of its CT."""
     series = Dataset()
     series.SeriesInstanceUID = ct.series_uid
     series.ContourImageSequence = DicomSequence([_image(image) for image in ct.slices])

@@ -2,13 +2,15 @@
 
 import contextlib
 import datetime
-import os
+import io
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from pydicom.dataset import FileDataset
 
+from .. import host
 from ..errors import InputError, OutputError
 from ..imaging.volume import Volume
 from .contours import LEVEL, trace
@@ -16,12 +18,11 @@ from .ct_series import CtSeries
 from .findings import Finding
 from .keyhole import polygons
 from .structure_dataset import SliceContour, StructureRequest, add_roi, new_structure_set
+from .thinning import thin
 from .verify import verify
 
 RECOMMENDED_NAME_LENGTH = 16
 """Some planning systems cut longer structure names."""
-
-__all__ = ["StructureRequest", "WrittenStructure", "restrict", "trace_slices", "write_rtstruct"]
 
 
 @dataclass(frozen=True)
@@ -37,25 +38,39 @@ class WrittenStructure:
     findings: tuple[Finding, ...]
 
 
-def write_rtstruct(ct: CtSeries, field: Volume, path: Path, request: StructureRequest) -> WrittenStructure:
+def write_rtstruct(
+    ct: CtSeries, field: Volume, path: Path, request: StructureRequest, *, decimate: bool = False
+) -> WrittenStructure:
     """Write the region where `field` (probability or mask on the CT's grid) is at least 0.5 as a structure of `ct`.
 
-    An empty region gives a structure without contours. Raises InputError (another grid), VerificationError (the file
-    read back does not match; nothing is put in place), OutputError (unwritable, disk full).
+    An empty region gives a structure without contours. decimate: fewer points, the volume kept within 0.1 %. Raises
+    InputError (another grid), VerificationError (the file read back does not match; nothing is put in place),
+    OutputError (unwritable, disk full).
     """
-    if not field.geometry.same_as(ct.volume.geometry):
-        raise InputError("The mask does not lie on the grid of the CT. Give the mask that was made on this series.")
-    now = datetime.datetime.now()
-    dataset = new_structure_set(ct, request, now)
-    contours = trace_slices(ct, field)
+    contours = trace_slices(ct, field, decimate=decimate)
+    dataset = new_structure_set(ct, request, datetime.datetime.now())
     number = add_roi(dataset, ct.frame_of_reference_uid, contours, request)
-    agreement = put_in_place(dataset, Path(path), ct, field.array >= LEVEL, number)
-    findings = []
+    mask = field.array >= LEVEL
+    agreement = put_in_place(dataset, Path(path), lambda partial: verify(partial, ct, mask, number))
+    return written(Path(path), dataset, number, contours, agreement, request, [])
+
+
+def written(
+    path: Path,
+    dataset: FileDataset,
+    number: int,
+    contours: Sequence[SliceContour],
+    agreement: float,
+    request: StructureRequest,
+    findings: Sequence[Finding],
+) -> WrittenStructure:
+    """The account of a file that was put in place."""
+    findings = list(findings)
     if len(request.roi_name) > RECOMMENDED_NAME_LENGTH:
         sentence = f"The structure's name is longer than {RECOMMENDED_NAME_LENGTH} characters; some systems cut it."
         findings.append(Finding("long-name", "warning", sentence))
     return WrittenStructure(
-        path=Path(path),
+        path=path,
         sop_instance_uid=str(dataset.SOPInstanceUID),
         roi_number=number,
         contours=len(contours),
@@ -65,14 +80,20 @@ def write_rtstruct(ct: CtSeries, field: Volume, path: Path, request: StructureRe
     )
 
 
-def trace_slices(ct: CtSeries, field: Volume) -> list[SliceContour]:
-    """Closed contours of every slice, in the plane of the slice's own image. Holes are keyholes."""
+def trace_slices(ct: CtSeries, field: Volume, *, decimate: bool = False) -> list[SliceContour]:
+    """Closed contours of every slice, in the plane of the slice's own image. Holes are keyholes.
+
+    Raises InputError where the field lies on another grid than the CT.
+    """
     geometry = ct.volume.geometry
+    if not field.geometry.same_as(geometry):
+        raise InputError("The mask does not lie on the grid of the CT. Give the mask that was made on this series.")
     axes = np.asarray(geometry.direction)[:, :2] * geometry.spacing_mm[:2]
     contours = []
     for z in np.flatnonzero((field.array >= LEVEL).any(axis=(1, 2))):
         image = ct.slices[z]
-        for polygon in polygons(trace(field.array[z])):
+        curves = trace(field.array[z])
+        for polygon in polygons([thin(curve) for curve in curves] if decimate else curves):
             points_mm = image.position_mm + polygon @ axes.T
             contours.append(SliceContour(image, points_mm))
     return contours
@@ -86,19 +107,24 @@ def restrict(probability: Volume, mask: Volume) -> Volume:
     return Volume(np.where(inside, np.maximum(values, LEVEL), np.minimum(values, below)), probability.geometry)
 
 
-def put_in_place(dataset: FileDataset, path: Path, ct: CtSeries, mask: np.ndarray, number: int) -> float:
-    """Write under a temporary name, verify, rename. Returns the agreement; leaves no file behind on failure."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+def put_in_place(dataset: FileDataset, path: Path, judge: Callable[[Path], float]) -> float:
+    """Write under a temporary name, let `judge` read that file, rename it. Returns the judge's agreement.
+
+    Whatever fails, no file is left; a process ended from outside leaves a temporary file, which the next one replaces.
+    """
+    partial = path.with_name(f".{path.name}.part")
+    # pydicom writes into memory, so that a failing disk shows as what it is.
+    content = io.BytesIO()
+    dataset.save_as(content, implicit_vr=True, little_endian=True, enforce_file_format=True)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        dataset.save_as(partial, enforce_file_format=True)
-        agreement = verify(partial, ct, mask, number)
-        partial.replace(path)
+        partial.write_bytes(content.getbuffer())
+        agreement = judge(partial)
+        host.replace_file(partial, path)
     except OSError as fault:
+        why = "the disk is full" if host.is_disk_full(fault) else fault.strerror or str(fault)
         raise OutputError(
-            f"The structure set cannot be written to {path}: {fault.strerror or fault}. "
-            "Choose another folder or make room.",
-            [path],
+            f"The structure set cannot be written to {path}: {why}. Choose another folder or make room.", [path]
         ) from fault
     finally:
         with contextlib.suppress(OSError):

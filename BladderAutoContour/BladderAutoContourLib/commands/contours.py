@@ -1,0 +1,59 @@
+"""`contours --rtstruct --roi --output FILE`: a structure's contours as text, slice by slice, outer and inner."""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import OutputError
+from ..events import Events
+
+if TYPE_CHECKING:
+    from ..dicom.structure_reader import Roi
+
+NAME = "contours"
+HELP = "Write the contours of a structure as text: coordinates in mm, slice by slice, outer and inner rings."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--rtstruct", required=True, type=Path, metavar="RS", help="the structure set")
+    parser.add_argument("--roi", required=True, metavar="NAME", help="the structure")
+    parser.add_argument("--output", required=True, type=Path, metavar="FILE", help="the text file to write")
+
+
+def run(arguments: argparse.Namespace, events: Events) -> int:
+    """Write the text file. Raises InputError, OutputError."""
+    from ..dicom.structure_reader import read_structure_set
+
+    roi = read_structure_set(arguments.rtstruct).roi(arguments.roi)
+    text = "\n".join(lines(roi)) + "\n"
+    try:
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as fault:
+        raise OutputError(
+            f"{arguments.output} cannot be written: {fault.strerror}. Choose another place.", [arguments.output]
+        ) from fault
+    events.result(arguments.output.parent)
+    return 0
+
+
+def lines(roi: "Roi") -> Iterator[str]:
+    """The text: a line a slice, below it a line a ring (outer or inner, number of points), below it x y z a point."""
+    from ..dicom.rasterise import CLOSED
+    from ..dicom.rings import rings
+
+    yield f"# {roi.name}: closed contours, x y z in patient coordinates (LPS), mm"
+    slices = defaultdict(list)
+    for contour in roi.contours:
+        if contour.geometric_type in CLOSED and len(contour.points_mm) >= 3:
+            # Contours of one image belong together; without a reference, those of one height.
+            slices[contour.image_uids or round(float(contour.points_mm[:, 2].mean()), 2)].append(contour)
+    for number, contours in enumerate(slices.values(), start=1):
+        images = " ".join(contours[0].image_uids) or "not referenced"
+        yield f"slice {number} image {images}"
+        for ring in rings([contour.points_mm for contour in contours]):
+            yield f"{'inner' if ring.inner else 'outer'} {len(ring.points_mm)}"
+            yield from (f"{x:.4f} {y:.4f} {z:.4f}" for x, y, z in ring.points_mm)

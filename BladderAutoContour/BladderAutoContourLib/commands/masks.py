@@ -1,0 +1,59 @@
+"""`masks --ct --rtstruct --output DIR`: structures of a structure set as masks on the grid of their CT."""
+
+import argparse
+import re
+from pathlib import Path
+
+from ..errors import OutputError
+from ..events import Events
+
+NAME = "masks"
+HELP = "Turn the structures of a DICOM RT Structure Set into masks (NRRD) on the grid of their CT."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument("--ct", nargs="+", required=True, type=Path, metavar="CT", help="folder or files of the CT")
+    parser.add_argument("--rtstruct", required=True, type=Path, metavar="RS", help="the structure set")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="folder for one NRRD a structure")
+    parser.add_argument("--roi", action="append", metavar="NAME", help="only this structure (may be given repeatedly)")
+    parser.add_argument("--series", metavar="UID", help="the CT series to take where the folder holds several")
+
+
+def run(arguments: argparse.Namespace, events: Events) -> int:
+    """Write the masks. Raises InputError (a structure that is not there is told with those that are), OutputError."""
+    from ..dicom.ct_series import read_ct
+    from ..dicom.rasterise import roi_mask
+    from ..dicom.structure_reader import read_structure_set
+    from ..imaging.files import write_volume
+
+    structures = read_structure_set(arguments.rtstruct)
+    wanted = [structures.roi(name) for name in arguments.roi] if arguments.roi else list(structures.rois)
+    ct = read_ct(arguments.ct, arguments.series, lambda share: events.progress("read", share))
+    try:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise OutputError(
+            f"The folder {arguments.output} cannot be made: {fault.strerror}. Choose another.", [arguments.output]
+        ) from fault
+    used: set[str] = set()
+    for done, roi in enumerate(wanted):
+        events.progress("masks", done / len(wanted))
+        mask, findings = roi_mask(roi, ct.volume.geometry)
+        for finding in findings:
+            events.note(f"{finding.severity.upper()}: {finding.sentence}.")
+        write_volume(mask, arguments.output / f"{file_name(roi.name, used)}.nrrd")
+    events.progress("masks", 1.0)
+    events.result(arguments.output)
+    return 0
+
+
+def file_name(name: str, used: set[str]) -> str:
+    """A name for a file that every system takes, none of those `used` (which it joins); letter case does not count."""
+    plain = re.sub(r"[^\w.+-]+", "_", name).strip("._") or "structure"
+    candidate, number = plain, 1
+    while candidate.casefold() in used:
+        number += 1
+        candidate = f"{plain}_{number}"
+    used.add(candidate.casefold())
+    return candidate

@@ -1,0 +1,115 @@
+"""Attributes of a structure set: those that must be there (PS3.3 A.19, C.8.8.5, C.8.8.6, C.8.8.8), and their values."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.valuerep import PersonName
+
+from .findings import Finding
+
+# Type 1 must have a value; type 2 must be there.
+FILE_1 = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "StructureSetLabel",
+          "StructureSetROISequence", "ROIContourSequence", "RTROIObservationsSequence")  # fmt: skip
+FILE_2 = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
+          "ReferringPhysicianName", "AccessionNumber", "SeriesNumber", "OperatorsName", "Manufacturer",
+          "StructureSetDate", "StructureSetTime")  # fmt: skip
+ITEMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "StructureSetROISequence": (("ROINumber", "ReferencedFrameOfReferenceUID"), ("ROIName", "ROIGenerationAlgorithm")),
+    "ROIContourSequence": (("ReferencedROINumber",), ()),
+    "ContourSequence": (("ContourGeometricType", "NumberOfContourPoints", "ContourData"), ()),
+    "RTROIObservationsSequence": (("ObservationNumber", "ReferencedROINumber"),
+                                  ("RTROIInterpretedType", "ROIInterpreter")),
+    "ReferencedFrameOfReferenceSequence": (("FrameOfReferenceUID",), ()),
+    "RTReferencedStudySequence": (("ReferencedSOPClassUID", "ReferencedSOPInstanceUID", "RTReferencedSeriesSequence"),
+                                  ()),
+    "RTReferencedSeriesSequence": (("SeriesInstanceUID", "ContourImageSequence"), ()),
+    "ContourImageSequence": (("ReferencedSOPClassUID", "ReferencedSOPInstanceUID"), ()),
+}  # fmt: skip
+TERMS = {
+    "Modality": ("RTSTRUCT",),
+    "PatientSex": ("", "M", "F", "O"),
+    "ApprovalStatus": ("APPROVED", "UNAPPROVED", "REJECTED"),
+    "ROIGenerationAlgorithm": ("", "AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"),
+    "ContourGeometricType": ("POINT", "OPEN_PLANAR", "OPEN_NONPLANAR", "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"),
+}
+LONGEST = {"AE": 16, "AS": 4, "CS": 16, "DS": 16, "IS": 12, "LO": 64, "SH": 16, "UI": 64}
+FORMS = {
+    "CS": re.compile(r"[A-Z0-9 _]*"),
+    "UI": re.compile(r"((0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))*)?"),
+    "DA": re.compile(r"([0-9]{8})?"),
+    "TM": re.compile(r"([0-9]{2}([0-9]{2}([0-9]{2}(\.[0-9]{1,6})?)?)?)?"),
+    "IS": re.compile(r" *([+-]?[0-9]+)? *"),
+    "DS": re.compile(r" *([+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)? *"),
+}
+
+
+def attribute_findings(dataset: Dataset) -> list[Finding]:
+    """Missing attributes, empty sequences, values too long or of the wrong form. One finding a kind and attribute."""
+    faults: Counter[tuple[str, str]] = Counter()
+    _require(dataset, FILE_1, FILE_2, faults)
+    if dataset.get("FrameOfReferenceUID") and "PositionReferenceIndicator" not in dataset:
+        faults["missing-attribute", "PositionReferenceIndicator is missing"] += 1
+    if dataset.get("ApprovalStatus") in ("APPROVED", "REJECTED"):
+        _require(dataset, (), ("ReviewDate", "ReviewTime", "ReviewerName"), faults)
+    declared = bool(dataset.get("SpecificCharacterSet"))
+    for element in _elements(dataset):
+        if element.VR == "SQ":
+            _judge_sequence(element, faults)
+        elif element.keyword != "ContourData":
+            _judge_value(element, declared, faults)
+    return [
+        Finding(code, "error", sentence + (f" ({count} times)" if count > 1 else ""))
+        for (code, sentence), count in faults.items()
+    ]
+
+
+def _elements(dataset: Dataset) -> Iterator[DataElement]:
+    """All elements, those of items included. Contour data stay unread: they are judged as contours."""
+    for tag in dataset.keys():  # noqa: SIM118 - iterating a data set would convert every element
+        if tag.is_private or (tag.group, tag.element) == (0x3006, 0x0050):
+            continue
+        element = dataset[tag]
+        yield element
+        if element.VR == "SQ":
+            for item in element.value:
+                yield from _elements(item)
+
+
+def _require(item: Dataset, filled: tuple[str, ...], present: tuple[str, ...], faults: Counter) -> None:
+    for keyword in (*filled, *present):
+        if keyword not in item:
+            faults["missing-attribute", f"{keyword} is missing"] += 1
+        elif keyword in filled and keyword != "ContourData" and item[keyword].is_empty:
+            faults["missing-attribute", f"{keyword} is empty"] += 1
+
+
+def _judge_sequence(element: DataElement, faults: Counter) -> None:
+    required = ITEMS.get(element.keyword)
+    if not element.value and required and element.keyword not in FILE_1:
+        faults["empty-sequence", f"{element.keyword} is there, but empty"] += 1
+    for item in element.value:
+        if required:
+            _require(item, *required, faults)
+
+
+def _judge_value(element: DataElement, charset_declared: bool, faults: Counter) -> None:
+    name = element.keyword or f"({element.tag.group:04X},{element.tag.element:04X})"
+    longest, form = LONGEST.get(element.VR), FORMS.get(element.VR)
+    values = element.value if element.VM > 1 else [element.value]
+    for value in values:
+        if value is None:
+            continue
+        text = str(getattr(value, "original_string", value)) if element.VR in ("DS", "IS") else str(value)
+        if longest and len(text.strip()) > longest:
+            faults["long-value", f"{name} is longer than {longest} characters"] += 1
+        if form and not form.fullmatch(text.strip()):
+            faults["bad-value", f"{name} has a value that its kind ({element.VR}) does not allow"] += 1
+        if not charset_declared and element.VR in ("PN", "LO", "SH", "ST", "LT", "UT") and not text.isascii():
+            faults["character-set", f"{name} has letters for which no character set is declared"] += 1
+        if isinstance(value, PersonName) and text.count("=") > 2:
+            faults["bad-value", f"{name} has a value that its kind (PN) does not allow"] += 1
+        if element.keyword in TERMS and text.strip() not in TERMS[element.keyword]:
+            faults["bad-value", f"{name} has a value that is not defined"] += 1

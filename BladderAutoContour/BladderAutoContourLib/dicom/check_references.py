@@ -1,0 +1,119 @@
+"""Does the structure set belong to this CT? Patient, study, series, images, frames of reference, structure numbers."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from pydicom.dataset import Dataset
+
+from .ct_series import CtSeries
+from .findings import Finding
+from .structure_reader import StructureSet
+
+SAME_IN_BOTH = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
+
+
+def reference_findings(structures: StructureSet, ct: CtSeries | None) -> list[Finding]:
+    """Findings on everything by which a structure set refers to something. Values of the patient are not quoted."""
+    dataset = structures.dataset
+    within = [*_roi_numbers(dataset), *_mixed_frames(structures)]
+    if ct is None:
+        return within
+    return [*within, *_patient_and_study(dataset, ct), *_frames(structures, ct), *_images(dataset, ct)]
+
+
+def _patient_and_study(dataset: Dataset, ct: CtSeries) -> Iterator[Finding]:
+    for keyword in SAME_IN_BOTH:
+        if str(dataset.get(keyword, "") or "") != str(ct.header.get(keyword, "") or ""):
+            yield Finding("patient-mismatch", "error", f"{keyword} is not that of the CT")
+    study = str(ct.header.StudyInstanceUID)
+    if str(dataset.get("StudyInstanceUID", "")) != study:
+        yield Finding("wrong-study", "error", "The structure set is filed under another study than the CT")
+    named = [item for frame in _items(dataset, "ReferencedFrameOfReferenceSequence")
+             for item in _items(frame, "RTReferencedStudySequence")]  # fmt: skip
+    if named and study not in [str(item.get("ReferencedSOPInstanceUID", "")) for item in named]:
+        yield Finding("wrong-study", "error", "The referenced study is not that of the CT")
+
+
+def _frames(structures: StructureSet, ct: CtSeries) -> Iterator[Finding]:
+    dataset, frame = structures.dataset, ct.frame_of_reference_uid
+    own = str(dataset.get("FrameOfReferenceUID", "") or "")
+    if own not in ("", frame):
+        yield Finding("wrong-frame", "error", "The frame of reference of the structure set is not that of the CT")
+    listed = [str(item.get("FrameOfReferenceUID", ""))
+              for item in _items(dataset, "ReferencedFrameOfReferenceSequence")]  # fmt: skip
+    if not listed:
+        yield Finding("no-reference", "warning", "The structure set does not list the images it was drawn on")
+    elif frame not in listed:
+        yield Finding("wrong-frame", "error", "The CT's frame of reference is not among the referenced ones")
+    for roi in structures.rois:
+        if roi.frame_uid != frame:
+            yield Finding(
+                "wrong-frame", "error", f"Structure {roi.name!r} lies in another frame of reference than the CT"
+            )
+
+
+def _mixed_frames(structures: StructureSet) -> Iterator[Finding]:
+    if len({roi.frame_uid for roi in structures.rois}) > 1:
+        yield Finding("mixed-frames", "error", "The structures lie in different frames of reference")
+
+
+def _images(dataset: Dataset, ct: CtSeries) -> Iterator[Finding]:
+    classes = {image.sop_instance_uid: image.sop_class_uid for image in ct.slices}
+    series = [one for frame in _items(dataset, "ReferencedFrameOfReferenceSequence")
+              for study in _items(frame, "RTReferencedStudySequence")
+              for one in _items(study, "RTReferencedSeriesSequence")]  # fmt: skip
+    if series and ct.series_uid not in [str(one.get("SeriesInstanceUID", "")) for one in series]:
+        yield Finding("wrong-series", "error", "The referenced series is not that of the CT")
+    listed = [image for one in series for image in _items(one, "ContourImageSequence")]
+    drawn = [image for part in _items(dataset, "ROIContourSequence") for contour in _items(part, "ContourSequence")
+             for image in _items(contour, "ContourImageSequence")]  # fmt: skip
+    for where, images in (("listed", listed), ("contour", drawn)):
+        unknown, other_class = Counter(), Counter()
+        for image in images:
+            uid = str(image.get("ReferencedSOPInstanceUID", ""))
+            if uid not in classes:
+                unknown[uid] += 1
+            elif str(image.get("ReferencedSOPClassUID", "")) != classes[uid]:
+                other_class[uid] += 1
+        what = "images that the structure set lists" if where == "listed" else "image references of contours"
+        if unknown:
+            yield Finding("wrong-image", "error", f"{unknown.total()} {what} are not in the CT series")
+        if other_class:
+            yield Finding("wrong-class", "error", f"{other_class.total()} {what} name another class than CT image")
+    missing = set(classes) - {str(image.get("ReferencedSOPInstanceUID", "")) for image in listed}
+    if listed and missing and len(missing) < len(classes):
+        yield Finding("images-not-listed", "note", f"{len(missing)} images of the CT are not listed")
+
+
+def _roi_numbers(dataset: Dataset) -> Iterator[Finding]:
+    numbers = Counter(_number(roi, "ROINumber") for roi in _items(dataset, "StructureSetROISequence"))
+    names = Counter(str(roi.get("ROIName", "")) for roi in _items(dataset, "StructureSetROISequence"))
+    for number in [number for number, count in numbers.items() if count > 1]:
+        yield Finding("duplicate-number", "error", f"ROI number {number} is given to several structures")
+    for name in [name for name, count in names.items() if count > 1]:
+        yield Finding("duplicate-name", "warning", f"Several structures are named {name!r}")
+    for keyword in ("ROIContourSequence", "RTROIObservationsSequence"):
+        referred = Counter(_number(item, "ReferencedROINumber") for item in _items(dataset, keyword))
+        for number in referred.keys() - numbers.keys():
+            yield Finding(
+                "bad-roi-reference", "error", f"{keyword} refers to ROI number {number}, which does not exist"
+            )
+        repeated = [number for number, count in referred.items() if count > 1]
+        if repeated and keyword == "ROIContourSequence":
+            yield Finding("duplicate-number", "error", f"{keyword} has several items of ROI number {repeated[0]}")
+        unserved = len(numbers.keys() - referred.keys())
+        if unserved:
+            severity = "note" if keyword == "ROIContourSequence" else "warning"
+            yield Finding("roi-without-item", severity, f"{unserved} structures have no item in {keyword}")
+    observations = Counter(_number(item, "ObservationNumber") for item in _items(dataset, "RTROIObservationsSequence"))
+    if observations and max(observations.values()) > 1:
+        yield Finding("duplicate-number", "error", "An observation number is used several times")
+
+
+def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    return list(dataset.get(keyword) or ())
+
+
+def _number(item: Dataset, keyword: str) -> int | None:
+    value = item.get(keyword)
+    return None if value is None or value == "" else int(value)

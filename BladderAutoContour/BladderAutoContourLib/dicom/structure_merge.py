@@ -1,0 +1,144 @@
+"""A structure added to a structure set that is there already. Its other structures and their numbers stay."""
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import ImplicitVRLittleEndian, generate_uid
+
+from ..errors import InputError, VerificationError
+from ..imaging.volume import Volume
+from .check import check_structure_set
+from .contours import LEVEL
+from .ct_series import CtSeries
+from .findings import Finding
+from .patient_and_study import UNICODE
+from .structure_dataset import StructureRequest, add_roi, referenced_frame, stamp
+from .structure_reader import StructureSet, read_structure_set
+from .structure_set import WrittenStructure, put_in_place, trace_slices, written
+from .verify import verify
+
+NOT_THIS_CT = ("patient-mismatch", "wrong-study", "wrong-frame", "mixed-frames", "wrong-series")
+BY_NUMBER = {
+    "StructureSetROISequence": "ROINumber",
+    "ROIContourSequence": "ReferencedROINumber",
+    "RTROIObservationsSequence": "ReferencedROINumber",
+}
+
+
+@dataclass(frozen=True)
+class MergeRequest:
+    """base: the structure set to add to, which is not changed. replace: a structure of the same name gives way."""
+
+    base: Path
+    replace: bool = False
+
+
+def merge_rtstruct(
+    ct: CtSeries, field: Volume, path: Path, request: StructureRequest, merge: MergeRequest, *, decimate: bool = False
+) -> WrittenStructure:
+    """Write the structures of `merge.base` and a new one together, as a new, unapproved instance of a new series.
+
+    Raises InputError: the base is no structure set of this CT, or has a structure of that name; and what
+    `write_rtstruct` raises. A warning stands in the findings where the base was approved.
+    """
+    base = read_structure_set(merge.base)
+    known = [finding for finding in check_structure_set(base, ct) if finding.severity == "error"]
+    for finding in known:
+        if finding.code in NOT_THIS_CT:
+            raise InputError(f"{merge.base.name} does not belong to this CT: {finding.sentence}.", [merge.base])
+    findings = []
+    if str(base.dataset.get("ApprovalStatus", "")) == "APPROVED":
+        sentence = (
+            "The structure set merged into was APPROVED; the new one is UNAPPROVED and must be reviewed as a whole"
+        )
+        findings.append(Finding("was-approved", "warning", sentence, (str(merge.base),)))
+    replaced = _same_name(base, request.roi_name, merge)
+    contours = trace_slices(ct, field, decimate=decimate)
+    dataset = _prepare(base, ct, request)
+    for number in replaced:
+        _remove(dataset, number)
+    number = add_roi(dataset, ct.frame_of_reference_uid, contours, request)
+    mask = field.array >= LEVEL
+
+    def judge(partial: Path) -> float:
+        agreement = verify(partial, ct, mask, number, known=known)
+        _compare_others(base, read_structure_set(partial), {*replaced, number})
+        return agreement
+
+    agreement = put_in_place(dataset, path, judge)
+    return written(path, dataset, number, contours, agreement, request, findings)
+
+
+def _same_name(base: StructureSet, name: str, merge: MergeRequest) -> list[int]:
+    numbers = [roi.number for roi in base.rois if roi.name.strip().casefold() == name.strip().casefold()]
+    if numbers and not merge.replace:
+        raise InputError(
+            f"{merge.base.name} has a structure named {name!r} already. Choose another name, or replace it "
+            "(--replace).",
+            [merge.base],
+        )
+    return numbers
+
+
+def _prepare(base: StructureSet, ct: CtSeries, request: StructureRequest) -> FileDataset:
+    # Read again: `base` stays as it was, for the comparison.
+    dataset = read_structure_set(base.path).dataset
+    dataset.decode()
+    if not all(text.isascii() for text in request.texts):
+        dataset.SpecificCharacterSet = UNICODE
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+    source = Dataset()
+    source.ReferencedSOPClassUID = dataset.SOPClassUID
+    source.ReferencedSOPInstanceUID = dataset.SOPInstanceUID
+    dataset.PredecessorStructureSetSequence = [source]
+    dataset.SeriesInstanceUID = generate_uid()
+    dataset.SeriesDescription = request.series_description
+    dataset.StructureSetLabel = request.label
+    stamp(dataset, datetime.datetime.now())
+    for keyword in BY_NUMBER:
+        if keyword not in dataset:
+            setattr(dataset, keyword, [])
+    _list_images(dataset, ct)
+    return dataset
+
+
+def _list_images(dataset: Dataset, ct: CtSeries) -> None:
+    """Have every image of the CT listed, as the new contours refer to them."""
+    own = referenced_frame(ct)
+    frames = dataset.get("ReferencedFrameOfReferenceSequence")
+    if not frames:
+        dataset.ReferencedFrameOfReferenceSequence = [own]
+        return
+    listed = [one for frame in frames for study in frame.get("RTReferencedStudySequence") or ()
+              for one in study.get("RTReferencedSeriesSequence") or ()
+              if one.get("SeriesInstanceUID") == ct.series_uid]  # fmt: skip
+    if not listed:
+        frames.append(own)
+        return
+    images = listed[0].ContourImageSequence
+    present = {str(image.get("ReferencedSOPInstanceUID", "")) for image in images}
+    every = own.RTReferencedStudySequence[0].RTReferencedSeriesSequence[0].ContourImageSequence
+    images.extend(image for image in every if image.ReferencedSOPInstanceUID not in present)
+
+
+def _remove(dataset: Dataset, number: int) -> None:
+    for keyword, reference in BY_NUMBER.items():
+        items = getattr(dataset, keyword)
+        setattr(dataset, keyword, [item for item in items if int(item.get(reference) or 0) != number])
+
+
+def _compare_others(base: StructureSet, merged: StructureSet, changed: set[int]) -> None:
+    """Raise VerificationError where a structure that should have stayed is not what it was."""
+    after = {roi.number: roi for roi in merged.rois}
+    for roi in base.rois:
+        if roi.number in changed:
+            continue
+        other = after.get(roi.number)
+        if other is None or (roi.name, len(roi.contours)) != (other.name, len(other.contours)) or not all(
+            np.array_equal(one.points_mm, two.points_mm) and one.image_uids == two.image_uids
+            for one, two in zip(roi.contours, other.contours, strict=True)
+        ):  # fmt: skip
+            raise VerificationError(f"Structure {roi.name!r} came out changed; the file was not put in place.")

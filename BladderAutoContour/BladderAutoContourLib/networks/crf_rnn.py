@@ -41,7 +41,10 @@ class CrfRnn(nn.Module):
         """Unary logits (B, L, Z, Y, X), CT numbers (B, Z, Y, X) and voxel spacing (x, y, z) to refined logits.
 
         Computes in float32, or in double when `logits` are double, whatever autocast says. No gradient flows to `hu`.
+        Raises ValueError where batch or grid of the two differ.
         """
+        if hu.shape != (logits.shape[0], *logits.shape[2:]):
+            raise ValueError(f"logits {tuple(logits.shape)} and CT {tuple(hu.shape)} differ in batch or grid")
         unary = logits if logits.dtype == torch.float64 else logits.float()
         with torch.autocast(unary.device.type, enabled=False):
             smoothness, appearance = self._filters(hu.detach().to(unary), spacing_mm)

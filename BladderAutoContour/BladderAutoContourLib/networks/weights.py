@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import io
 import pickle
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,18 @@ from .vnet import VNet
 
 MODELS = Path(__file__).resolve().parents[2] / "Resources" / "Models"
 _REPAIR = "Install the program again, or choose another weights file."
+# what reading and filling in a file that is not a state dict of this plan may raise, in torch's hands and ours
+_NO_STATE_DICT = (
+    pickle.UnpicklingError,
+    struct.error,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,7 @@ def load_weights(path: Path, device: torch.device | str = "cpu") -> Networks:
         )
     try:
         networks = build_networks(plan)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, ArithmeticError, RuntimeError) as error:
         raise WeightsError(
             f"The plan {path.stem}.json describes a network that cannot be built. {_REPAIR}",
             [path.with_suffix(".json")],
@@ -89,7 +102,7 @@ def load_weights(path: Path, device: torch.device | str = "cpu") -> Networks:
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         modules.load_state_dict({key: value.float() for key, value in state.items()})
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except _NO_STATE_DICT as error:
         raise WeightsError(
             f"The file {path.name} does not hold the weights that its plan describes. {_REPAIR}", [path]
         ) from error

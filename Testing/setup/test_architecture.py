@@ -1,0 +1,179 @@
+"""The house stays as it was drawn: arrows run one way, each room knows only what it may, and files stay short."""
+
+import ast
+import graphlib
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from shipped import MODULE, ROOT, tracked
+from test_setup_dev import pins
+
+PACKAGE = "BladderAutoContourLib"
+LONGEST_FILE = 400
+PLATFORM_MODULES = {"ctypes", "fcntl", "msvcrt", "pwd", "resource", "signal", "winreg"}  # host.py's business alone
+
+# From the cellar to the roof. A room may use the rooms named behind it, or single modules of them.
+BASE = ("__init__", "errors", "host")
+ROOMS: dict[str, tuple[str, ...]] = {
+    "__init__": (),
+    "errors": (),
+    "host": (),
+    "events": BASE,
+    "failures": BASE,
+    "networks": BASE,
+    "imaging": BASE,
+    "dicom": (*BASE, "imaging"),
+    "phantom": (*BASE, "imaging.geometry"),
+    "training": (*BASE, "imaging.geometry", "networks", "phantom"),
+    "pipeline": (*BASE, "events", "networks", "imaging", "dicom"),
+    "commands": (
+        *(*BASE, "events", "failures"),
+        *("networks", "imaging", "dicom", "phantom", "training", "pipeline"),
+    ),
+    "__main__": (*BASE, "events", "failures", "commands"),
+}
+
+# What a room may use beside the standard library; `vtkmodules` is how vtk is imported in parts.
+PACKAGES: dict[str, set[str]] = {
+    "networks": {"torch", "numpy"},
+    "imaging": {"numpy", "SimpleITK"},
+    "imaging.geometry": {"numpy"},
+    "dicom": {"numpy", "SimpleITK", "pydicom", "vtk", "vtkmodules"},
+    "phantom": {"torch", "numpy"},
+    "training": {"torch", "numpy"},
+    "pipeline": {"torch", "numpy", "SimpleITK", "pydicom", "vtk", "vtkmodules"},
+    "commands": {"torch", "numpy", "SimpleITK", "pydicom", "vtk", "vtkmodules"},
+}
+
+# Every module of the engine: its dotted name below the package, and its file.
+MODULES = {
+    file.removeprefix(f"{PACKAGE}/").removesuffix(".py").replace("/", "."): MODULE / file
+    for file in tracked(MODULE)
+    if file.startswith(f"{PACKAGE}/") and file.endswith(".py")
+}
+
+
+def room_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """All that a module imports, wherever in its file: "/name" inside the package, "name" outside."""
+    return frozenset(_imports(module))
+
+
+def _imports(module: str) -> Iterator[str]:
+    here = module.split(".")
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield str(node.module)
+        elif isinstance(node, ast.ImportFrom):
+            base = [*here[: len(here) - node.level], *(node.module.split(".") if node.module else [])]
+            for alias in node.names:
+                name = ".".join([*base, alias.name])
+                is_module = name in MODULES or f"{name}.__init__" in MODULES
+                yield "/" + (name if is_module else ".".join(base) or "__init__")
+
+
+def inner(module: str) -> set[str]:
+    """The modules of the package that a module imports."""
+    return {name[1:] for name in imports(module) if name.startswith("/")}
+
+
+def outer(module: str) -> set[str]:
+    """The top-level packages that a module imports beside ours and the standard library's."""
+    names = {name.partition(".")[0] for name in imports(module) if not name.startswith("/")}
+    return names - sys.stdlib_module_names
+
+
+def test_the_reader_of_imports_sees_them() -> None:
+    assert "networks.plan" in inner("networks.vnet")
+    assert "torch" in outer("networks.vnet")
+    assert len(MODULES) > 20
+
+
+def test_rooms_are_drawn_from_the_cellar_up() -> None:
+    below: set[str] = set()
+    for room, uses in ROOMS.items():
+        assert {room_of(name) for name in uses} <= below, room
+        below.add(room)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arrows_run_one_way(module: str) -> None:
+    room = room_of(module)
+    assert room in ROOMS, f"{module} stands in no room"
+    allowed = (room, *ROOMS[room])
+    strangers = {
+        name for name in inner(module) if not any(name == use or name.startswith(f"{use}.") for use in allowed)
+    }
+    assert not strangers, f"{module} may not use {sorted(strangers)}"
+
+
+def test_no_two_modules_import_each_other() -> None:
+    graph = {module: {name for name in inner(module) if name in MODULES} for module in MODULES}
+    order = tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
+    assert set(order) == set(MODULES)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_rooms_use_only_their_packages(module: str) -> None:
+    allowed = PACKAGES.get(module, PACKAGES.get(room_of(module), set()))
+    assert outer(module) <= allowed, f"{module} may use {sorted(allowed)}"
+
+
+def test_run_time_packages_are_the_pinned_ones() -> None:
+    pinned = {pin.partition("==")[0] for pin in pins()}
+    used = set().union(*(outer(module) for module in MODULES))
+    assert {"vtk" if name == "vtkmodules" else name for name in used} <= pinned & {
+        *("torch", "SimpleITK", "numpy", "pydicom", "vtk")
+    }
+
+
+def test_slicer_and_qt_stay_outside_the_engine() -> None:
+    for module in MODULES:
+        assert not outer(module) & {"slicer", "qt", "ctk", "vtkSlicer", "PySide6", "PythonQt"}, module
+
+
+def test_platform_calls_stand_in_one_file() -> None:
+    for module in MODULES:
+        if module != "host":
+            assert not {name.partition(".")[0] for name in imports(module)} & PLATFORM_MODULES, module
+
+
+@pytest.mark.parametrize("package", [name for name in MODULES if name.endswith(".__init__")])
+def test_packages_hold_nothing_but_a_docstring(package: str) -> None:
+    body = ast.parse(MODULES[package].read_text(encoding="utf-8")).body
+    assert len(body) == 1
+    assert ast.get_docstring(ast.Module(body, []))
+
+
+def test_every_file_is_short_and_says_what_it_is_for() -> None:
+    for name in tracked(ROOT):
+        if Path(name).suffix == ".py" and (ROOT / name).exists():
+            text = (ROOT / name).read_text(encoding="utf-8")
+            assert len(text.splitlines()) <= LONGEST_FILE, name
+            assert ast.get_docstring(ast.parse(text)), f"{name} has no docstring"
+
+
+def public(place: ast.Module | ast.ClassDef) -> Iterator[ast.ClassDef | ast.FunctionDef]:
+    """Public classes and functions of a module, and public methods of public classes."""
+    for node in place.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from public(node)
+
+
+def test_public_names_of_the_engine_have_docstrings_and_types() -> None:
+    names = [(module, node) for module, file in MODULES.items() for node in public(ast.parse(file.read_text("utf-8")))]
+    mute = [f"{module}: {node.name}" for module, node in names if not ast.get_docstring(node)]
+    assert not [name for name in mute if not name.endswith(" forward")], "these have no docstring"
+    functions = [(module, node) for module, node in names if isinstance(node, ast.FunctionDef)]
+    assert not [f"{module}: {node.name}" for module, node in functions if node.returns is None], "these return no type"

@@ -173,7 +173,9 @@ def public(place: ast.Module | ast.ClassDef) -> Iterator[ast.ClassDef | ast.Func
 
 def test_public_names_of_the_engine_have_docstrings_and_types() -> None:
     names = [(module, node) for module, file in MODULES.items() for node in public(ast.parse(file.read_text("utf-8")))]
-    mute = [f"{module}: {node.name}" for module, node in names if not ast.get_docstring(node)]
-    assert not [name for name in mute if not name.endswith(" forward")], "these have no docstring"
+    # A method may be told once, where its protocol or base class stands in the same room; torch tells `forward`.
+    told = {(room_of(module), node.name) for module, node in names if ast.get_docstring(node)}
+    mute = {(room_of(module), node.name) for module, node in names} - told
+    assert not {f"{room}: {name}" for room, name in mute if name != "forward"}, "these have no docstring"
     functions = [(module, node) for module, node in names if isinstance(node, ast.FunctionDef)]
     assert not [f"{module}: {node.name}" for module, node in functions if node.returns is None], "these return no type"

@@ -1,0 +1,105 @@
+"""When there is a contour, which part it keeps, and that probability and mask never disagree."""
+
+import numpy as np
+import pytest
+from BladderAutoContourLib.errors import NoBladderError
+from BladderAutoContourLib.imaging.geometry import Geometry
+from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.networks.plan import DecisionPlan
+from BladderAutoContourLib.pipeline.decide import agree, calibrated, decide, single_solid_part
+from BladderAutoContourLib.pipeline.doubt import doubts, isoline_distances_mm
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+GRID = Geometry((40, 40, 20), (2.0, 2.0, 3.0))
+fields = hnp.arrays(
+    np.float32,
+    st.tuples(*[st.integers(2, 6) for _ in range(3)]),
+    elements=st.sampled_from([np.float32(v) for v in (0, 0.2, 0.49999997, 0.5, 0.7, 1)]),
+)
+
+
+def block(*parts: tuple[slice, slice, slice, float]) -> Volume:
+    array = np.full(GRID.shape, 0.02, np.float32)
+    for z, y, x, value in parts:
+        array[z, y, x] = value
+    return Volume(array, GRID)
+
+
+LARGE = (slice(4, 14), slice(5, 25), slice(5, 25), 0.9)
+
+
+@given(fields)
+def test_after_agreeing_probability_is_the_mask_exactly(field: np.ndarray) -> None:
+    mask = single_solid_part(field)
+    before = field.copy()
+    agree(field, mask)
+    np.testing.assert_array_equal(field >= np.float32(0.5), mask)
+    untouched = (before >= np.float32(0.5)) == mask
+    np.testing.assert_array_equal(field[untouched], before[untouched])
+    assert field.min() >= 0
+    assert field.max() <= 1
+
+
+def test_one_part_is_kept_and_its_holes_are_closed() -> None:
+    field = block(
+        LARGE, (slice(8, 10), slice(12, 15), slice(12, 15), 0.1), (slice(2, 5), slice(32, 38), slice(32, 38), 1.0)
+    )
+    decision = decide(field, 0.95, DecisionPlan())
+    assert decision.mask.array.sum() == 10 * 20 * 20
+    assert decision.volume_ml == pytest.approx(10 * 20 * 20 * 12 / 1000)
+    assert decision.mask.array[9, 13, 13] == 1
+    assert decision.mask.array[3, 34, 34] == 0
+    assert decision.probability.array[9, 13, 13] == pytest.approx(0.9)
+    np.testing.assert_array_equal(decision.probability.array >= 0.5, decision.mask.array == 1)
+
+
+def test_hole_open_only_along_the_slice_axis_is_closed() -> None:
+    field = block(LARGE, (slice(4, 14), slice(12, 15), slice(12, 15), 0.0))
+    assert decide(field, 0.95, DecisionPlan()).mask.array.sum() == 10 * 20 * 20
+
+
+@pytest.mark.parametrize(
+    ("field", "evidence", "words"),
+    [
+        (block(), 0.0, "No bladder was found in this CT"),
+        (block((slice(4, 7), slice(4, 8), slice(4, 8), 0.9)), 0.99, "mL"),
+        (block(LARGE), 0.45, "enough certainty"),
+    ],
+)
+def test_no_contour_rather_than_a_wrong_one(field: Volume, evidence: float, words: str) -> None:
+    with pytest.raises(NoBladderError, match=words) as caught:
+        decide(field, evidence, DecisionPlan(minimum_confidence=0.5, minimum_volume_ml=8.0))
+    assert caught.value.code == 4
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.floats(0.1, 5), st.floats(-4, 4))
+def test_calibration_keeps_the_order_and_stays_a_probability(first, second, slope, offset) -> None:
+    plan = DecisionPlan(calibration_slope=slope, calibration_offset=offset)
+    low, high = sorted((calibrated(first, plan), calibrated(second, plan)))
+    assert 0 < low <= high < 1
+    assert (calibrated(first, plan) <= calibrated(second, plan)) == (first <= second) or low == pytest.approx(high)
+
+
+def test_calibration_of_ones_and_zeros() -> None:
+    assert calibrated(0.5, DecisionPlan()) == pytest.approx(0.5)
+    assert calibrated(0.7, DecisionPlan()) == pytest.approx(0.7)
+    assert calibrated(0.0, DecisionPlan()) == 0.0
+    assert 0.99 < calibrated(1.0, DecisionPlan()) < 1.0
+
+
+@pytest.mark.parametrize("ramp_mm", [4.0, 10.0, 20.0])
+def test_isoline_distance_is_measured_in_millimetres(ramp_mm: float) -> None:
+    # a cylinder whose probability falls from 1 to 0 over ramp_mm: 0.3 and 0.7 lie 0.4 of that apart
+    grid = Geometry((200, 160, 4), (0.6, 0.75, 3.0))
+    y, x = np.indices((160, 200))
+    radius = np.hypot((x - 100) * 0.6, (y - 80) * 0.75)
+    field = np.clip((30 - radius) / ramp_mm + 0.5, 0, 1).astype(np.float32)
+    array = np.zeros(grid.shape, np.float32)
+    array[1:3] = field
+    volume = Volume(array, grid)
+    first, distances = isoline_distances_mm(volume, Volume((array >= 0.5).astype(np.uint8), grid))
+    assert first == 1
+    assert distances == pytest.approx([0.4 * ramp_mm] * 2, rel=0.08)
+    assert doubts(distances) == pytest.approx([min(0.4 * ramp_mm / 8, 1)] * 2, rel=0.08)

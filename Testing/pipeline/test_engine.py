@@ -1,0 +1,199 @@
+"""The whole walk on bodies of known shape: found, contoured in place, whatever the orientation; or refused."""
+
+import numpy as np
+import pytest
+import torch
+from analytic import PLAN, Body, ct_of, density_networks, points_of, scan_grid
+from BladderAutoContourLib.errors import Cancelled, EnvironmentFault, InputError, NoBladderError
+from BladderAutoContourLib.imaging.geometry import Geometry
+from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.pipeline.engine import Contouring, Engine
+from BladderAutoContourLib.pipeline.inference import Inference
+from BladderAutoContourLib.pipeline.segment import contour_candidate
+from scipy.spatial.transform import Rotation
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine(density_networks(), "cpu")
+
+
+def rows(matrix: np.ndarray):
+    return tuple(tuple(float(v) for v in row) for row in matrix)
+
+
+def silent(step: str, fraction: float) -> None:
+    assert 0 <= fraction <= 1, step
+
+
+def dice(contouring: Contouring, body: Body) -> float:
+    mask = contouring.mask.array > 0
+    truth = body.bladder(points_of(contouring.mask.geometry)) >= 0.5
+    return 2 * np.count_nonzero(mask & truth) / (np.count_nonzero(mask) + np.count_nonzero(truth))
+
+
+ORIENTATIONS = {
+    "head first supine": np.eye(3),
+    "feet first": np.diag([-1, 1, -1]),
+    "prone": np.diag([-1, -1, 1]),
+    "RAS, left-handed": np.diag([-1, -1, 1]) @ np.diag([1, 1, -1]),
+    "sagittal slices": np.eye(3)[:, [1, 2, 0]],
+    "12 degrees oblique": Rotation.from_euler("xyz", [12, 0, 0], degrees=True).as_matrix(),
+    "oblique about two axes": Rotation.from_euler("xyz", [8, -7, 5], degrees=True).as_matrix() @ np.diag([1, -1, -1]),
+}
+
+
+@pytest.mark.parametrize("name", ORIENTATIONS)
+def test_found_at_its_place_in_every_orientation(engine: Engine, name: str) -> None:
+    body = Body()
+    size = (60, 100, 76) if name == "sagittal slices" else (96, 72, 60)
+    spacing_mm = (3.5, 4.0, 4.0) if name == "sagittal slices" else (4.0, 4.0, 3.5)
+    ct = ct_of(body, scan_grid(rows(ORIENTATIONS[name]), size=size, spacing_mm=spacing_mm))
+    contouring = engine.contour(ct, silent)
+    assert dice(contouring, body) > 0.92
+    assert contouring.mask.geometry == ct.geometry
+    assert contouring.volume_ml == pytest.approx(body.volume_ml, rel=0.15)  # the hand-set network blurs the border
+    centre = ct.geometry.to_patient(np.argwhere(contouring.mask.array)[:, ::-1]).mean(axis=0)
+    np.testing.assert_allclose(centre, body.bladder_mm, atol=1.5)
+    assert contouring.confidence > 0.8
+
+
+def test_probability_and_mask_say_the_same(engine: Engine) -> None:
+    contouring = engine.contour(ct_of(Body(), scan_grid()), silent)
+    probability = contouring.probability.array
+    assert probability.dtype == np.float32
+    assert contouring.mask.array.dtype == np.uint8
+    np.testing.assert_array_equal(probability >= 0.5, contouring.mask.array == 1)
+    assert probability.min() >= 0
+    assert probability.max() <= 1
+
+
+def test_whole_body_field_with_the_bladder_far_from_its_middle(engine: Engine) -> None:
+    body = Body(bladder_mm=(4.0, -10.0, -330.0))
+    ct = ct_of(body, scan_grid(size=(100, 72, 200)))
+    contouring = engine.contour(ct, silent)
+    assert dice(contouring, body) > 0.92
+
+
+def test_crop_beside_the_bladder_moves_to_it(engine: Engine) -> None:
+    # crops of 144 x 144 x 96 mm, begun 60 mm beside a bladder of 80 x 64 x 56 mm
+    body = Body()
+    ct = ct_of(body, scan_grid())
+    centre = np.add(body.bladder_mm, (60.0, 20.0, -30.0))
+    refined = contour_candidate(ct, centre, Inference(density_networks(), torch.device("cpu")), True, lambda f: None)
+    mask = refined.probability.array >= 0.5
+    truth = body.bladder(points_of(refined.probability.geometry)) >= 0.5
+    assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.92
+    assert truth.sum() * refined.probability.geometry.voxel_ml == pytest.approx(body.volume_ml, rel=0.02)
+
+
+def test_bladder_cut_by_the_scans_end_is_contoured_and_said(engine: Engine) -> None:
+    body = Body()
+    grid = scan_grid(centre_mm=(0.0, 0.0, body.bladder_mm[2] + 112), size=(96, 72, 56))
+    contouring = engine.contour(ct_of(body, grid), silent)
+    assert dice(contouring, body) > 0.9
+    assert contouring.mask.array[0].any()
+    cut = next(warning for warning in contouring.warnings if warning.code == "bladder-cut")
+    assert 0 in cut.slices
+
+
+def test_no_bladder_no_contour(engine: Engine) -> None:
+    ct = ct_of(Body(has_bladder=False), scan_grid())
+    with pytest.raises(NoBladderError):
+        engine.contour(ct, silent)
+    assert engine.evidence(ct, silent) < 0.6
+
+
+def test_two_candidates_are_said(engine: Engine) -> None:
+    first, second = (
+        Body(bladder_mm=(-45.0, 0.0, -40.0)),
+        Body(bladder_mm=(45.0, 0.0, 80.0), radii_mm=(36.0, 30.0, 28.0)),
+    )
+    grid = scan_grid(size=(96, 72, 80))
+    ct = Volume(np.where(second.bladder(points_of(grid)) > 0.5, 10, ct_of(first, grid).array).astype(np.int16), grid)
+    contouring = engine.contour(ct, silent)
+    assert "several-candidates" in {warning.code for warning in contouring.warnings}
+    assert max(dice(contouring, first), dice(contouring, second)) > 0.9
+
+
+def test_padding_outside_the_scanners_field_is_air(engine: Engine) -> None:
+    body = Body()
+    ct = ct_of(body, scan_grid())
+    padded = ct.array.copy()
+    padded[ct.array < -900] = -3024
+    contouring = engine.contour(Volume(padded, ct.geometry), silent)
+    assert dice(contouring, body) > 0.92
+
+
+def test_crf_can_be_switched_off_and_the_result_says_so(engine: Engine) -> None:
+    ct = ct_of(Body(), scan_grid())
+    contouring = engine.contour(ct, silent, use_crf=False)
+    assert contouring.crf_change_in_band == 0
+    assert "fallback" in {warning.code for warning in contouring.warnings}
+    with_crf = engine.contour(ct, silent)
+    assert 0 < with_crf.crf_change_in_band < 0.5
+    assert "fallback" not in {warning.code for warning in with_crf.warnings}
+
+
+def test_same_ct_same_contour(engine: Engine) -> None:
+    ct = ct_of(Body(), scan_grid())
+    first, second = engine.contour(ct, silent), engine.contour(ct, silent)
+    np.testing.assert_array_equal(first.mask.array, second.mask.array)
+    assert first.confidence == second.confidence
+
+
+def test_cancel_goes_through_every_step(engine: Engine) -> None:
+    ct = ct_of(Body(), scan_grid())
+    told: list[tuple[str, float]] = []
+    engine.contour(ct, lambda step, fraction: told.append((step, fraction)))
+    assert [step for step, _ in dict.fromkeys((step, 0) for step, _ in told)] == [
+        "localise",
+        "segment",
+        "restore",
+        "decide",
+    ]
+    for stop_at in range(0, len(told), 3):
+        seen = 0
+
+        def progress(step: str, fraction: float) -> None:
+            nonlocal seen
+            seen += 1
+            if seen > stop_at:  # noqa: B023
+                raise Cancelled("Cancelled.")
+
+        with pytest.raises(Cancelled):
+            engine.contour(ct, progress)
+        assert seen == stop_at + 1
+
+
+def test_costs_and_doubt_are_told(engine: Engine) -> None:
+    contouring = engine.contour(ct_of(Body(), scan_grid()), silent)
+    assert [cost.name for cost in contouring.steps] == ["localise", "segment", "restore", "decide"]
+    assert all(cost.seconds > 0 and cost.peak_mb > 50 for cost in contouring.steps)
+    slices = np.flatnonzero(contouring.mask.array.any(axis=(1, 2)))
+    assert contouring.first_slice == slices[0]
+    assert len(contouring.slice_doubt) == len(slices)
+    assert all(0 <= doubt <= 1 for doubt in contouring.slice_doubt)
+
+
+@pytest.mark.parametrize(
+    "geometry", [Geometry((128, 128, 3), (2.0, 2.0, 3.0)), Geometry((20, 20, 20), (1.0, 1.0, 1.0))]
+)
+def test_too_little_of_a_ct_is_refused(engine: Engine, geometry: Geometry) -> None:
+    with pytest.raises(InputError, match="too little"):
+        engine.contour(ct_of(Body(), geometry), silent)
+
+
+def test_values_that_are_no_hounsfield_units_are_refused(engine: Engine) -> None:
+    ct = ct_of(Body(), scan_grid())
+    with pytest.raises(InputError, match="Hounsfield"):
+        engine.contour(Volume(ct.array + np.int16(1024), ct.geometry), silent)
+
+
+def test_absent_graphics_card_is_said() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("a graphics card is at hand")
+    with pytest.raises(EnvironmentFault, match="CUDA"):
+        Engine(density_networks(), "cuda")
+    assert Engine(density_networks(), "auto").device.startswith("CPU")
+    assert PLAN.name == Engine(density_networks(), "auto").plan.name

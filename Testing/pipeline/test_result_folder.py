@@ -1,0 +1,125 @@
+"""A result folder is whole or untouched, whatever happens in between."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from BladderAutoContourLib.errors import OutputError
+from BladderAutoContourLib.pipeline.result_folder import (
+    MASK,
+    REPORT,
+    RESULT_FILES,
+    STRUCTURE_SET,
+    TEMPORARY_PREFIX,
+    ResultFolder,
+)
+
+
+def write_all(results: ResultFolder, content: str, names=RESULT_FILES) -> None:
+    for name in names:
+        results.path(name).write_text(content)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_files_appear_together(tmp_path: Path) -> None:
+    output = tmp_path / "Ergebnis Müller" / "deep"
+    with ResultFolder(output) as results:
+        write_all(results, "new")
+        assert [name for name in names(output) if not name.startswith(TEMPORARY_PREFIX)] == []
+        results.put_in_place()
+    assert names(output) == sorted(RESULT_FILES)
+
+
+def test_failed_run_leaves_no_folder_that_it_made(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), ResultFolder(tmp_path / "a" / "b") as results:
+        write_all(results, "half")
+        raise RuntimeError
+    assert names(tmp_path) == []
+
+
+def test_failed_run_keeps_the_earlier_results(tmp_path: Path) -> None:
+    with ResultFolder(tmp_path) as results:
+        write_all(results, "old")
+        results.put_in_place()
+    with pytest.raises(RuntimeError), ResultFolder(tmp_path) as results:
+        write_all(results, "new")
+        raise RuntimeError
+    assert names(tmp_path) == sorted(RESULT_FILES)
+    assert {(tmp_path / name).read_text() for name in RESULT_FILES} == {"old"}
+
+
+def test_structure_set_of_an_earlier_ct_does_not_stay_beside_new_results(tmp_path: Path) -> None:
+    with ResultFolder(tmp_path) as results:
+        write_all(results, "old")
+        results.put_in_place()
+    (tmp_path / "notes of the user.txt").write_text("mine")
+    with ResultFolder(tmp_path) as results:
+        write_all(results, "new", [MASK, REPORT])
+        results.put_in_place()
+    assert names(tmp_path) == sorted([MASK, REPORT, "notes of the user.txt"])
+    assert not (tmp_path / STRUCTURE_SET).exists()
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from BladderAutoContourLib.pipeline.result_folder import ResultFolder, MASK
+with ResultFolder(Path(sys.argv[1])) as results:
+    results.path(MASK).write_text("half")
+    print("written", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "written\n"
+    process.kill()
+    process.wait()
+    assert len(names(tmp_path)) == 1
+    assert names(tmp_path)[0].startswith(TEMPORARY_PREFIX)
+    with ResultFolder(tmp_path) as results:
+        write_all(results, "new", [MASK])
+        results.put_in_place()
+    assert names(tmp_path) == [MASK]
+
+
+def test_discard_from_another_thread_removes_everything_at_once(tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    with ResultFolder(output) as results:
+        write_all(results, "half")
+        begun = time.monotonic()
+        results.discard()
+        assert time.monotonic() - begun < 0.5
+        assert not output.exists()
+
+
+@pytest.mark.parametrize("below", ["file", "file/deeper"])
+def test_a_file_in_the_way_is_said(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").write_text("I was here first")
+    with pytest.raises(OutputError, match="output folder") as caught, ResultFolder(tmp_path / below):
+        pass
+    assert caught.value.code == 6
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is a place where nobody can make a folder")
+def test_place_where_nothing_can_be_made_is_said() -> None:
+    with pytest.raises(OutputError), ResultFolder(Path("/proc/bladder/results")):
+        pass
+
+
+def test_full_disk_is_said_and_leaves_nothing(full_disk: Path) -> None:
+    with pytest.raises(OutputError, match="full"), ResultFolder(full_disk / "out") as results:
+        results.path(MASK).write_bytes(bytes(4 * 2**20))
+    assert names(full_disk) == []
+
+
+def test_failure_to_read_an_input_is_not_taken_for_one_to_write(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), ResultFolder(tmp_path / "out"):
+        (tmp_path / "no such input").read_bytes()

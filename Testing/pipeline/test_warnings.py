@@ -1,0 +1,94 @@
+"""Each warning appears where it should, names its slices, and stays away from a plain case."""
+
+import numpy as np
+import pytest
+from BladderAutoContourLib.imaging.geometry import Geometry
+from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.pipeline.warnings import Contoured, QualityWarning, warnings_of
+
+GRID = Geometry((60, 50, 30), (2.0, 2.0, 3.0))
+BLADDER = (slice(10, 20), slice(15, 35), slice(20, 40))  # 10 x 20 x 20 voxels: 48 mL
+
+
+def case(place=BLADDER, hu: float = 10, **changes) -> Contoured:
+    mask = np.zeros(GRID.shape, np.uint8)
+    mask[place] = 1
+    ct = np.full(GRID.shape, -90, np.int16)
+    ct[place] = hu
+    values = {"volume_ml": mask.sum() * GRID.voxel_ml, **changes}
+    return Contoured(ct=Volume(ct, GRID), mask=Volume(mask, GRID), **values)
+
+
+def only(contoured: Contoured, code: str) -> QualityWarning:
+    found = [warning for warning in warnings_of(contoured) if warning.code == code]
+    assert len(found) == 1
+    assert found[0].sentence.endswith(".")
+    return found[0]
+
+
+def test_plain_case_has_none() -> None:
+    assert warnings_of(case(candidate_masses_ml=(50.0, 3.0), isoline_mm=(1.0,) * 10, first_slice=10)) == ()
+
+
+@pytest.mark.parametrize(
+    ("place", "slices", "words"),
+    [
+        ((slice(0, 10), slice(15, 35), slice(20, 40)), (0,), "end of the scan"),
+        ((slice(22, 30), slice(15, 35), slice(20, 40)), (29,), "end of the scan"),
+        ((slice(10, 20), slice(0, 20), slice(20, 40)), tuple(range(10, 20)), "edge of the image"),
+        ((slice(10, 20), slice(15, 35), slice(35, 60)), tuple(range(10, 20)), "edge of the image"),
+        ((slice(0, 10), slice(30, 50), slice(20, 40)), tuple(range(10)), "end of the scan and the edge"),
+    ],
+)
+def test_cut_bladder(place, slices, words) -> None:
+    warning = only(case(place), "bladder-cut")
+    assert warning.slices == slices
+    assert words in warning.sentence
+    assert warning.severity == "warning"
+
+
+def test_bladder_cut_by_the_round_field() -> None:
+    contoured = case()
+    contoured.ct.array[12:15, :, 40:] = -3024
+    assert only(contoured, "bladder-cut").slices == (12, 13, 14)
+    contoured.ct.array[12:15, :, 40:] = -1000  # air: gas may touch a bladder
+    assert not [warning for warning in warnings_of(contoured) if warning.code == "bladder-cut"]
+
+
+@pytest.mark.parametrize(("volume_ml", "warned"), [(12, True), (25, False), (1100, False), (1500, True)])
+def test_implausible_volume(volume_ml: float, warned: bool) -> None:
+    codes = {warning.code for warning in warnings_of(case(volume_ml=volume_ml))}
+    assert ("implausible-volume" in codes) == warned
+
+
+def test_metal_in_the_same_slices() -> None:
+    contoured = case()
+    contoured.ct.array[12:16, 20:30, 50:58] = 3000
+    assert only(contoured, "metal").slices == (12, 13, 14, 15)
+
+
+def test_metal_far_above_is_no_concern() -> None:
+    tall = Geometry((60, 50, 60), (2.0, 2.0, 3.0))
+    mask, ct = np.zeros(tall.shape, np.uint8), np.zeros(tall.shape, np.int16)
+    mask[BLADDER] = 1
+    ct[50:55, 20:30, 20:30] = 3000  # 90 mm above
+    assert warnings_of(Contoured(Volume(ct, tall), Volume(mask, tall), 48.0)) == ()
+
+
+def test_contrast_all_over_and_as_a_layer() -> None:
+    assert "filled with contrast" in only(case(hu=300), "contrast").sentence
+    layered = case()
+    layered.ct.array[10:20, 33:35, 20:40] = 250
+    warning = only(layered, "contrast")
+    assert warning.slices == tuple(range(10, 20))
+    assert warning.severity == "note"
+
+
+def test_several_candidates() -> None:
+    assert "2 structures" in only(case(candidate_masses_ml=(50.0, 30.0, 5.0)), "several-candidates").sentence
+
+
+def test_unsure_slices_are_counted_from_the_first_slice() -> None:
+    warning = only(case(first_slice=10, isoline_mm=(1.0, 6.0, 2.0, 9.0)), "unsure-slices")
+    assert warning.slices == (11, 13)
+    assert "2 slices" in warning.sentence

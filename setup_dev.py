@@ -304,10 +304,10 @@ def link_slicer(place: Path) -> None:
     print(f"Application Settings, Modules, Additional module paths: {PACKAGE_FOLDER}")
 
 
-def engine(python: Python, *arguments: str | Path) -> None:
-    """Run a command of the engine, its events told in words; raise its exit code."""
+def engine(python: Python, *arguments: str | Path) -> Path:
+    """Run a command of the engine, its events told in words; return the folder of its result or raise its exit code."""
     command = [str(python.executable), "-m", "BladderAutoContourLib", *(str(part) for part in arguments)]
-    step = None
+    step, result = None, DEMO
     with subprocess.Popen(command, cwd=ROOT, env=clean_variables(), stdout=subprocess.PIPE) as child:
         for line in child.stdout:
             try:
@@ -319,8 +319,10 @@ def engine(python: Python, *arguments: str | Path) -> None:
                 print(f"  {step} ...")
             elif event.get("event") == "note":
                 print(f"  {event.get('message')}")
+            result = Path(event.get("folder", result))
     if child.returncode != 0:
         raise SetupFault(f"The command {arguments[0]} ended with exit code {child.returncode}.", child.returncode)
+    return result
 
 
 def demo(python: Python) -> int:
@@ -328,11 +330,9 @@ def demo(python: Python) -> int:
     if DEMO.exists():
         shutil.rmtree(DEMO)
     print("Generating the CT of a pelvis that belongs to nobody.")
-    engine(python, "phantom", "--seed", "7", "--output", DEMO, "--dicom")
-    ct = DEMO / "case_7" / "ct"
+    ct = engine(python, "phantom", "--seed", "7", "--output", DEMO, "--dicom") / "ct"
     print(f"Contouring its bladder, from the files in {ct}.")
-    result = DEMO / "result"
-    engine(python, "segment", ct, "--output", result)
+    result = engine(python, "segment", ct, "--output", DEMO / "result")
     for name, file in RESULTS.items():
         if not (result / file).exists():
             raise SetupFault(f"{result / file} was not written.", UNVERIFIED)

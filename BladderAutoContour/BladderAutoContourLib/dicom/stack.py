@@ -224,8 +224,9 @@ def _refuse_uneven(images: Sequence[ImageHeader], along: np.ndarray) -> None:
     whole = abs(missing - round(missing)) < 0.15 and round(missing) >= 1
     if whole and odd.size <= max(1, len(steps) // 10):
         places = f", and at {odd.size - 1} more places" if odd.size > 1 else ""
+        lost = "1 slice is" if round(missing) == 1 else f"{round(missing)} slices are"
         raise InputError(
-            f"The series has a gap: {round(missing)} slices are missing {where}{places}. Copy the whole series again.",
+            f"The series has a gap: {lost} missing {where}{places}. Copy the whole series again.",
             _names(pair),
         )
     raise InputError(

@@ -4,7 +4,7 @@
     python setup_dev.py demo     the same, then contour the bladder of a generated pelvis CT
     python setup_dev.py test     the same, then run the tests; whatever follows goes to pytest
 
-Standard library only. A second run finds nothing to do and takes a moment. The constants below say what is installed.
+Standard library only. A second run finds nothing to do. The constants below say what is installed.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ ENVIRONMENT = ROOT / ".venv"
 STAMP = ENVIRONMENT / "bladder_auto_contour.json"  # written last: an environment without it was never finished
 PACKAGE_FOLDER = ROOT / "BladderAutoContour"
 PATH_FILE = "bladder_auto_contour.pth"
+PIP_OPTIONS = ("--disable-pip-version-check", "--no-input", "--no-compile")  # what is imported is compiled then
 DEMO = ROOT / ".demo"
 RESULTS = {"Mask": "bladder.nrrd", "Structure set": "RTSTRUCT.dcm", "Picture": "preview.png", "Report": "report.json"}
 
@@ -158,7 +159,7 @@ def has_build(stamp: dict, build: str | None) -> bool:
 
 def pip(python: Python, arguments: list[str], wheels: Path | None, build: str | None = None) -> None:
     """Install with pip: from its configured index, or from the folder of wheels alone."""
-    command = [python.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *arguments]
+    command = [python.executable, "-m", "pip", "install", *PIP_OPTIONS, *arguments]
     variables = clean_variables()
     if wheels is not None:
         command += ["--no-index", "--find-links", wheels]
@@ -325,7 +326,7 @@ def engine(python: Python, *arguments: str | Path) -> Path:
     return result
 
 
-def demo(python: Python) -> int:
+def demo(python: Python, _: list[str]) -> int:
     """Contour a generated pelvis CT, from DICOM files to DICOM structure set, and say where everything is."""
     if DEMO.exists():
         shutil.rmtree(DEMO)
@@ -380,9 +381,8 @@ def main(argv: list[str]) -> int:
             link_slicer(options.link_slicer)
             return 0
         python = set_up(options)
-        if options.command == "demo":
-            return demo(python)
-        return test(python, rest) if options.command == "test" else 0
+        action = {"demo": demo, "test": test}.get(options.command)
+        return action(python, rest) if action else 0
     except SetupFault as fault:
         print(fault, file=sys.stderr)
         return fault.code

@@ -1,1 +1,1 @@
-"""The paper's mathematics as torch modules: channels, V-Net, CRF-RNN, and the plan that describes a run. torch and numpy alone."""
+"""The paper's mathematics as torch modules: channels, V-Net, CRF-RNN, and a run's plan. torch and numpy alone."""

@@ -1,7 +1,7 @@
 """The plan: one description of a run, saved beside the weights and quoted in every report.
 
-Triples are (x, y, z), in millimetres or voxels as their names say. A plan is plain data: `Plan.from_json(plan.to_json())`
-equals `plan`.
+Triples are (x, y, z), in millimetres or voxels as their names say. A plan is plain data:
+`Plan.from_json(plan.to_json())` equals `plan`.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ class IntensityPlan:
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """The V-Net's size. The paper's: width 16, kernel 5. `normalisation`: "instance", "batch" (current batch) or "none"."""
+    """The V-Net's size; the paper's is width 16, kernel 5. normalisation: "instance", "batch" (the current one), "none"."""
 
     width: int = 8
     kernel: int = 3

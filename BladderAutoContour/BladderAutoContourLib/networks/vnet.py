@@ -1,7 +1,9 @@
-"""The paper's CNN: a V-Net with normalisation after every convolution (paper, fig. 1; block table in its authors' code).
+"""The paper's CNN: a V-Net with normalisation after every convolution (paper, fig. 1; blocks as its authors coded them).
 
 Every tensor is (batch, channels, z, y, x). Sizes along z, y, x must be divisible by 16.
 """
+
+import itertools
 
 import torch
 from torch import nn
@@ -91,8 +93,7 @@ class VNet(nn.Module):
             raise ValueError(f"first width {widths[0]} is no multiple of {channels} input channels")
         self.entry = Entry(channels, widths[0], plan)
         self.downs = nn.ModuleList(
-            nn.Sequential(nn.Conv3d(low, high, 2, stride=2), nn.PReLU(high))
-            for low, high in zip(widths[:-1], widths[1:], strict=True)
+            nn.Sequential(nn.Conv3d(low, high, 2, stride=2), nn.PReLU(high)) for low, high in itertools.pairwise(widths)
         )
         self.left = nn.ModuleList(
             Residual(width, count, plan) for width, count in zip(widths[1:], (1, 2, 3, 3), strict=True)

@@ -60,7 +60,7 @@ def make_bladder(case: Case, neighbours: list[Shape]) -> Bladder:
 
 
 def paint_bladder(canvas: Canvas, case: Case, bladder: Bladder, fat_hu: float) -> torch.Tensor:
-    """Paint the bladder last, over its neighbours; returns its soft label (Z, Y, X): the share inside the outer wall."""
+    """Paint the bladder last, over its neighbours; its soft label (Z, Y, X): each voxel's share inside the outer wall."""
     label = torch.zeros_like(canvas.hu)
     block = canvas.block(bladder)
     if block is None:
@@ -109,7 +109,9 @@ def _paint_guests(canvas: Canvas, case: Case, block: Block, lumen: torch.Tensor)
         share = canvas.coverage(balloon.distance(*canvas.at(block))) * lumen
         canvas.blend(block, share, rng.uniform(60, 110))
         inside = canvas.coverage(balloon.distance(*canvas.at(block)) + 1.2) * lumen
-        canvas.blend(block, inside, float(rng.choice([rng.uniform(-5, 15), rng.uniform(100, 300), -900.0], p=[0.7, 0.15, 0.15])))
+        canvas.blend(
+            block, inside, float(rng.choice([rng.uniform(-5, 15), rng.uniform(100, 300), -900.0], p=[0.7, 0.15, 0.15]))
+        )
         canvas.paint(tube, rng.uniform(80, 250))
         canvas.paint(tube, float(rng.choice([5.0, -850.0])), inset_mm=2.0)
     if case.contents.stone_radius:

@@ -10,7 +10,7 @@ Block = tuple[slice, slice, slice]
 class Canvas:
     """HU on a grid. Every shape is blended in with its partial volume, only where it can lie.
 
-    coordinates: canonical (3, Z, Y, X) mm of every voxel. voxel_mm: the width over which a surface fades, about one voxel.
+    coordinates: canonical (3, Z, Y, X) mm of every voxel. voxel_mm: the width over which a surface fades.
     """
 
     stride = 4

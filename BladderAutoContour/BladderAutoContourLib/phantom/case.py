@@ -3,7 +3,8 @@
 Lengths are millimetres in canonical coordinates (x left, y posterior, z superior; origin midway between the femoral
 heads) before the patient's own scale; attenuations are HU. Two families: "training", and "held-out", whose bladder
 shapes, habitus and scanners training never draws. Priors: bladder capacity and ellipsoid proportions from ultrasound
-practice (volume = 0.52 to 0.7 x width x depth x height); wall 2 to 8 mm; urine 0 to 20 HU, muscle 45 to 65, fat -115 to -85.
+practice (volume = 0.52 to 0.7 x width x depth x height); wall 2 to 8 mm; urine 0 to 20 HU, muscle 45 to 65,
+fat -115 to -85.
 """
 
 from dataclasses import dataclass

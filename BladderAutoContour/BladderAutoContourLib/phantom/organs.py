@@ -36,7 +36,9 @@ def paint_abdomen(canvas: Canvas, case: Case) -> None:
             offset = rng.normal(size=3) * np.array([14, 12, 30])
             canvas.paint(_ball(np.array(kidney.centre) + offset, rng.uniform(6, 26)), rng.uniform(-5, 18))
     gallbladder = (-48 + rng.uniform(-12, 12), -32 + rng.uniform(-15, 10), 245 + rng.uniform(-25, 20))
-    canvas.paint(Ellipsoid(gallbladder, tuple(rng.uniform(11, 24, 3)), tuple(rng.uniform(-40, 40, 3))), rng.uniform(0, 22))
+    canvas.paint(
+        Ellipsoid(gallbladder, tuple(rng.uniform(11, 24, 3)), tuple(rng.uniform(-40, 40, 3))), rng.uniform(0, 22)
+    )
     stomach = Ellipsoid((48, -36, 290), (48, 34, 52), (0, 25, 0))
     canvas.paint(stomach, rng.uniform(30, 50))
     canvas.paint(stomach, float(rng.choice([rng.uniform(0, 40), rng.uniform(80, 300), -700])), inset_mm=4)
@@ -147,7 +149,11 @@ def dome_loops(case: Case) -> list[tuple[Ellipsoid, float]]:
     loops = []
     for number in range(int(rng.integers(1, 5))):
         radii = tuple(rng.uniform(10, 26, size=3))
-        where = (x + rng.uniform(-0.9, 0.9) * a, y + rng.uniform(-0.6, 1.0) * b, z + c + radii[2] * rng.uniform(0.5, 0.95))
+        where = (
+            x + rng.uniform(-0.9, 0.9) * a,
+            y + rng.uniform(-0.6, 1.0) * b,
+            z + c + radii[2] * rng.uniform(0.5, 0.95),
+        )
         filling = rng.uniform(-4, 26) if case.fluid_bowel and number < 2 else _filling(rng)
         loops.append((Ellipsoid(where, radii, tuple(rng.uniform(-40, 40, size=3))), float(filling)))
     return loops

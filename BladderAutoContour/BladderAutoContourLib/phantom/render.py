@@ -21,7 +21,7 @@ COARSE_MM = 16.0
 
 @dataclass(frozen=True)
 class Rendered:
-    """A generated CT. hu: float32 (Z, Y, X). bladder: float32 (Z, Y, X), the share of each voxel inside the outer wall."""
+    """A generated CT, float32 (Z, Y, X). hu: CT numbers. bladder: the share of each voxel inside the outer wall."""
 
     hu: torch.Tensor
     bladder: torch.Tensor
@@ -65,7 +65,9 @@ def canonical_coordinates(case: Case, geometry: Geometry, device: torch.device |
             indexing="ij",
         )
     )
-    at = torch.einsum("kc,czyx->kzyx", torch.as_tensor(matrix[:, ::-1].copy(), dtype=torch.float32, device=device), nodes)
+    at = torch.einsum(
+        "kc,czyx->kzyx", torch.as_tensor(matrix[:, ::-1].copy(), dtype=torch.float32, device=device), nodes
+    )
     at = at + torch.as_tensor(offset, dtype=torch.float32, device=device)[:, None, None, None]
     warp = habitus.warp_mm * waves.at(at)
     fine = [(n - 1) * step + 1 for n, step in zip(coarse_shape, steps, strict=True)]
@@ -101,7 +103,9 @@ def render(
     return Rendered(hu, label)
 
 
-def _render_slab(case: Case, geometry: Geometry, device: torch.device | str, with_bladder: bool, exposure: int) -> Rendered:
+def _render_slab(
+    case: Case, geometry: Geometry, device: torch.device | str, with_bladder: bool, exposure: int
+) -> Rendered:
     spacing = geometry.spacing_mm
     voxel_mm = float(np.prod(spacing)) ** (1 / 3) / float(np.mean(case.habitus.scale))
     canvas = Canvas(canonical_coordinates(case, geometry, device), voxel_mm)

@@ -13,7 +13,7 @@ REFERENCE_VOXEL_MM3 = 3.0  # noise is stated for a 1 x 1 x 3 mm voxel
 
 
 def paint_couch(canvas: Canvas, case: Case) -> None:
-    """A table under the patient: behind the back, or before the belly of a prone patient. It is only ever air that it replaces."""
+    """A table behind the back, or before the belly of a prone patient; it replaces nothing but air."""
     if not case.scanner.couch:
         return
     rng = case.generator(10)

@@ -27,7 +27,7 @@ class TestCase:
 
 
 def with_bladder(count: int = COUNT) -> list[TestCase]:
-    """The first `count` of the 100 cases: two thirds pelvic fields, one third whole-body or abdomen-pelvis, off centre."""
+    """The first `count` of the 100 cases: two thirds pelvic, one third wider fields with the bladder off centre."""
     return [_positive(number) for number in range(count)]
 
 

@@ -8,7 +8,7 @@ import torch
 
 @dataclass(frozen=True)
 class Waves:
-    """`fields` independent fields of about unit variance. wave_vectors (fields, waves, 3) rad/mm; phases (fields, waves)."""
+    """Independent fields of about unit variance. wave_vectors (fields, waves, 3) in rad/mm; phases (fields, waves)."""
 
     wave_vectors: np.ndarray
     phases: np.ndarray

@@ -105,8 +105,10 @@ class Trainer:
                 self.optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 norm = nn.utils.clip_grad_norm_(self.module.parameters(), schedule.clip)
-                self.optimiser.step()
-                self._update_average()
+                # a crop of nothing but air has no variance to normalise by: its gradient may overflow
+                if norm.isfinite():
+                    self.optimiser.step()
+                    self._update_average()
                 self.step += 1
                 writer.writerow([self.step, f"{loss.item():.5f}", f"{rate:.3g}", f"{float(norm):.3g}"])
                 if self.step % CHECKPOINT_EVERY == 0 or self.step == schedule.steps:

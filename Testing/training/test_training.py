@@ -1,0 +1,131 @@
+"""Training from outside: plans, samples, losses, a killed run that goes on, and weights that the engine accepts."""
+
+import csv
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from BladderAutoContourLib.errors import InputError
+from BladderAutoContourLib.networks.plan import NetworkPlan, Plan, StagePlan
+from BladderAutoContourLib.networks.weights import load_weights
+from BladderAutoContourLib.training.losses import segmentation_loss
+from BladderAutoContourLib.training.plan import LOSSES, StageSchedule, TrainingPlan
+from BladderAutoContourLib.training.samples import GeneratedSamples, Recipe
+
+SHIPPED = Path(__file__).parents[2] / "BladderAutoContour" / "Resources" / "TrainingPlans" / "generated-pelves-1.json"
+TINY = NetworkPlan(width=2)
+
+
+def tiny_plan(steps: int = 6, **changes) -> TrainingPlan:
+    plan = Plan(
+        name="tiny",
+        localiser=StagePlan((12, 12, 12), (32, 32, 16), network=TINY),
+        segmenter=StagePlan((8, 8, 8), (32, 32, 16), network=TINY),
+    )
+    stages = (
+        StageSchedule("localiser", steps, warmup=2, **changes),
+        StageSchedule("segmenter", steps, warmup=2, start_from="localiser", **changes),
+        StageSchedule("joint", 2, batch=1, start_from="segmenter", train_network=False),
+    )
+    return TrainingPlan(5, plan, stages)
+
+
+def write_plan(training: TrainingPlan, path: Path) -> Path:
+    raw = dataclasses.asdict(training)
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    return path
+
+
+def train(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "BladderAutoContourLib", "train", "--device", "cpu", "--workers", "0", *arguments]
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+
+
+def curve(folder: Path) -> list[tuple[str, ...]]:
+    with (folder / "curve.csv").open(encoding="utf-8") as file:
+        return [tuple(row) for row in csv.reader(file)]
+
+
+def test_the_shipped_plan_is_a_plan() -> None:
+    training = TrainingPlan.load(SHIPPED)
+    assert [stage.stage for stage in training.stages] == ["localiser", "segmenter", "joint"]
+
+
+def test_a_plan_that_is_none_is_refused(tmp_path: Path) -> None:
+    broken = tmp_path / "plan.json"
+    broken.write_text('{"seed": 1, "stages": [{"stage": "dessert", "steps": 1}]}', encoding="utf-8")
+    with pytest.raises(InputError, match="not a training plan"):
+        TrainingPlan.load(broken)
+    result = train("--plan", tmp_path / "missing.json", "--output", tmp_path / "out")
+    assert result.returncode == 3
+    assert "cannot be read" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_samples_depend_on_their_index_alone() -> None:
+    recipe = Recipe("segmenter", tiny_plan().plan.segmenter, 3, batch=2, replays=2, without_bladder=0.2)
+    forwards = [GeneratedSamples(recipe, 8)[index] for index in range(4)]
+    backwards = GeneratedSamples(recipe, 8)
+    for index in reversed(range(4)):
+        hu, label = backwards[index]
+        assert torch.equal(hu, forwards[index][0])
+        assert torch.equal(label, forwards[index][1])
+    assert not torch.equal(forwards[0][0], forwards[2][0])  # the same anatomy, replayed
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_losses_fall_towards_the_truth_and_have_gradients(kind: str) -> None:
+    label = torch.zeros(1, 16, 16, 16)
+    label[:, 4:12, 4:12, 4:12] = 1
+    right = torch.stack((-(label * 2 - 1) * 4, (label * 2 - 1) * 4), dim=1)
+    logits = torch.zeros_like(right, requires_grad=True)
+    start = segmentation_loss(logits, label, kind)
+    start.backward()
+    assert segmentation_loss(right, label, kind) < 0.3 * start
+    assert segmentation_loss(-right, label, kind) > start
+    assert float(logits.grad.abs().sum()) > 0
+
+
+def test_iou_and_dice_are_what_they_are_called() -> None:
+    label = torch.zeros(1, 32, 32, 32)
+    label[:, :, :, :16] = 1
+    guess = torch.zeros_like(label)
+    guess[:, :, :, 8:24] = 1  # half right: Dice 1/2, IoU 1/3
+    logits = torch.stack((-(guess * 2 - 1) * 30, (guess * 2 - 1) * 30), dim=1)
+    assert float(segmentation_loss(logits, label, "dice")) == pytest.approx(1 / 2, abs=2e-3)
+    assert float(segmentation_loss(logits, label, "iou")) == pytest.approx(2 / 3, abs=2e-3)
+
+
+def test_a_training_gives_weights_that_belong_to_their_plan(tmp_path: Path) -> None:
+    result = train("--plan", write_plan(tiny_plan(), tmp_path / "p.json"), "--output", tmp_path / "o", "--calibrate", 1)
+    assert result.returncode == 0, result.stderr
+    networks = load_weights(tmp_path / "o" / "tiny.pt")
+    assert networks.plan.training["seed"] == 5
+    assert len(curve(tmp_path / "o" / "localiser")) == 7
+    again = train("--plan", tmp_path / "p.json", "--output", tmp_path / "o")
+    assert again.returncode == 3
+    assert "--resume" in again.stderr
+
+
+def test_a_killed_training_goes_on_to_the_same_curve(tmp_path: Path) -> None:
+    plan = write_plan(tiny_plan(steps=160), tmp_path / "plan.json")
+    arguments = ("--plan", plan, "--stage", "localiser")
+    assert train(*arguments, "--output", tmp_path / "whole").returncode == 0
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-m", "BladderAutoContourLib", "train", "--device", "cpu", "--workers", "0"]
+    process = subprocess.Popen(
+        [*command, *map(str, arguments), "--output", str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not (killed / "localiser" / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert not (killed / "localiser" / "average.pt").exists()
+    assert train(*arguments, "--output", killed, "--resume").returncode == 0
+    assert curve(killed / "localiser") == curve(tmp_path / "whole" / "localiser")

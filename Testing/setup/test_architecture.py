@@ -29,9 +29,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "phantom": (*BASE, "imaging.geometry"),
     "training": (*BASE, "imaging.geometry", "networks", "phantom"),
     "pipeline": (*BASE, "events", "networks", "imaging", "dicom"),
+    "evaluation": (*BASE, "events", "networks", "imaging", "dicom", "phantom", "training.metrics", "pipeline"),
     "commands": (
         *(*BASE, "events", "failures"),
-        *("networks", "imaging", "dicom", "phantom", "training", "pipeline"),
+        *("networks", "imaging", "dicom", "phantom", "training", "pipeline", "evaluation"),
     ),
     "__main__": (*BASE, "events", "failures", "commands"),
 }
@@ -45,6 +46,7 @@ PACKAGES: dict[str, set[str]] = {
     "phantom": {"torch", "numpy"},
     "training": {"torch", "numpy"},
     "pipeline": {"torch", "numpy", "SimpleITK", "pydicom", "vtk", "vtkmodules"},
+    "evaluation": {"numpy"},
     "commands": {"torch", "numpy", "SimpleITK", "pydicom", "vtk", "vtkmodules"},
 }
 

@@ -1,0 +1,79 @@
+"""`evaluate --cases DIR --output DIR`: score the whole pipeline on cases with a known bladder."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import BladderError, Cancelled
+from ..events import Events
+from ..failures import as_bladder_error
+from .segment import add_engine_arguments, check_output, load_engine
+
+if TYPE_CHECKING:
+    from ..evaluation.accuracy import CaseResult
+    from ..evaluation.cases import CaseFolder
+    from ..pipeline.engine import Engine
+
+NAME = "evaluate"
+HELP = "Score the whole pipeline on cases with a known bladder: every case as CSV and JSON, mean and median."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    parser.add_argument(
+        "--cases",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="a case, or a folder of cases: each with ct (DICOM folder) or ct.nrrd, and bladder.nrrd or RTSTRUCT.dcm",
+    )
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="DIR", help="folder for evaluation.csv and evaluation.json"
+    )
+    parser.add_argument("--roi", default="Bladder", metavar="NAME", help="the bladder's name in a structure set")
+    add_engine_arguments(parser)
+
+
+def run(arguments: argparse.Namespace, events: Events) -> int:
+    """Evaluate every case. Raises the family's errors; those of single cases after the others are done and written."""
+    from ..evaluation.cases import find_cases  # here and below, because SimpleITK and torch come with it
+
+    cases = find_cases(arguments.cases)
+    check_output(arguments.output)
+    engine = load_engine(arguments, events)
+    from ..evaluation.report import as_text, write_evaluation
+
+    results, failures = _evaluate_all(cases, arguments.roi, engine, events)
+    write_evaluation(arguments.output, results, engine.plan, engine.device)
+    print(as_text(results), flush=True)
+    events.result(arguments.output)
+    if failures:
+        sentence = f"{len(failures)} of {len(cases)} cases could not be evaluated. {failures[0].message}"
+        raise type(failures[0])(sentence, files=[file for failure in failures for file in failure.files])
+    return 0
+
+
+def _evaluate_all(
+    cases: "Sequence[CaseFolder]", roi_name: str, engine: "Engine", events: Events
+) -> "tuple[list[CaseResult], list[BladderError]]":
+    from ..evaluation.accuracy import FAILED, CaseResult, evaluate_case
+    from ..evaluation.cases import read_case
+
+    results: list[CaseResult] = []
+    failures: list[BladderError] = []
+    for number, case in enumerate(cases):
+        events.progress("evaluate", number / len(cases))
+        try:
+            results.append(evaluate_case(case.name, read_case(case, roi_name), engine, events.cancellation.check))
+        except Cancelled:
+            raise
+        except Exception as error:
+            known = as_bladder_error(error)
+            if known is None:
+                raise
+            failures.append(known)
+            results.append(CaseResult(case.name, FAILED, message=known.message))
+            events.note(f"{case.name}: {known.message}")
+    events.progress("evaluate", 1.0)
+    return results, failures

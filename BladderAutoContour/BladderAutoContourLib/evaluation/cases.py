@@ -1,0 +1,82 @@
+"""Cases with a known bladder, as folders: `ct/` (DICOM) or `ct.nrrd`, and `bladder.nrrd` or `RTSTRUCT.dcm`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..dicom.ct_series import read_ct
+from ..dicom.rasterise import roi_mask
+from ..dicom.structure_reader import read_structure_set
+from ..errors import InputError
+from ..imaging.files import read_volume
+from ..imaging.volume import Volume
+
+CT_NAMES = ("ct", "ct.nrrd")
+REFERENCE_NAMES = ("bladder.nrrd", "RTSTRUCT.dcm")
+"""What a case may hold, in the order of preference: a mask is nearer to the truth than contours traced from it."""
+
+
+@dataclass(frozen=True)
+class CaseFolder:
+    """A case on disk; nothing of it is read yet."""
+
+    name: str
+    ct: Path
+    reference: Path
+
+
+@dataclass(frozen=True)
+class KnownCase:
+    """A CT and its true bladder, boolean (z, y, x) on the CT's grid; empty for a field without a bladder."""
+
+    ct: Volume
+    bladder: np.ndarray
+
+
+def find_cases(folder: Path) -> list[CaseFolder]:
+    """The case that `folder` is, or those in its sub-folders, by name; folders with neither CT nor reference are none.
+
+    Raises InputError: no folder, no case, a CT without reference or the reverse.
+    """
+    if not folder.is_dir():
+        raise InputError(f"The folder {folder} does not exist. Give a folder of cases.", [folder])
+    found = [case for place in (folder, *sorted(folder.iterdir())) if place.is_dir() and (case := _case(place))]
+    if not found:
+        raise InputError(
+            f"There is no case in {folder}. A case is a folder with ct (DICOM) or ct.nrrd, and bladder.nrrd or "
+            "RTSTRUCT.dcm.",
+            [folder],
+        )
+    return found
+
+
+def read_case(case: CaseFolder, roi_name: str) -> KnownCase:
+    """Read the CT and the reference; `roi_name` is the bladder's name in a structure set.
+
+    Raises InputError: unreadable, a mask on another grid, no such structure.
+    """
+    ct = read_ct([case.ct]).volume if case.ct.is_dir() else read_volume(case.ct)
+    if case.reference.suffix.lower() == ".dcm":
+        mask, _ = roi_mask(read_structure_set(case.reference).roi(roi_name), ct.geometry)
+    else:
+        mask = read_volume(case.reference)
+    if not mask.geometry.same_as(ct.geometry, tolerance_mm=0.1):
+        raise InputError(
+            f"{case.reference.name} of the case {case.name} is not on the grid of its CT. Resample it onto the CT.",
+            [case.reference],
+        )
+    return KnownCase(ct, mask.array > 0)
+
+
+def _case(folder: Path) -> CaseFolder | None:
+    ct, reference = (
+        next((folder / name for name in names if (folder / name).exists()), None)
+        for names in (CT_NAMES, REFERENCE_NAMES)
+    )
+    if ct and reference:
+        return CaseFolder(folder.resolve().name, ct, reference)
+    if reference or (ct and ct.is_file()):
+        lacks = f"no {' or '.join(CT_NAMES)}" if reference else f"no {' or '.join(REFERENCE_NAMES)}"
+        raise InputError(f"The case {folder.name} has {lacks}. Add it, or take the folder away.", [folder])
+    return None

@@ -1,0 +1,83 @@
+"""An evaluation as a table for a spreadsheet, as JSON, and as text for the person at the screen."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import SOFTWARE_NAME, __version__, host
+from ..networks.plan import Plan
+from ..pipeline.result_folder import unwritable
+from .accuracy import OUTCOMES, CaseResult, summary
+
+SCHEMA = 1
+TABLE, REPORT = "evaluation.csv", "evaluation.json"
+_SHOWN = (
+    ("dice", "Dice", ".3f"),
+    ("asd_mm", "ASD mm", ".2f"),
+    ("hd95_mm", "HD95 mm", ".2f"),
+    ("volume_ml", "mL", ".0f"),
+)
+
+
+def write_evaluation(folder: Path, results: Sequence[CaseResult], plan: Plan, device: str) -> None:
+    """Write TABLE and REPORT into `folder`. Raises OutputError."""
+    rows = [result.row() for result in results]
+    report = {
+        "schema": SCHEMA,
+        "software": {"name": SOFTWARE_NAME, "version": __version__},
+        "model": {"name": plan.name, "sha256": plan.sha256},
+        "device": device,
+        "summary": summary(results),
+        "cases": rows,
+    }
+    write_text(folder / TABLE, _csv(rows))
+    write_text(folder / REPORT, json.dumps(report, indent=2) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file whole or not at all, and its folder where there is none. Raises OutputError."""
+    temporary = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+            host.replace_file(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
+
+
+def as_text(results: Sequence[CaseResult]) -> str:
+    """One line a case, mean and median, and how many cases came to what."""
+    totals = summary(results)
+    width = max(6, *(len(result.name) for result in results))
+    head = f"{'case':<{width}}  {'outcome':<13}" + "".join(f"{title:>10}" for _, title, _ in _SHOWN) + "  reference mL"
+    lines = [head]
+    for result in results:
+        line = f"{result.name:<{width}}  {result.outcome:<13}"
+        if result.scores:
+            line += _numbers(result.row()) + f"{result.scores.reference_ml:14.0f}"
+        lines.append(line.rstrip())
+    for which in ("mean", "median"):
+        values = {name: metric[which] for name, metric in totals["metrics"].items()}
+        if values:
+            lines.append(f"{which:<{width}}  {'':<13}{_numbers(values)}")
+    lines.append(", ".join(f"{totals[outcome]} {outcome}" for outcome in OUTCOMES))
+    return "\n".join(lines)
+
+
+def _numbers(values: dict[str, Any]) -> str:
+    found = [(values.get(name), form) for name, _, form in _SHOWN]
+    return "".join(f"{'-' if value is None else format(value, form):>10}" for value, form in found)
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> str:
+    table = io.StringIO()
+    writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue()

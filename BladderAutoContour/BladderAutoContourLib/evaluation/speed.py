@@ -1,0 +1,140 @@
+"""A whole `segment` run as users start it, measured: seconds from the process's start to its end, and peak memory."""
+
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import host
+from ..dicom.ct_writer import write_ct_series
+from ..errors import BladderError, EnvironmentFault
+from ..events import Events
+from ..imaging.geometry import Geometry, patient_grid
+from ..imaging.volume import Volume
+from ..phantom.case import draw_case
+from ..phantom.render import canonical_to_patient, render
+
+SEED, STRATUM = 4, "large"
+CENTRE_MM = (0.0, 12.0, 140.0)
+"""Canonical centre of the generated CT: the bladder lies in its lower half, the abdomen above it."""
+
+FULL_SIZE, FULL_SPACING_MM = (512, 512, 150), (0.98, 0.98, 3.0)
+SMOKE_SIZE, SMOKE_SPACING_MM = (128, 128, 60), (3.9, 3.9, 5.0)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step of the run cost; peak_mb (MiB): the most memory that the process had held by its end."""
+
+    name: str
+    seconds: float
+    peak_mb: float
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One run. `seconds` includes the process's start and end; `other_seconds` is what no step accounts for."""
+
+    size: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    device: str
+    model: str
+    seconds: float
+    steps: tuple[Step, ...]
+
+    @property
+    def other_seconds(self) -> float:
+        """Start of the interpreter, imports, loading of the networks, end."""
+        return self.seconds - sum(step.seconds for step in self.steps)
+
+    @property
+    def peak_mb(self) -> float:
+        """The most memory that the process held, MiB."""
+        return max(step.peak_mb for step in self.steps)
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data, the machine's facts included."""
+        return {
+            "size": list(self.size),
+            "spacing_mm": list(self.spacing_mm),
+            "device": self.device,
+            "model": self.model,
+            "cores": host.available_cores(),
+            "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+            "seconds": round(self.seconds, 2),
+            "peak_mb": round(self.peak_mb, 1),
+            "other_seconds": round(self.other_seconds, 2),
+            "steps": [{"name": step.name, "seconds": step.seconds, "peak_mb": step.peak_mb} for step in self.steps],
+        }
+
+    def as_text(self) -> str:
+        """A table for the person at the screen."""
+        size, spacing = (" x ".join(f"{value:g}" for value in triple) for triple in (self.size, self.spacing_mm))
+        rows = [(step.name, step.seconds, f"{step.peak_mb:10.0f}") for step in self.steps]
+        rows += [("start, load, end", self.other_seconds, ""), ("whole run", self.seconds, f"{self.peak_mb:10.0f}")]
+        return "\n".join(
+            [
+                f"{size} voxels, {spacing} mm, on {self.device}, {host.available_cores()} cores, model {self.model}",
+                f"{'step':<18}{'seconds':>9}{'peak MiB':>10}",
+                *(f"{name:<18}{seconds:9.2f}{peak}" for name, seconds, peak in rows),
+            ]
+        )
+
+
+def write_generated_ct(folder: Path, size: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> Geometry:
+    """Render a generated patient on a grid about the pelvis and write it as a DICOM series. Raises OutputError."""
+    case = draw_case(SEED, stratum=STRATUM)
+    grid = patient_grid(canonical_to_patient(case, np.asarray(CENTRE_MM)), spacing_mm, size)
+    hu = render(case, grid).hu.numpy().clip(-1024, 3071)
+    write_ct_series(Volume(np.rint(hu).astype(np.int16), grid), folder, seed=SEED)
+    return grid
+
+
+def measure(ct: Path, output: Path, options: Sequence[str | Path], events: Events) -> Measurement:
+    """Run `segment` on `ct` into `output` as a process of its own, and read what it cost from its report.
+
+    Raises the error that the run ended with, of the same code.
+    """
+    words = [sys.executable, "-m", __package__.partition(".")[0], "segment", ct, "--output", output, *options]
+    begun = time.perf_counter()
+    process = host.popen_group(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8")
+    last = ""
+    try:
+        with events.cancellation.cleaning(lambda: host.end_process_tree(process)):
+            for line in process.stdout:
+                events.cancellation.check()
+                last = line
+            code = process.wait()
+    finally:
+        if process.poll() is None:
+            host.end_process_tree(process)
+        process.stdout.close()
+    seconds = time.perf_counter() - begun
+    if code != 0:
+        raise _error_of(code, last)
+    report = json.loads((output / "report.json").read_text(encoding="utf-8"))
+    return Measurement(
+        size=tuple(report["input"]["size"]),
+        spacing_mm=tuple(report["input"]["spacing"]),
+        device=report["device"],
+        model=report["model"]["name"],
+        seconds=seconds,
+        steps=tuple(Step(step["name"], step["seconds"], step["peak_mb"]) for step in report["steps"]),
+    )
+
+
+def _error_of(code: int, last_line: str) -> BladderError:
+    """The family's error for a run that failed, in the run's own words."""
+    try:
+        message = str(json.loads(last_line)["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        message = f"The measured run ended with code {code} and without a word."
+    kind = next((kind for kind in BladderError.__subclasses__() if kind.code == code), EnvironmentFault)
+    return kind(message)

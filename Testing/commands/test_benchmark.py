@@ -1,0 +1,44 @@
+"""`benchmark`: a real run of `segment`, measured."""
+
+import json
+import time
+
+import pytest
+
+
+def test_a_run_is_measured(run, ct_folder, weights, tmp_path):
+    begun = time.perf_counter()
+    outcome = run("benchmark", "--ct", ct_folder, "--output", tmp_path / "out", "--weights", weights)
+    whole = time.perf_counter() - begun
+    assert outcome.code == 0, outcome.stderr
+    found = json.loads((tmp_path / "out" / "benchmark.json").read_text(encoding="utf-8"))
+    steps = {step["name"]: step for step in found["steps"]}
+    assert {"read", "localise", "segment", "restore", "decide", "structure-set", "picture", "write"} <= set(steps)
+    assert 0 < sum(step["seconds"] for step in steps.values()) < found["seconds"] < whole
+    assert found["seconds"] == pytest.approx(
+        sum(step["seconds"] for step in steps.values()) + found["other_seconds"], abs=0.05
+    )
+    assert found["peak_mb"] == max(step["peak_mb"] for step in steps.values()) > 50
+    assert (found["size"], found["spacing_mm"]) == ([64, 64, 40], [4.0, 4.0, 5.0])
+    assert found["model"] == "water"
+    for name in (*steps, "whole run"):
+        assert any(line.startswith(name) for line in outcome.stdout.splitlines()), name
+
+
+def test_smoke_generates_its_ct(run, weights, tmp_path):
+    outcome = run("benchmark", "--smoke", "--output", tmp_path, "--weights", weights)
+    assert outcome.code == 0, outcome.stderr
+    found = json.loads((tmp_path / "benchmark.json").read_text(encoding="utf-8"))
+    assert (found["size"], found["spacing_mm"]) == ([128, 128, 60], [3.9, 3.9, 5.0])
+    steps = [event["step"] for event in outcome.events if event.get("event") == "progress"]
+    assert list(dict.fromkeys(steps)) == ["generate", "measure"]
+
+
+def test_a_run_that_fails_is_told_in_its_own_words(run, ct_folder, scene, weights, tmp_path):
+    run("benchmark", "--ct", tmp_path / "nowhere").failed_with(3, "input", "nowhere")
+    (tmp_path / "empty").mkdir()
+    outcome = run("benchmark", "--ct", tmp_path / "empty", "--weights", weights)
+    outcome.failed_with(3, "input", str(tmp_path / "empty"))
+    broken = tmp_path / "broken.pt"
+    broken.write_bytes(b"none")
+    run("benchmark", "--ct", ct_folder, "--weights", broken).failed_with(7, "weights", "broken.json")

@@ -9,7 +9,7 @@ PAPER_WIDTH_HU = 20.0
 
 
 def density_map(hu: torch.Tensor, centre_hu: float, width_hu: float) -> torch.Tensor:
-    """`exp(-((I - centre) / width)^2)`, bright where a voxel has the bladder's density; no factor 2, as in the paper."""
+    """`exp(-((I - centre) / width)^2)`, bright at the bladder's density; no factor 2, as in the paper."""
     return torch.exp(-(((hu - centre_hu) / width_hu) ** 2))
 
 

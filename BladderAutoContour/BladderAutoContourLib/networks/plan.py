@@ -30,7 +30,7 @@ class IntensityPlan:
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """The V-Net's size; the paper's is width 16, kernel 5. normalisation: "instance", "batch" (the current one), "none"."""
+    """The V-Net's size; the paper's is width 16, kernel 5. normalisation: "instance", "batch" (current) or "none"."""
 
     width: int = 8
     kernel: int = 3

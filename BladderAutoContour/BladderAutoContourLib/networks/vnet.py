@@ -1,4 +1,4 @@
-"""The paper's CNN: a V-Net with normalisation after every convolution (paper, fig. 1; blocks as its authors coded them).
+"""The paper's CNN: a V-Net with normalisation after every convolution (paper, fig. 1; blocks as in its code).
 
 Every tensor is (batch, channels, z, y, x). Sizes along z, y, x must be divisible by 16.
 """

@@ -60,7 +60,7 @@ def make_bladder(case: Case, neighbours: list[Shape]) -> Bladder:
 
 
 def paint_bladder(canvas: Canvas, case: Case, bladder: Bladder, fat_hu: float) -> torch.Tensor:
-    """Paint the bladder last, over its neighbours; its soft label (Z, Y, X): each voxel's share inside the outer wall."""
+    """Paint the bladder last, over its neighbours; its soft label (Z, Y, X), each voxel's share inside."""
     label = torch.zeros_like(canvas.hu)
     block = canvas.block(bladder)
     if block is None:

@@ -1,4 +1,4 @@
-"""A folder in which no file can grow beyond a megabyte: what a full disk or a used-up quota looks like to a program."""
+"""A folder in which no file can grow large: what a full disk or a used-up quota looks like to a program."""
 
 import sys
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-QUOTA_BYTES = 2**20
+QUOTA_BYTES = 2**16  # a CT slice or a structure set fits, a volume or a picture does not
 
 
 @pytest.fixture

@@ -35,10 +35,15 @@ def test_files_appear_together(tmp_path: Path) -> None:
     assert names(output) == sorted(RESULT_FILES)
 
 
-def test_failed_run_leaves_no_folder_that_it_made(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), ResultFolder(tmp_path / "a" / "b") as results:
+def fail_within(output: Path) -> None:
+    with ResultFolder(output) as results:
         write_all(results, "half")
         raise RuntimeError
+
+
+def test_failed_run_leaves_no_folder_that_it_made(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        fail_within(tmp_path / "a" / "b")
     assert names(tmp_path) == []
 
 
@@ -46,9 +51,8 @@ def test_failed_run_keeps_the_earlier_results(tmp_path: Path) -> None:
     with ResultFolder(tmp_path) as results:
         write_all(results, "old")
         results.put_in_place()
-    with pytest.raises(RuntimeError), ResultFolder(tmp_path) as results:
-        write_all(results, "new")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail_within(tmp_path)
     assert names(tmp_path) == sorted(RESULT_FILES)
     assert {(tmp_path / name).read_text() for name in RESULT_FILES} == {"old"}
 

@@ -75,7 +75,7 @@ def fill_holes(mask: np.ndarray) -> np.ndarray:
 
 
 def _enclosed(solid: np.ndarray) -> np.ndarray:
-    """Where the background does not reach the first corner of its slice; the slices' outermost voxels are background."""
+    """Where the background does not reach the first corner of its slice (slices end in background)."""
     background = sitk.GetImageFromArray((~solid).astype(np.uint8))
     labels = sitk.GetArrayFromImage(sitk.ConnectedComponent(background, False))
     return ~solid & (labels != labels[:, :1, :1])

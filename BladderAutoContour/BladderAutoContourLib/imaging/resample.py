@@ -11,6 +11,7 @@ from .geometry import Geometry
 from .volume import Volume
 
 HALF_VOXEL_TOLERANCE = 1e-6  # voxels; a point on the outer face of the source counts as covered
+_WORTH_THREADS = 500_000  # voxels; below, waking ITK's threads costs more than they save
 _ROUNDING = 1e-3  # a ratio of 1.9999 is meant as 2
 
 
@@ -107,4 +108,6 @@ def _interpolated(source: Volume, geometry: Geometry, fill: float, linear: bool)
     resampler.SetDefaultPixelValue(float(fill))
     if linear:
         resampler.SetOutputPixelType(sitk.sitkFloat32)
+    if np.prod(geometry.size) < _WORTH_THREADS:
+        resampler.SetNumberOfWorkUnits(1)
     return resampler.Execute(to_sitk(source))

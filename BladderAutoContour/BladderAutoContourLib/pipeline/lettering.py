@@ -22,8 +22,11 @@ def text_opacity(text: str, height_px: int) -> np.ndarray:
     style.SetColor(1, 1, 1)
     image = vtkImageData()
     vtkFreeTypeTools.GetInstance().RenderString(style, text, _DOTS_PER_INCH, image)
+    scalars = image.GetPointData().GetScalars()
+    if scalars is None:  # nothing to draw
+        return np.zeros((1, 1))
     columns, rows, _ = image.GetDimensions()
-    pixels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(rows, columns, -1)
+    pixels = vtk_to_numpy(scalars).reshape(rows, columns, -1)
     opacity = pixels[::-1, :, -1] / 255.0  # VTK's rows run upwards
     used = np.flatnonzero(opacity.any(axis=0))
     filled = np.flatnonzero(opacity.any(axis=1))

@@ -40,11 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     events = Events(sys.stdout)
     came_back = _stop_within_a_second(events)
     try:
-        return _run(list(sys.argv[1:] if arguments is None else arguments), events)
+        code = _run(list(sys.argv[1:] if arguments is None else arguments), events)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure has a code, a bug's too
-        return _fail(told(error), events)
-    finally:
-        came_back.set()
+        code = _fail(told(error), events)
+    came_back.set()
+    if code == Cancelled.code:
+        # The interpreter takes a second to clear away torch; nobody who cancels wants to wait for that.
+        host.end_now(code)
+    return code
 
 
 def _run(arguments: list[str], events: Events) -> int:

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, NoReturn, Protocol, TextIO
 
 WINDOWS = sys.platform == "win32"
 LAST_WORDS_SECONDS = 0.15
@@ -92,7 +92,7 @@ def available_cores() -> int:
 def install_stop_signals(cancellation: Cancellable) -> None:
     """Ctrl-C, SIGTERM, SIGHUP and Windows' Ctrl-Break raise `cancellation` instead of ending the process.
 
-    Call from the main thread. A thread takes the signals, so that one that arrives while the main thread stands in a
+    What the process was started to ignore (`nohup`) stays ignored. Call from the main thread. A thread takes the signals, so that one that arrives while the main thread stands in a
     native call is heard at once.
     """
     reader, writer = socket.socketpair()
@@ -100,7 +100,7 @@ def install_stop_signals(cancellation: Cancellable) -> None:
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         number = getattr(signal, name, None)
-        if number is not None:
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             # The wake-up socket carries the news; Python still asks for a handler, or the default one acts.
             signal.signal(number, lambda _number, _frame: None)
 
@@ -128,6 +128,14 @@ def end_soon(code: int, seconds: float, last_words: Callable[[], None], unless: 
         os._exit(code)
 
     threading.Thread(target=watch, name="watchdog", daemon=True).start()
+
+
+def end_now(code: int) -> NoReturn:
+    """End this process with `code`: what was written goes out, the interpreter clears nothing away."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 # Processes

@@ -13,6 +13,7 @@ process with it (exit code 130): whoever started it starts a new one.
 
 import argparse
 import contextlib
+import functools
 import json
 import queue
 import sys
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 NAME = "serve"
 HELP = "Keep the engine warm: one JSON request a line on standard input, events on standard output."
+
+Fields = Mapping[str, Any]
 Inbox = queue.SimpleQueue  # of lines; None at the end of standard input or at a stop signal
 
 
@@ -64,37 +67,41 @@ def _take_requests(inbox: Inbox, worker: "Worker", engine: "Engine", events: Eve
             continue
         try:
             fields = parse(line)
-            if fields["request"] == "quit":
-                return
-            if fields["request"] == "cancel":
-                worker.cancel(fields.get("id"))
-            else:
-                worker.submit(fields.get("id"), work_of(fields, engine))
         except UsageError as error:
-            events.for_request(_id_of(line)).error(error)
+            events.for_request(None).error(error)
+            continue
+        request, request_id = fields.get("request"), fields.get("id")
+        if request == "quit":
+            return
+        if request == "cancel":
+            worker.cancel(request_id)
+        else:
+            worker.submit(request_id, functools.partial(perform, fields, engine))
 
 
-def parse(line: str) -> Mapping[str, Any]:
-    """The fields of a request. Raises UsageError."""
+def parse(line: str) -> Fields:
+    """The fields of a line. Raises UsageError where it is no JSON object."""
     try:
         fields = json.loads(line)
     except ValueError as error:
         raise UsageError("The request is not one line of JSON.") from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("request"), str):
-        raise UsageError('The request has no "request" that names what to do.')
+    if not isinstance(fields, dict):
+        raise UsageError('The request is not a JSON object, {"request": ...}.')
     return fields
 
 
-def work_of(fields: Mapping[str, Any], engine: "Engine") -> Callable[[Events], None]:
-    """What a request asks for, as a callable. Raises UsageError."""
-    if fields["request"] == "segment":
-        return _segment_work(fields, engine)
-    if fields["request"] == "rtstruct":
-        return _rtstruct_work(fields)
-    raise UsageError(f"There is no request {fields['request']}: segment, rtstruct, cancel, quit.")
+def perform(fields: Fields, engine: "Engine", events: Events) -> None:
+    """Do what a request asks for. Raises the family's errors."""
+    request = fields.get("request")
+    if request == "segment":
+        _segment(fields, engine, events)
+    elif request == "rtstruct":
+        _rtstruct(fields, events)
+    else:
+        raise UsageError(f"There is no request {request}. There are: segment, rtstruct, cancel, quit.")
 
 
-def _segment_work(fields: Mapping[str, Any], engine: "Engine") -> Callable[[Events], None]:
+def _segment(fields: Fields, engine: "Engine", events: Events) -> None:
     ct = fields.get("ct")
     paths = [ct] if isinstance(ct, str) else ct
     if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
@@ -107,30 +114,21 @@ def _segment_work(fields: Mapping[str, Any], engine: "Engine") -> Callable[[Even
         use_crf=_field(fields, "use_crf", bool, True),
         export_name=_field(fields, "export_name", str, "Bladder"),
     )
-
-    def work(events: Events) -> None:
-        sources = segment.sources_of([Path(path) for path in paths])
-        segment.check_output(Path(output))
-        segment.contour_all(sources, Path(output), options, engine, events)
-
-    return work
+    sources = segment.sources_of([Path(path) for path in paths])
+    segment.check_output(Path(output))
+    segment.contour_all(sources, Path(output), options, engine, events)
 
 
-def _rtstruct_work(fields: Mapping[str, Any]) -> Callable[[Events], None]:
+def _rtstruct(fields: Fields, events: Events) -> None:
     """The work of the command `rtstruct`, its options the request's fields."""
     from . import rtstruct  # here, because a warm engine that nobody asks for structure sets needs none of it
 
     parser = Parser(prog="rtstruct", add_help=False, allow_abbrev=False)
     rtstruct.add_arguments(parser)
-    arguments = parser.parse_args(_as_options(fields))
-
-    def work(events: Events) -> None:
-        rtstruct.run(arguments, events)
-
-    return work
+    rtstruct.run(parser.parse_args(_as_options(fields)), events)
 
 
-def _as_options(fields: Mapping[str, Any]) -> list[str]:
+def _as_options(fields: Fields) -> list[str]:
     """The command line that says the same as a request's fields: `{"merge": "f"}` is `--merge=f`."""
     words: list[str] = []
     for key, value in fields.items():
@@ -146,22 +144,13 @@ def _as_options(fields: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def _field(fields: Mapping[str, Any], key: str, kind: type, default: Any) -> Any:
+def _field(fields: Fields, key: str, kind: type, default: Any) -> Any:
     value = fields.get(key)
     if value is None:
         return default
     if not isinstance(value, kind):
         raise UsageError(f'The request\'s "{key}" must be {"true or false" if kind is bool else "text"}.')
     return value
-
-
-def _id_of(line: str) -> Any:
-    """The id of a line that was not understood, where it has one."""
-    try:
-        fields = json.loads(line)
-    except ValueError:
-        return None
-    return fields.get("id") if isinstance(fields, dict) else None
 
 
 @dataclass(frozen=True)

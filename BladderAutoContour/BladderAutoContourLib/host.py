@@ -92,8 +92,8 @@ def available_cores() -> int:
 def install_stop_signals(cancellation: Cancellable) -> None:
     """Ctrl-C, SIGTERM, SIGHUP and Windows' Ctrl-Break raise `cancellation` instead of ending the process.
 
-    What the process was started to ignore (`nohup`) stays ignored. Call from the main thread. A thread takes the signals, so that one that arrives while the main thread stands in a
-    native call is heard at once.
+    What the process was started to ignore (`nohup`) stays ignored. Call from the main thread. A thread takes the
+    signals, so that one that arrives while the main thread stands in a native call is heard at once.
     """
     reader, writer = socket.socketpair()
     writer.setblocking(False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-ROWS = 256  # voxels i handled at once, against all voxels j
+ROWS = 32  # voxels i handled at once, against all voxels j
 
 
 @dataclass(frozen=True)
@@ -58,17 +58,23 @@ def _features(
 def _message(q: torch.Tensor, position: torch.Tensor, intensity: torch.Tensor | None) -> torch.Tensor:
     """The kernel's weighted mean of q (N) around every voxel, itself included."""
     values = torch.stack((q, torch.ones_like(q)), dim=1)
-    rows = [kernel @ values for kernel in _kernel_rows(position, intensity)]
-    sums = torch.cat(rows)
+    sums = torch.zeros_like(values)
+    for start, stop, kernel in _kernel_rows(position, intensity):
+        sums[start:stop] += kernel @ values[start:]
+        # k_ij = k_ji: what the later voxels hear from these
+        sums[stop:] += kernel[:, stop - start :].T @ values[start:stop]
     return sums[:, 0] / sums[:, 1]
 
 
-def _kernel_rows(position: torch.Tensor, intensity: torch.Tensor | None) -> Iterator[torch.Tensor]:
+def _kernel_rows(position: torch.Tensor, intensity: torch.Tensor | None) -> Iterator[tuple[int, int, torch.Tensor]]:
+    """Kernel between voxels [start, stop) and all voxels from `start` on."""
     square = 0.5 * (position**2).sum(dim=1)
     for start in range(0, len(position), ROWS):
-        rows = slice(start, start + ROWS)
-        exponent = torch.addmm(-square[None, :] - square[rows, None], position[rows], position.T)
+        stop = min(start + ROWS, len(position))
+        exponent = torch.addmm(
+            -square[None, start:] - square[start:stop, None], position[start:stop], position[start:].T
+        )
         if intensity is not None:
-            apart = intensity[rows, None] - intensity[None, :]
+            apart = intensity[start:stop, None] - intensity[None, start:]
             exponent.addcmul_(apart, apart, value=-0.5)
-        yield exponent.clamp_(min=-60.0).exp_()
+        yield start, stop, exponent.clamp_(min=-60.0).exp_()

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import venv
 from dataclasses import dataclass
 from pathlib import Path
@@ -241,14 +240,13 @@ def test_slicer_on_windows_and_no_slicer_at_all(tmp_path) -> None:
 
 
 def test_this_environment_is_complete_at_once() -> None:
-    """The real one, with PyTorch and VTK: nothing to do is found in less than two seconds."""
+    """The real one, with PyTorch and VTK: that there is nothing to do is found within two seconds."""
     if not (ROOT / ".venv" / "bladder_auto_contour.json").exists():
         assert "CI" not in os.environ, "in continuous integration setup_dev.py makes the environment"
         pytest.skip("this environment was not made by setup_dev.py")
-    seconds = []
-    for _ in range(3):
-        start = time.monotonic()
-        answer = House(ROOT).run()
-        seconds.append(time.monotonic() - start)
-        assert answer.stdout.strip().endswith("is complete.")
-    assert min(seconds) < 2.0
+    before = os.times()
+    answer = House(ROOT).run()
+    after = os.times()
+    assert answer.stdout.strip().endswith("is complete.")
+    # Processor time, so that a busy machine does not fail the test.
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 2.0

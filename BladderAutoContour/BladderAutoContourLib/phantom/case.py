@@ -13,7 +13,7 @@ import numpy as np
 
 from .shapes import Point
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 FAMILIES = ("training", "held-out")
 STRATA = ("small", "medium", "large", "very-large", "contrast", "catheter", "gas", "metal", "fluid-bowel")
 

@@ -75,7 +75,8 @@ def expose(canvas: Canvas, case: Case, spacing_mm: tuple[float, float, float], f
     # grains of noise average out in larger voxels, more slowly than white noise would
     level = scanner.noise_hu * (REFERENCE_VOXEL_MM3 / float(np.prod(spacing_mm))) ** 0.35
     noise = noise * (level / noise.std().clamp(min=1e-3))
-    hu = (hu + noise) * scanner.gain + scanner.offset_hu + (scanner.gain - 1) * 1000
+    # scanners are calibrated on water: the gain turns about 0 HU
+    hu = (hu + noise) * scanner.gain + scanner.offset_hu
     return hu.clamp(-1024, 3071)
 
 

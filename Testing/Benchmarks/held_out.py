@@ -1,0 +1,169 @@
+"""The whole pipeline on the frozen test set of generated pelves: 100 with a bladder, 100 fields without one.
+
+Run from the repository root, alone or in parts that share the work:
+
+    .venv/bin/python Testing/Benchmarks/held_out.py --output held_out.json
+    .venv/bin/python Testing/Benchmarks/held_out.py --part 1/2 --output one.json      and 2/2 beside it
+    .venv/bin/python Testing/Benchmarks/held_out.py --merge one.json two.json --output held_out.json
+
+A bladder is found where the contour overlaps it at Dice 0.1 or more. Beside every score stands what a HU threshold with
+the largest component reaches. The file is written after every case.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from BladderAutoContourLib.errors import NoBladderError
+from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.phantom.case import GENERATOR_VERSION
+from BladderAutoContourLib.phantom.render import render
+from BladderAutoContourLib.phantom.test_set import COUNT, TestCase, with_bladder, without_bladder
+from BladderAutoContourLib.pipeline.engine import Engine
+from BladderAutoContourLib.training.metrics import dice
+from hu_threshold import water_component
+from scipy.stats import beta
+
+FOUND_DICE = 0.1
+BANDS_ML = ((0, 60), (60, 150), (150, 400), (400, 10_000))
+Row = dict[str, Any]
+
+
+def evaluate(test: TestCase, is_there: bool, engine: Engine) -> Row:
+    """Render one case, contour it, and score contour and threshold."""
+    rendered = render(test.case, test.scan.geometry, with_bladder=is_there)
+    ct = Volume(np.rint(rendered.hu.numpy().clip(-1024, 3071)).astype(np.int16), test.scan.geometry)
+    bladder = rendered.bladder.numpy() >= 0.5
+    begun = time.perf_counter()
+    confidence, found = 0.0, np.zeros(bladder.shape, bool)
+    try:
+        contouring = engine.contour(ct, lambda step, fraction: None)
+        confidence, found = contouring.confidence, contouring.mask.array > 0
+    except NoBladderError:
+        pass
+    seconds = time.perf_counter() - begun
+    threshold = water_component(ct)
+    return {
+        "case": test.name,
+        "bladder": is_there,
+        "off_centre": is_there and test.scan.kind != "pelvis",
+        "reference_ml": round(float(bladder.sum()) * ct.geometry.voxel_ml, 1),
+        "volume_ml": round(float(found.sum()) * ct.geometry.voxel_ml, 1),
+        "confidence": round(confidence, 4),
+        "seconds": round(seconds, 2),
+        "dice": round(dice(found, bladder), 4),
+        "threshold_dice": round(dice(threshold, bladder), 4),
+        "contour": bool(found.any()),
+        "threshold_contour": bool(threshold.any()),
+    }
+
+
+def upper_bound(events: int, trials: int) -> float:
+    """Clopper and Pearson's one-sided 95 % upper bound of a share."""
+    return 1.0 if events >= trials else float(beta.ppf(0.95, events + 1, trials - events))
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """The figures that are asked for, ours beside the threshold's."""
+    there = [row for row in rows if row["bladder"]]
+    groups: dict[str, Callable[[Row], bool]] = {
+        "all": lambda row: True,
+        "pelvic fields": lambda row: not row["off_centre"],
+        "off centre by 100 mm": lambda row: row["off_centre"],
+        **{
+            f"{low} mL and more" if high == BANDS_ML[-1][1] else f"{low} to {high} mL": (
+                lambda row, low=low, high=high: low <= row["reference_ml"] < high
+            )
+            for low, high in BANDS_ML
+        },
+    }
+    lines = [
+        f"{'with a bladder':<24}{'cases':>6}{'mean Dice':>11}{'median':>8}{'found':>8}   threshold: mean Dice, found"
+    ]
+    for name, belongs in groups.items():
+        group = [row for row in there if belongs(row)]
+        if group:
+            ours, threshold = (np.array([row[key] for row in group]) for key in ("dice", "threshold_dice"))
+            lines.append(
+                f"{name:<24}{len(group):6d}{ours.mean():11.4f}{np.median(ours):8.4f}{(ours >= FOUND_DICE).mean():8.1%}"
+                f"{threshold.mean():24.4f}{(threshold >= FOUND_DICE).mean():7.1%}"
+            )
+    missed = [row["case"] for row in there if row["dice"] < FOUND_DICE]
+    lines.append(f"not found: {', '.join(missed) or 'none'}")
+    absent = [row for row in rows if not row["bladder"]]
+    if absent:
+        ours, threshold = (sum(row[key] for row in absent) for key in ("contour", "threshold_contour"))
+        lines.append(
+            f"without a bladder: {ours} of {len(absent)} give a contour (95 % upper bound "
+            f"{upper_bound(ours, len(absent)):.1%}); threshold: {threshold}"
+        )
+        if ours:
+            lines.append(f"false contours: {', '.join(row['case'] for row in absent if row['contour'])}")
+    return "\n".join(lines)
+
+
+def write(path: Path | None, model: dict[str, str], rows: Sequence[Row]) -> None:
+    """Write what is known so far."""
+    if path is not None:
+        result = {"generator": GENERATOR_VERSION, "model": model, "summary": summary(rows).splitlines(), "cases": rows}
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def merge(paths: Sequence[Path], output: Path | None) -> None:
+    """Put parts together, which must be of one model and one generator and share no case."""
+    parts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    rows = sorted((row for part in parts for row in part["cases"]), key=lambda row: (not row["bladder"], row["case"]))
+    names = [(row["case"], row["bladder"]) for row in rows]
+    assert len(set(names)) == len(names), "the parts share cases"
+    assert all((part["model"], part["generator"]) == (parts[0]["model"], parts[0]["generator"]) for part in parts), (
+        "the parts are of different models or generators"
+    )
+    write(output, parts[0]["model"], rows)
+    print(summary(rows))
+
+
+def part_of(text: str) -> tuple[int, int]:
+    """ "2/3" as (2, 3)."""
+    number, _, total = text.partition("/")
+    if not 1 <= int(number) <= int(total):
+        raise ValueError(text)
+    return int(number), int(total)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--count", type=int, default=COUNT, help="the first so many cases of each kind (default: all)")
+    parser.add_argument("--weights", type=Path, help="weights (default: those that are shipped)")
+    parser.add_argument("--part", type=part_of, default=(1, 1), metavar="I/N", help="the I-th of N shares of the cases")
+    parser.add_argument("--merge", type=Path, nargs="+", metavar="FILE", help="put the files of parts together")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="JSON file to write")
+    arguments = parser.parse_args()
+    if arguments.merge:
+        merge(arguments.merge, arguments.output)
+        return 0
+    engine = Engine.load(arguments.weights, "auto")
+    model = {"name": engine.plan.name, "sha256": engine.plan.sha256}
+    tests = [(test, True) for test in with_bladder(arguments.count)]
+    tests += [(test, False) for test in without_bladder(arguments.count)]
+    number, total = arguments.part
+    rows: list[Row] = []
+    # In an order of chance, so that every part gets its share of the long fields.
+    for index in np.random.default_rng(0).permutation(len(tests))[number - 1 :: total]:
+        test, is_there = tests[index]
+        row = evaluate(test, is_there, engine)
+        rows.append(row)
+        score = f"Dice {row['dice']:.3f}, threshold {row['threshold_dice']:.3f}" if is_there else "no bladder"
+        contour = f"{row['volume_ml']:.0f} mL, confidence {row['confidence']:.2f}" if row["contour"] else "no contour"
+        print(f"{row['case']:<20}{row['reference_ml']:7.0f} mL: {score}; {contour}; {row['seconds']:.1f} s", flush=True)
+        write(arguments.output, model, rows)
+    print(summary(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

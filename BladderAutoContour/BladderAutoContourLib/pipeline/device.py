@@ -49,6 +49,4 @@ def describe(device: torch.device) -> str:
 
 def is_device_failure(error: Exception) -> bool:
     """Whether a graphics card, not the work, failed: out of its memory, or any other CUDA error."""
-    return isinstance(error, torch.OutOfMemoryError | torch.AcceleratorError) or (
-        isinstance(error, RuntimeError) and any(word in str(error) for word in ("CUDA", "cuDNN", "CUBLAS"))
-    )
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in ("CUDA", "cuDNN", "CUBLAS"))

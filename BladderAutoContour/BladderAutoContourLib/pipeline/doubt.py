@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..imaging.components import bounding_box
+from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
 
 LOW, HIGH = 0.3, 0.7
@@ -16,21 +17,20 @@ _EDGES_TO_LENGTH = math.pi / 4  # voxel edges around a disc are longer than its 
 def isoline_distances_mm(probability: Volume, mask: Volume) -> tuple[int, tuple[float, ...]]:
     """First slice of the mask, and for every slice of it the mean distance between the isolines, in mm.
 
-    The distance is the area where the probability is between LOW and HIGH, over the length of the contour.
+    The distance is the area where the probability (on any grid) is between LOW and HIGH, over the contour's length.
     """
-    x_mm, y_mm, _ = mask.geometry.spacing_mm
     box = bounding_box(mask.array)
     if box is None:
         return 0, ()
+    x_mm, y_mm, _ = mask.geometry.spacing_mm
     rows = _widened(box[1], NEIGHBOURHOOD_MM / y_mm, mask.array.shape[1])
     columns = _widened(box[2], NEIGHBOURHOOD_MM / x_mm, mask.array.shape[2])
-    distances = []
-    for number in range(box[0].start, box[0].stop):
-        inside = mask.array[number, rows, columns] > 0
-        values = probability.array[number, rows, columns]
-        band_mm2 = np.count_nonzero((values > LOW) & (values < HIGH)) * x_mm * y_mm
-        distances.append(float(band_mm2 / _contour_length_mm(inside, x_mm, y_mm)))
-    return box[0].start, tuple(distances)
+    inside = mask.array[box[0], rows, columns] > 0
+    around = mask.geometry.region((columns.start, rows.start, box[0].start), inside.shape[::-1])
+    values = resample_to(probability, around, fill=0.0).array
+    band_mm2 = ((values > LOW) & (values < HIGH)).sum(axis=(1, 2)) * x_mm * y_mm
+    lengths_mm = [_contour_length_mm(layer, x_mm, y_mm) for layer in inside]
+    return box[0].start, tuple(float(area / length) for area, length in zip(band_mm2, lengths_mm, strict=True))
 
 
 def doubts(distances_mm: tuple[float, ...]) -> tuple[float, ...]:

@@ -90,14 +90,12 @@ class Engine:
         seen, device, notes = self._look(without_padding(volume), steps, use_crf)
         if seen.refined is None:
             raise NoBladderError(NOTHING_SEEN)
-        with steps.step("restore") as tell:
+        with steps.step("restore"):
             probability = restore(seen.refined.probability, volume.geometry)
-            tell(0.5)
-            doubted = restore(seen.refined.cnn_probability, volume.geometry)
         with steps.step("decide") as tell:
             decision = decide(probability, seen.refined.evidence, self.plan.decision)
             tell(0.5)
-            first_slice, isoline_mm = isoline_distances_mm(doubted, decision.mask)
+            first_slice, isoline_mm = isoline_distances_mm(seen.refined.cnn_probability, decision.mask)
             masses_ml = tuple(candidate.mass_ml for candidate in seen.candidates)
             found = warnings_of(
                 Contoured(volume, decision.mask, decision.volume_ml, masses_ml, first_slice, isoline_mm)

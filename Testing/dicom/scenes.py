@@ -89,6 +89,12 @@ def mask_volume(mask: np.ndarray, geometry: Geometry) -> Volume:
     return Volume(mask.astype(np.uint8), geometry)
 
 
+def area_mm2(points_mm: np.ndarray) -> float:
+    """Area within a closed contour (n, 3) in any plane."""
+    centred = points_mm - points_mm.mean(axis=0)
+    return float(np.linalg.norm(np.cross(centred, np.roll(centred, -1, axis=0)).sum(axis=0))) / 2
+
+
 def edit(path: Path, change: Callable[[pydicom.Dataset], object]) -> None:
     """Change a DICOM file in place."""
     dataset = pydicom.dcmread(path)

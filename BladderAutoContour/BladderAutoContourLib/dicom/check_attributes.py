@@ -54,12 +54,23 @@ def attribute_findings(dataset: Dataset) -> list[Finding]:
         faults["missing-attribute", "PositionReferenceIndicator is missing"] += 1
     if dataset.get("ApprovalStatus") in ("APPROVED", "REJECTED"):
         _require(dataset, (), ("ReviewDate", "ReviewTime", "ReviewerName"), faults)
-    declared = bool(dataset.get("SpecificCharacterSet"))
     for element in _elements(dataset):
         if element.VR == "SQ":
             _judge_sequence(element, faults)
-        elif element.keyword != "ContourData":
+    return [*_as_findings(faults), *value_findings(dataset)]
+
+
+def value_findings(dataset: Dataset) -> list[Finding]:
+    """Values too long, of the wrong form, or in letters that no character set declares."""
+    faults: Counter[tuple[str, str]] = Counter()
+    declared = bool(dataset.get("SpecificCharacterSet"))
+    for element in _elements(dataset):
+        if element.VR != "SQ":
             _judge_value(element, declared, faults)
+    return _as_findings(faults)
+
+
+def _as_findings(faults: Counter[tuple[str, str]]) -> list[Finding]:
     return [
         Finding(code, "error", sentence + (f" ({count} times)" if count > 1 else ""))
         for (code, sentence), count in faults.items()

@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..imaging.volume import Volume
 from .findings import Finding
 from .pixels import read_hu, same_pixels
-from .reading import DamagedDicomError, NotDicomError, open_dataset
+from .reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
 from .scan import CT_IMAGE, ImageHeader, Scan, scan
 from .stack import MINIMUM_SLICES, build_stack
 
@@ -184,6 +184,12 @@ def _reference(image: ImageHeader) -> SliceReference:
 
 def _full_header(image: ImageHeader) -> pydicom.Dataset:
     try:
-        return open_dataset(image.path)
+        header = open_dataset(image.path)
+        with making_sense():
+            # Text becomes text now, so that a damaged one is told now.
+            header.decode()
+        return header
     except (NotDicomError, DamagedDicomError, OSError) as fault:
-        raise InputError(f"{image.path.name} cannot be read any more. Try again.", [str(image.path)]) from fault
+        raise InputError(
+            f"The header of {image.path.name} is damaged. Copy it from the archive again.", [str(image.path)]
+        ) from fault

@@ -60,11 +60,9 @@ def take_over(header: Dataset, dataset: Dataset, own_texts: Iterable[str]) -> No
     Where `own_texts`, the texts that the structure set adds, do not fit that character set, UNICODE is taken: what was
     decoded is encoded anew when the file is written.
     """
-    header = copy.deepcopy(header)
-    header.decode()
     for keyword in TAKEN_OVER:
         if keyword in header:
-            dataset[keyword] = header[keyword]
+            dataset[keyword] = copy.deepcopy(header[keyword])
         elif keyword in EMPTY_IF_ABSENT:
             setattr(dataset, keyword, "")
     if not all(text.isascii() for text in own_texts):

@@ -22,7 +22,7 @@ SAME_PLANE_MM = 0.01
 
 @dataclass(frozen=True)
 class Placed:
-    """A contour in index coordinates: its slice, (n, 2) points in (x, y), and its distance from the slice."""
+    """A contour in index coordinates: its slice, (n, 2) points in (x, y), and its signed distance from the slice."""
 
     z: int
     points: np.ndarray
@@ -41,9 +41,9 @@ def roi_mask(roi: Roi, geometry: Geometry) -> tuple[Volume, tuple[Finding, ...]]
             left_out[placed] += 1
     array = np.zeros(geometry.shape, np.uint8)
     for z, candidates in by_slice.items():
-        # Where contours are denser than the slices, only those of the nearest plane count for a slice.
-        nearest = min(candidate.off_plane_mm for candidate in candidates)
-        own = [one.points for one in candidates if one.off_plane_mm <= nearest + SAME_PLANE_MM]
+        # Where contours are denser than the slices, only those of one plane, the nearest, count for a slice.
+        nearest = min((candidate.off_plane_mm for candidate in candidates), key=abs)
+        own = [one.points for one in candidates if abs(one.off_plane_mm - nearest) <= SAME_PLANE_MM]
         array[z] = fill(own, array.shape[1:])
     findings = tuple(
         Finding("contour-left-out", "warning", f"{count} contours of {roi.name!r} left out: {reason}")
@@ -66,7 +66,7 @@ def place(contour: Contour, geometry: Geometry) -> Placed | str:
     z = int(np.floor(middle + 0.5))
     if not 0 <= z < geometry.size[2]:
         return "outside the CT"
-    return Placed(z, index[:, :2], abs(middle - z) * geometry.spacing_mm[2])
+    return Placed(z, index[:, :2], (middle - z) * geometry.spacing_mm[2])
 
 
 def fill(polygons: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:

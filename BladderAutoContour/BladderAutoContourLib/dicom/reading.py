@@ -4,9 +4,10 @@ Values out of the standard's bounds are common in real files: pydicom is told to
 warnings quote the value, which may be the patient's name), and the rooms behind judge what they need.
 """
 
+import contextlib
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,12 +51,24 @@ def open_dataset(
     if not begins_as_dicom(head):
         raise NotDicomError
     source.seek(0)
-    try:
+    with making_sense():
         return pydicom.dcmread(
             source, stop_before_pixels=not pixels, force=head[128:132] != b"DICM",
             specific_tags=None if only is None else list(only),
         )  # fmt: skip
-    except OSError:
+
+
+@contextlib.contextmanager
+def making_sense() -> Iterator[None]:
+    """Within it, whatever pydicom raises on damaged bytes becomes DamagedDicomError; values are converted on access.
+
+    Keep nothing else within: a fault of our own would look like a damaged file.
+    """
+    try:
+        yield
+    except (DamagedDicomError, MemoryError):
         raise
-    except Exception as fault:  # pydicom raises nearly anything on damaged bytes: struct.error, KeyError, TypeError...
+    except Exception as fault:  # nearly anything: struct.error, KeyError, TypeError, RecursionError...
+        if isinstance(fault, OSError) and fault.errno is not None:
+            raise  # the system's own; pydicom raises bare OSErrors where a sequence ends too early
         raise DamagedDicomError(type(fault).__name__) from fault

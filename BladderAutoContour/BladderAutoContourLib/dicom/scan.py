@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ..errors import InputError
 from .findings import Finding
-from .reading import DamagedDicomError, NotDicomError, open_dataset
+from .reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
@@ -119,21 +119,13 @@ def _read(path: Path) -> ImageHeader | tuple[str, str, str]:
             dataset = open_dataset(stream, only=TAGS)
             next_bytes = (stream.tell(), stream.read(12))
             stream.seek(0, os.SEEK_END)
-            return _header(path, dataset, next_bytes, stream.tell())
+            with making_sense():
+                return _header(path, dataset, next_bytes, stream.tell())
     except NotDicomError:
         return "not-dicom", "note", "not DICOM"
     except OSError as fault:
         return "unreadable", "warning", f"unreadable ({fault.strerror or 'read error'})"
-    except (
-        DamagedDicomError,
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        NotImplementedError,
-        TypeError,
-        ValueError,
-    ):
-        # pydicom converts values on access, and damaged bytes make it raise any of these.
+    except DamagedDicomError:
         return "damaged", "warning", "damaged or cut off"
 
 

@@ -9,7 +9,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
 from ..errors import InputError
-from .reading import DamagedDicomError, NotDicomError, open_dataset
+from .reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
 
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 CONTOUR_DATA = Tag(0x3006, 0x0050)
@@ -64,7 +64,8 @@ def read_structure_set(path: Path) -> StructureSet:
     path = Path(path)
     try:
         dataset = open_dataset(path, pixels=True)
-        sop_class = str(dataset.get("SOPClassUID", "") or "")
+        with making_sense():
+            sop_class = str(dataset.get("SOPClassUID", "") or "")
     except (NotDicomError, DamagedDicomError) as fault:
         raise InputError(f"{path.name} is no readable DICOM file. Give an RT Structure Set.", [path]) from fault
     except OSError as fault:
@@ -73,9 +74,22 @@ def read_structure_set(path: Path) -> StructureSet:
         what = str(dataset.get("Modality", "") or "unknown kind")
         raise InputError(f"{path.name} is no RT Structure Set, but of modality {what}.", [path])
     try:
-        return StructureSet(path, dataset, _rois(dataset))
-    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as fault:
+        with making_sense():
+            # Every value once: what is judged later will not turn out to be unreadable.
+            _convert(dataset)
+            return StructureSet(path, dataset, _rois(dataset))
+    except DamagedDicomError as fault:
         raise InputError(f"{path.name} is damaged: its structures cannot be read. Export it again.", [path]) from fault
+
+
+def _convert(dataset: pydicom.Dataset) -> None:
+    for tag in list(dataset.keys()):
+        if tag == CONTOUR_DATA:
+            continue
+        element = dataset[tag]
+        if element.VR == "SQ":
+            for item in element.value:
+                _convert(item)
 
 
 def _rois(dataset: pydicom.Dataset) -> tuple[Roi, ...]:

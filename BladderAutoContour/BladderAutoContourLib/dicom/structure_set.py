@@ -19,7 +19,7 @@ from .findings import Finding
 from .keyhole import polygons
 from .structure_dataset import SliceContour, StructureRequest, add_roi, new_structure_set
 from .thinning import thin
-from .verify import verify
+from .verify import inherited_findings, verify
 
 RECOMMENDED_NAME_LENGTH = 16
 """Some planning systems cut longer structure names."""
@@ -52,7 +52,10 @@ def write_rtstruct(
     number = add_roi(dataset, ct.frame_of_reference_uid, contours, request)
     mask = field.array >= LEVEL
     agreement = put_in_place(dataset, Path(path), lambda partial: verify(partial, ct, mask, number))
-    return written(Path(path), dataset, number, contours, agreement, request, [])
+    findings = [
+        Finding("taken-over", "warning", f"{finding.sentence}, as in the CT") for finding in inherited_findings(ct)
+    ]
+    return written(Path(path), dataset, number, contours, agreement, request, findings)
 
 
 def written(

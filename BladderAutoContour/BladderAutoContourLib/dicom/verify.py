@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from pydicom.dataset import Dataset
 
 from ..errors import InputError, VerificationError
 from .check import check_structure_set
+from .check_attributes import value_findings
 from .ct_series import CtSeries
 from .findings import Finding
+from .patient_and_study import TAKEN_OVER
 from .rasterise import roi_mask
 from .structure_reader import read_structure_set
 
@@ -25,7 +28,7 @@ def verify(path: Path, ct: CtSeries, mask: np.ndarray, number: int, known: Seque
         structures = read_structure_set(path)
     except InputError as fault:
         raise VerificationError("The written structure set cannot be read back; it was not put in place.") from fault
-    tolerated = {finding.sentence for finding in known}
+    tolerated = {finding.sentence for finding in (*known, *inherited_findings(ct))}
     errors = [
         finding
         for finding in check_structure_set(structures, ct)
@@ -46,6 +49,15 @@ def verify(path: Path, ct: CtSeries, mask: np.ndarray, number: int, known: Seque
             "Please report this."
         )
     return agreement
+
+
+def inherited_findings(ct: CtSeries) -> list[Finding]:
+    """Faults of the CT's own patient and study attributes: they go into the structure set as they are."""
+    inherited = Dataset()
+    for keyword in (*TAKEN_OVER, "FrameOfReferenceUID", "SpecificCharacterSet"):
+        if keyword in ct.header:
+            inherited[keyword] = ct.header[keyword]
+    return value_findings(inherited)
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:

@@ -1,0 +1,258 @@
+"""The checker: a good file has no finding, and each planted defect is found under its own name."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from BladderAutoContourLib.dicom.check import check_rtstruct
+from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
+from BladderAutoContourLib.dicom.structure_set import write_rtstruct
+from BladderAutoContourLib.errors import InputError
+from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
+from scenes import SHAPES, edit, mask_volume
+
+
+@pytest.fixture
+def structure_set(series, tmp_path) -> Path:
+    path = tmp_path / "RTSTRUCT.dcm"
+    geometry = series.ct.volume.geometry
+    write_rtstruct(series.ct, mask_volume(SHAPES["shell"](geometry), geometry), path, StructureRequest())
+    return path
+
+
+def contours(dataset: Dataset) -> list[Dataset]:
+    return dataset.ROIContourSequence[0].ContourSequence
+
+
+def points(contour: Dataset) -> np.ndarray:
+    return np.array(contour.ContourData, dtype=float).reshape(-1, 3)
+
+
+def put(contour: Dataset, coordinates: np.ndarray) -> None:
+    contour.ContourData = [f"{value:.4f}" for value in coordinates.ravel()]
+    contour.NumberOfContourPoints = len(coordinates)
+
+
+def second_roi(dataset: Dataset, **changes: object) -> None:
+    """A copy of the structure under number 2, with changes to its first description."""
+    for keyword, number in (("StructureSetROISequence", "ROINumber"), ("ROIContourSequence", "ReferencedROINumber"),
+                            ("RTROIObservationsSequence", "ReferencedROINumber")):  # fmt: skip
+        sequence = getattr(dataset, keyword)
+        item = copy.deepcopy(sequence[0])
+        setattr(item, number, 2)
+        sequence.append(item)
+    dataset.StructureSetROISequence[1].ROIName = "Other"
+    dataset.RTROIObservationsSequence[1].ObservationNumber = 2
+    for keyword, value in changes.items():
+        setattr(dataset.StructureSetROISequence[1], keyword, value)
+
+
+def wrong_frame_of_reference(dataset: Dataset) -> None:
+    uid = generate_uid()
+    dataset.ReferencedFrameOfReferenceSequence[0].FrameOfReferenceUID = uid
+    dataset.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = uid
+
+
+def wrong_study(dataset: Dataset) -> None:
+    study = dataset.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
+    study.ReferencedSOPInstanceUID = generate_uid()
+
+
+def filed_under_another_study(dataset: Dataset) -> None:
+    dataset.StudyInstanceUID = generate_uid()
+
+
+def wrong_sop_reference(dataset: Dataset) -> None:
+    contours(dataset)[2].ContourImageSequence[0].ReferencedSOPInstanceUID = generate_uid()
+
+
+def wrong_point_count(dataset: Dataset) -> None:
+    contours(dataset)[2].NumberOfContourPoints += 1
+
+
+def bad_roi_reference(dataset: Dataset) -> None:
+    dataset.ROIContourSequence[0].ReferencedROINumber = 9
+
+
+def non_planar(dataset: Dataset) -> None:
+    moved = points(contours(dataset)[3])
+    moved[::7, 2] += 1.0
+    put(contours(dataset)[3], moved)
+
+
+def shifted_z(dataset: Dataset) -> None:
+    for contour in contours(dataset):
+        put(contour, points(contour) + np.array([0, 0, 1.2]))
+
+
+def missing_attribute(dataset: Dataset) -> None:
+    del dataset.StructureSetDate
+
+
+def overlong_ds(dataset: Dataset) -> None:
+    x, y, z = points(contours(dataset)[1])[0]
+    texts = list(map(str, contours(dataset)[1].ContourData))
+    texts[:3] = [f"{x:.14f}"[:18].ljust(18, "0"), str(y), str(z)]
+    contours(dataset)[1].ContourData = texts
+
+
+def overlong_label(dataset: Dataset) -> None:
+    dataset.StructureSetLabel = "a label of more than 16"
+
+
+def empty_contour_sequence(dataset: Dataset) -> None:
+    dataset.ROIContourSequence[0].ContourSequence = []
+
+
+def fewer_than_three_points(dataset: Dataset) -> None:
+    put(contours(dataset)[0], points(contours(dataset)[0])[:2])
+
+
+def self_intersection(dataset: Dataset) -> None:
+    crossed = points(contours(dataset)[3])
+    crossed[[5, 25]] = crossed[[25, 5]]
+    put(contours(dataset)[3], crossed)
+
+
+def outside_the_image(dataset: Dataset) -> None:
+    put(contours(dataset)[3], points(contours(dataset)[3]) + np.array([200, 0, 0]))
+
+
+def duplicated_roi_number(dataset: Dataset) -> None:
+    second_roi(dataset, ROINumber=1)
+
+
+def mixed_frames(dataset: Dataset) -> None:
+    second_roi(dataset, ReferencedFrameOfReferenceUID=generate_uid())
+
+
+def duplicated_name(dataset: Dataset) -> None:
+    second_roi(dataset, ROIName="Bladder")
+
+
+def patient_mismatch(dataset: Dataset) -> None:
+    dataset.PatientID = "SEED0002"
+
+
+def other_series(dataset: Dataset) -> None:
+    study = dataset.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
+    study.RTReferencedSeriesSequence[0].SeriesInstanceUID = generate_uid()
+
+
+def wrong_class(dataset: Dataset) -> None:
+    contours(dataset)[2].ContourImageSequence[0].ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+
+
+def no_image_reference(dataset: Dataset) -> None:
+    del contours(dataset)[2].ContourImageSequence
+
+
+def same_contour_twice(dataset: Dataset) -> None:
+    contours(dataset).append(contours(dataset)[2])
+
+
+def first_point_repeated(dataset: Dataset) -> None:
+    closed = points(contours(dataset)[2])
+    put(contours(dataset)[2], np.vstack([closed, closed[:1]]))
+
+
+def no_area(dataset: Dataset) -> None:
+    line = points(contours(dataset)[2])[0] + np.outer([0, 1, 2, 3], [1.0, 0, 0])
+    put(contours(dataset)[2], line)
+
+
+def no_triples(dataset: Dataset) -> None:
+    contours(dataset)[2].ContourData = list(contours(dataset)[2].ContourData)[:-1]
+
+
+def undefined_term(dataset: Dataset) -> None:
+    dataset.ApprovalStatus = "MAYBE"
+
+
+def undeclared_letters(dataset: Dataset) -> None:
+    # As a Latin-1 file looks whose character set was forgotten.
+    dataset.StructureSetROISequence[0].ROIDescription = "Blåsa"
+
+
+def bad_uid(dataset: Dataset) -> None:
+    dataset.SeriesInstanceUID = "1.02.3"
+
+
+DEFECTS: dict[Callable[[Dataset], None], str] = {
+    wrong_frame_of_reference: "wrong-frame",
+    wrong_study: "wrong-study",
+    filed_under_another_study: "wrong-study",
+    wrong_sop_reference: "wrong-image",
+    wrong_point_count: "point-count",
+    bad_roi_reference: "bad-roi-reference",
+    non_planar: "non-planar",
+    shifted_z: "off-plane",
+    missing_attribute: "missing-attribute",
+    overlong_ds: "long-value",
+    overlong_label: "long-value",
+    empty_contour_sequence: "empty-sequence",
+    fewer_than_three_points: "few-points",
+    self_intersection: "self-intersection",
+    outside_the_image: "outside-image",
+    duplicated_roi_number: "duplicate-number",
+    mixed_frames: "mixed-frames",
+    duplicated_name: "duplicate-name",
+    patient_mismatch: "patient-mismatch",
+    other_series: "wrong-series",
+    wrong_class: "wrong-class",
+    no_image_reference: "no-reference",
+    same_contour_twice: "duplicate-contour",
+    first_point_repeated: "repeated-point",
+    no_area: "zero-area",
+    no_triples: "contour-data",
+    undefined_term: "bad-value",
+    undeclared_letters: "character-set",
+    bad_uid: "bad-value",
+}
+
+
+def test_a_good_file_has_no_finding(series, structure_set):
+    assert check_rtstruct(structure_set, series.ct) == []
+    assert check_rtstruct(structure_set, None) == []
+
+
+@pytest.mark.parametrize("spoil", DEFECTS, ids=lambda spoil: spoil.__name__)
+def test_each_defect_is_found(series, structure_set, spoil):
+    edit(structure_set, spoil)
+    findings = check_rtstruct(structure_set, series.ct)
+    assert DEFECTS[spoil] in {finding.code for finding in findings if finding.severity != "note"}
+    assert not any("SEED" in finding.sentence or "PHANTOM" in finding.sentence for finding in findings)
+
+
+def test_contour_data_of_unknown_representation(series, structure_set):
+    """Explicit VR cannot hold a DS of 64 KiB: writers turn it into UN, and readers then lose the structure."""
+
+    def refine(dataset: Dataset) -> None:
+        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+        contour = contours(dataset)[3]
+        ring = np.vstack([points(contour), points(contour)[:1]])
+        place = np.linspace(0, len(ring) - 1, 4000, endpoint=False)
+        put(contour, np.column_stack([np.interp(place, np.arange(len(ring)), axis) for axis in ring.T]))
+
+    dataset = pydicom.dcmread(structure_set)
+    refine(dataset)
+    with pytest.warns(UserWarning, match="changed from 'DS' to 'UN'"):
+        dataset.save_as(structure_set, implicit_vr=False)
+    said = {finding.code: finding.sentence for finding in check_rtstruct(structure_set, series.ct)}
+    assert "(UN)" in said["contour-data"]
+
+
+@pytest.mark.parametrize("content", [b"", b"text " * 50], ids=["empty", "text"])
+def test_no_structure_set_is_refused(series, tmp_path, content):
+    path = tmp_path / "rs.dcm"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="no readable DICOM"):
+        check_rtstruct(path, series.ct)
+    with pytest.raises(InputError, match="no RT Structure Set"):
+        check_rtstruct(series.files[0], series.ct)
+    with pytest.raises(InputError, match="cannot be read"):
+        check_rtstruct(tmp_path / "missing.dcm", series.ct)

@@ -1,0 +1,127 @@
+"""The DICOM commands as processes: files, lines, exit codes, and nothing about the patient."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
+from BladderAutoContourLib.dicom.structure_set import write_rtstruct
+from BladderAutoContourLib.imaging.files import read_volume, write_volume
+from BladderAutoContourLib.imaging.volume import Volume
+from scenes import SHAPES, edit, grid, mask_volume, offsets_mm, write_series
+
+
+@pytest.fixture
+def mask_file(series, tmp_path) -> Path:
+    geometry = series.ct.volume.geometry
+    path = tmp_path / "Maske é.nrrd"
+    write_volume(mask_volume(SHAPES["shell"](geometry), geometry), path)
+    return path
+
+
+@pytest.fixture
+def structure_set(series, tmp_path) -> Path:
+    geometry = series.ct.volume.geometry
+    path = tmp_path / "rs.dcm"
+    write_rtstruct(series.ct, mask_volume(SHAPES["shell"](geometry), geometry), path, StructureRequest())
+    return path
+
+
+def test_mask_to_structure_set_and_back(program, series, mask_file, tmp_path):
+    path = tmp_path / "out put" / "RTSTRUCT.dcm"
+    done = program("rtstruct", "--ct", series.folder, "--mask", mask_file, "--output", path, "--name", "Blåsa")
+    assert done.code == 0, done.stderr
+    assert "Dice 1.0000" in done.stdout
+    assert json.loads(done.stdout.splitlines()[-1]) == {"event": "result", "folder": str(path.parent)}
+    assert "PHANTOM" not in done.stdout + done.stderr
+    checked = program("check-rtstruct", path, "--ct", series.folder)
+    assert (checked.code, checked.lines) == (0, [])
+    back = program("masks", "--ct", series.folder, "--rtstruct", path, "--output", tmp_path / "masks")
+    assert back.code == 0, back.stderr
+    assert [file.name for file in (tmp_path / "masks").iterdir()] == ["Blåsa.nrrd"]
+    mask, again = read_volume(mask_file), read_volume(tmp_path / "masks" / "Blåsa.nrrd")
+    assert again.geometry.same_as(mask.geometry)
+    assert np.array_equal(again.array, mask.array)
+
+
+def test_a_probability_gives_the_masks_region(program, series, mask_file, tmp_path):
+    geometry = series.ct.volume.geometry
+    distance = np.linalg.norm(offsets_mm(geometry), axis=-1)
+    write_volume(Volume((1 / (1 + np.exp(distance - 20))).astype(np.float32), geometry), tmp_path / "p.nrrd")
+    path = tmp_path / "rs.dcm"
+    done = program(
+        *("rtstruct", "--ct", series.folder, "--mask", mask_file, "--probability", tmp_path / "p.nrrd"),
+        *("--output", path, "--generation", "SEMIAUTOMATIC", "--label", "edited"),
+    )
+    assert done.code == 0, done.stderr
+    assert "Dice 1.0000" in done.stdout
+
+
+def test_a_mask_of_another_grid_is_refused(program, series, tmp_path):
+    geometry = grid((30, 30, 10))
+    write_volume(mask_volume(SHAPES["small ball"](geometry), geometry), tmp_path / "m.nrrd")
+    done = program("rtstruct", "--ct", series.folder, "--mask", tmp_path / "m.nrrd", "--output", tmp_path / "rs.dcm")
+    assert done.code == 3
+    assert "grid" in done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["error"]["kind"] == "input"
+    assert not (tmp_path / "rs.dcm").exists()
+
+
+def test_replace_without_merge_is_a_usage_error(program, series, mask_file, tmp_path):
+    done = program("rtstruct", "--ct", series.folder, "--mask", mask_file, "--output", tmp_path / "r.dcm", "--replace")
+    assert done.code == 2
+
+
+def test_merge_says_what_it_did(program, series, mask_file, structure_set, tmp_path):
+    path = tmp_path / "merged.dcm"
+    arguments = ("rtstruct", "--ct", series.folder, "--mask", mask_file, "--output", path, "--merge", structure_set)
+    assert program(*arguments).code == 3
+    assert program(*arguments, "--replace", "--decimate").code == 0
+    assert program("check-rtstruct", path, "--ct", series.folder).code == 0
+
+
+def test_findings_one_a_line_and_code_1(program, series, structure_set):
+    edit(structure_set, lambda dataset: setattr(dataset, "StructureSetLabel", "a label of more than 16"))
+    edit(structure_set, lambda dataset: delattr(dataset, "StructureSetTime"))
+    done = program("check-rtstruct", structure_set, "--ct", series.folder)
+    assert done.code == 1
+    assert [line.split(": ")[:2] for line in done.lines] == [["error", "missing-attribute"], ["error", "long-value"]]
+    assert len(program("check-rtstruct", structure_set).lines) == 2
+
+
+def test_contours_as_text(program, series, structure_set, tmp_path):
+    path = tmp_path / "contours.txt"
+    done = program("contours", "--rtstruct", structure_set, "--roi", "bladder", "--output", path)
+    assert done.code == 0, done.stderr
+    lines = path.read_text(encoding="utf-8").splitlines()
+    slices = [line for line in lines if line.startswith("slice")]
+    assert len(slices) == int(SHAPES["shell"](series.ct.volume.geometry).any(axis=(1, 2)).sum())
+    kinds = [line.split() for line in lines if line.startswith(("outer", "inner"))]
+    coordinates = [line for line in lines if not line.startswith(("#", "slice", "outer", "inner"))]
+    assert sum(int(count) for _, count in kinds) == len(coordinates)
+    inner = [kind for kind, _ in kinds].count("inner")
+    hollow = (np.linalg.norm(offsets_mm(series.ct.volume.geometry), axis=-1) <= 11).any(axis=(1, 2)).sum()
+    assert inner == hollow
+    assert program("contours", "--rtstruct", structure_set, "--roi", "Liver", "--output", path).code == 3
+
+
+def test_inspect_lists_series_and_findings(program, tmp_path):
+    write_series(tmp_path / "a", seed=1)
+    done = program("inspect", tmp_path)
+    assert done.code == 0
+    assert len(done.lines) == 1
+    assert "64 x 56 x 20, 1.2 x 1.1 x 3 mm" in done.lines[0]
+    write_series(tmp_path / "b", seed=2)[7].unlink()
+    (tmp_path / "note.txt").write_text("hello", encoding="ascii")
+    done = program("inspect", tmp_path)
+    assert done.code == 1
+    assert [line.split(":")[0] for line in done.lines] == ["series", "series", "note", "error"]
+    assert "gap" in done.lines[-1]
+    assert "PHANTOM" not in done.stdout
+
+
+def test_inspect_of_nothing(program, tmp_path):
+    assert program("inspect", tmp_path / "missing").code == 3
+    (tmp_path / "note.txt").write_text("hello", encoding="ascii")
+    assert "no CT series" in program("inspect", tmp_path).stdout

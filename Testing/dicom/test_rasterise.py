@@ -1,0 +1,86 @@
+"""Structures of any maker as masks: nesting, keyholes, sparse and dense contours, and what cannot be placed."""
+
+import numpy as np
+import pytest
+from BladderAutoContourLib.dicom.rasterise import fill, roi_mask
+from BladderAutoContourLib.dicom.structure_reader import Contour, Roi
+from matplotlib.path import Path as Polygon
+from scenes import DIRECTIONS, grid
+
+
+def roi(*contours: Contour) -> Roi:
+    return Roi(1, "Bladder", "", contours)
+
+
+def square(geometry, z: float, low: float, high: float, kind: str = "CLOSED_PLANAR") -> Contour:
+    """A square contour between two indices, the same in x and y, at the index z."""
+    corners = np.array([[low, low, z], [high, low, z], [high, high, z], [low, high, z]])
+    return Contour(kind, geometry.to_patient(corners), ())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_pixel_centres_as_matplotlib_finds_them(seed):
+    rng = np.random.default_rng(seed)
+    polygon = rng.uniform(-3, 33, (12, 2))
+    y, x = np.indices((25, 30))
+    centres = np.column_stack([x.ravel(), y.ravel()])
+    # matplotlib fills by the non-zero rule: even and odd are told apart by the crossings of each edge's triangle.
+    inside = np.zeros(len(centres), int)
+    for one, other in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        inside += Polygon([(-7.3, -9.1), one, other]).contains_points(centres)
+    assert np.array_equal(fill([polygon], (25, 30)), (inside % 2 == 1).reshape(25, 30))
+
+
+@pytest.mark.parametrize("kind", ["CLOSED_PLANAR", "CLOSEDPLANAR_XOR"])
+@pytest.mark.parametrize("direction", DIRECTIONS.values(), ids=DIRECTIONS)
+def test_nested_contours_are_holes(direction, kind):
+    geometry = grid(direction=direction)
+    mask, findings = roi_mask(
+        roi(*(square(geometry, 4, low, high, kind) for low, high in ((9.5, 30.5), (15.5, 24.5), (18.5, 20.5)))),
+        geometry,
+    )
+    assert findings == ()
+    assert mask.array.dtype == np.uint8
+    assert mask.array[4].sum() == 21**2 - 9**2 + 2**2
+    assert mask.array.sum() == mask.array[4].sum()
+
+
+def test_a_keyhole_is_a_hole():
+    geometry = grid()
+    outer = [(9.5, 9.5), (30.5, 9.5), (30.5, 20), (24.5, 20), (24.5, 15.5), (15.5, 15.5), (15.5, 24.5), (24.5, 24.5),
+             (24.5, 20), (30.5, 20), (30.5, 30.5), (9.5, 30.5)]  # fmt: skip
+    points = geometry.to_patient(np.column_stack([outer, np.full(len(outer), 4)]))
+    mask, _ = roi_mask(roi(Contour("CLOSED_PLANAR", points, ())), geometry)
+    assert mask.array[4].sum() == 21**2 - 9**2
+
+
+def test_denser_contours_than_slices_do_not_cancel():
+    geometry = grid()
+    contours = [square(geometry, z, 9.5, 30.5) for z in (3.0, 3.4, 3.8, 4.2, 4.6, 5.0)]
+    mask, _ = roi_mask(roi(*contours), geometry)
+    assert mask.array.sum(axis=(1, 2)).tolist()[3:6] == [441] * 3
+    assert mask.array.sum() == 3 * 441
+
+
+def test_what_cannot_be_placed_is_said():
+    geometry = grid()
+    good = square(geometry, 4, 9.5, 30.5)
+    slanted = Contour("CLOSED_PLANAR", good.points_mm + np.outer([0, 1, 2, 3], [0, 0, 2.0]), ())
+    beyond = square(geometry, 40, 9.5, 30.5)
+    line = Contour("CLOSED_PLANAR", good.points_mm[:2], ())
+    point = Contour("POINT", good.points_mm[:1], ())
+    mask, findings = roi_mask(roi(good, slanted, beyond, line, point), geometry)
+    assert mask.array.sum() == 441
+    assert [finding.code for finding in findings] == ["contour-left-out"] * 3
+    said = " ".join(finding.sentence for finding in findings)
+    assert "not parallel" in said
+    assert "outside the CT" in said
+    assert "fewer than 3" in said
+
+
+def test_contours_beyond_the_image_are_cut_at_its_edge():
+    geometry = grid()
+    mask, _ = roi_mask(roi(square(geometry, 4, -20.5, 2.5)), geometry)
+    assert mask.array.sum() == 9
+    mask, _ = roi_mask(roi(square(geometry, 4, -500, 500)), geometry)
+    assert mask.array[4].all()

@@ -1,0 +1,123 @@
+"""Adding a structure to a structure set that is there: the others stay, the new file is a new, unapproved one."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from BladderAutoContourLib.dicom.ct_series import read_ct
+from BladderAutoContourLib.dicom.rasterise import roi_mask
+from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
+from BladderAutoContourLib.dicom.structure_merge import MergeRequest, merge_rtstruct
+from BladderAutoContourLib.dicom.structure_reader import read_structure_set
+from BladderAutoContourLib.dicom.structure_set import write_rtstruct
+from BladderAutoContourLib.errors import InputError
+from scenes import SHAPES, edit, mask_volume, set_in, write_series
+
+
+def mask(series, name: str):
+    geometry = series.ct.volume.geometry
+    return mask_volume(SHAPES[name](geometry), geometry)
+
+
+@pytest.fixture
+def base(series, tmp_path) -> Path:
+    """Two structures, Rectum (number 1) and Bladder (number 2), written by ourselves in two steps."""
+    first, path = tmp_path / "first.dcm", tmp_path / "base.dcm"
+    write_rtstruct(series.ct, mask(series, "scattered"), first, StructureRequest(roi_name="Rectum"))
+    merge_rtstruct(series.ct, mask(series, "ellipsoid"), path, StructureRequest(), MergeRequest(first))
+    return path
+
+
+def masks_of(path: Path, series) -> dict[str, np.ndarray]:
+    return {roi.name: roi_mask(roi, series.ct.volume.geometry)[0].array > 0 for roi in read_structure_set(path).rois}
+
+
+def test_other_structures_stay(series, base, tmp_path, dciodvfy_errors, dcentvfy_says):
+    before = hashlib.sha256(base.read_bytes()).hexdigest()
+    path = tmp_path / "merged.dcm"
+    request = StructureRequest(roi_name="New")
+    written = merge_rtstruct(series.ct, mask(series, "shell"), path, request, MergeRequest(base))
+    merged = read_structure_set(path)
+    assert [(roi.number, roi.name) for roi in merged.rois] == [(1, "Rectum"), (2, "Bladder"), (3, "New")]
+    assert written.findings == ()
+    for name, shape in (("Rectum", "scattered"), ("Bladder", "ellipsoid"), ("New", "shell")):
+        assert np.array_equal(masks_of(path, series)[name], mask(series, shape).array > 0)
+    old, new = pydicom.dcmread(base), pydicom.dcmread(path)
+    assert new.SOPInstanceUID != old.SOPInstanceUID
+    assert new.SeriesInstanceUID != old.SeriesInstanceUID
+    assert new.PredecessorStructureSetSequence[0].ReferencedSOPInstanceUID == old.SOPInstanceUID
+    assert new.StructureSetROISequence[0] == old.StructureSetROISequence[0]
+    assert new.ROIContourSequence[1] == old.ROIContourSequence[1]
+    assert dciodvfy_errors(path) == []
+    assert dcentvfy_says([*series.files, path]) == ""
+    assert hashlib.sha256(base.read_bytes()).hexdigest() == before
+
+
+def test_a_structure_of_the_same_name_needs_replace(series, base, tmp_path):
+    path = tmp_path / "merged.dcm"
+    with pytest.raises(InputError, match="--replace"):
+        merge_rtstruct(series.ct, mask(series, "shell"), path, StructureRequest(), MergeRequest(base))
+    assert not path.exists()
+    merge_rtstruct(series.ct, mask(series, "shell"), path, StructureRequest(), MergeRequest(base, replace=True))
+    assert sorted(masks_of(path, series)) == ["Bladder", "Rectum"]
+    assert np.array_equal(masks_of(path, series)["Bladder"], mask(series, "shell").array > 0)
+    assert len(pydicom.dcmread(path).RTROIObservationsSequence) == 2
+
+
+def test_approval_is_withdrawn_with_a_warning(series, base, tmp_path, dciodvfy_errors):
+    set_in(base, ApprovalStatus="APPROVED", ReviewDate="20200101", ReviewTime="120000", ReviewerName="A^B")
+    path = tmp_path / "merged.dcm"
+    request = StructureRequest(roi_name="New")
+    written = merge_rtstruct(series.ct, mask(series, "shell"), path, request, MergeRequest(base))
+    assert [(finding.code, finding.severity) for finding in written.findings] == [("was-approved", "warning")]
+    merged = pydicom.dcmread(path)
+    assert merged.ApprovalStatus == "UNAPPROVED"
+    assert "ReviewerName" not in merged
+    assert dciodvfy_errors(path) == []
+
+
+def test_faults_of_the_source_do_not_stop_the_merge(series, base, tmp_path):
+    edit(base, lambda dataset: dataset.ROIContourSequence[0].ContourSequence[0].__setattr__("NumberOfContourPoints", 1))
+    path = tmp_path / "merged.dcm"
+    request = StructureRequest(roi_name="New")
+    merge_rtstruct(series.ct, mask(series, "shell"), path, request, MergeRequest(base))
+    assert len(read_structure_set(path).rois) == 3
+
+
+def test_images_that_the_source_does_not_list_are_added(series, base, tmp_path):
+    def forget(dataset: pydicom.Dataset) -> None:
+        study = dataset.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
+        study.RTReferencedSeriesSequence[0].ContourImageSequence = list(
+            study.RTReferencedSeriesSequence[0].ContourImageSequence
+        )[:5]
+
+    edit(base, forget)
+    path = tmp_path / "merged.dcm"
+    merge_rtstruct(series.ct, mask(series, "shell"), path, StructureRequest(roi_name="New"), MergeRequest(base))
+    study = pydicom.dcmread(path).ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
+    images = [image.ReferencedSOPInstanceUID for image in study.RTReferencedSeriesSequence[0].ContourImageSequence]
+    assert sorted(images) == sorted(image.sop_instance_uid for image in series.ct.slices)
+
+
+def test_explicit_encoding_and_other_letters(series, base, tmp_path, dciodvfy_errors):
+    dataset = pydicom.dcmread(base)
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    dataset.SpecificCharacterSet = "ISO_IR 100"
+    dataset.StructureSetROISequence[0].ROIName = "Enddarm Ä"
+    dataset.save_as(base, implicit_vr=False)
+    path = tmp_path / "merged.dcm"
+    request = StructureRequest(roi_name="膀胱")
+    merge_rtstruct(series.ct, mask(series, "shell"), path, request, MergeRequest(base))
+    assert [roi.name for roi in read_structure_set(path).rois] == ["Enddarm Ä", "Bladder", "膀胱"]
+    assert pydicom.dcmread(path).file_meta.TransferSyntaxUID == "1.2.840.10008.1.2"
+    assert dciodvfy_errors(path) == []
+
+
+def test_a_structure_set_of_another_ct_is_refused(series, base, tmp_path):
+    write_series(tmp_path / "ct", seed=77)
+    other = read_ct([tmp_path / "ct"])
+    with pytest.raises(InputError, match="does not belong to this CT"):
+        merge_rtstruct(other, mask(series, "shell"), tmp_path / "m.dcm", StructureRequest(), MergeRequest(base, True))
+    assert not (tmp_path / "m.dcm").exists()

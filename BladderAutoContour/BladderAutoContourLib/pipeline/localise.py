@@ -18,7 +18,7 @@ from .suitability import AIR_HU
 BODY_HU = -300.0
 CANDIDATE_PROBABILITY = 0.3  # low: a small bladder fills few coarse voxels
 MOST_CANDIDATES = 3
-RIVAL_SHARE = 0.4  # a runner-up of this share of the best candidate's mass is contoured too, and compared
+LEAST_MASS_ML = 1.0  # a runner-up of less mass is not looked at closer
 OVERLAP_Z = 0.5
 OVERLAP_XY = 0.25
 SMALLEST_WEIGHT = 1e-3  # a window's corners count little, but a voxel that only they see still has a value

@@ -11,7 +11,7 @@ from ..imaging.geometry import Geometry, patient_grid
 from ..imaging.resample import coverage, resample_to
 from ..imaging.volume import Volume
 from .inference import Inference, bladder_probability
-from .localise import RIVAL_SHARE, Candidate
+from .localise import LEAST_MASS_ML, Candidate
 from .steps import Tell
 from .suitability import AIR_HU
 
@@ -24,21 +24,25 @@ class Refined:
     """A contoured candidate on its crop's grid.
 
     probability: after the CRF-RNN (after the CNN where it is switched off); cnn_probability: before it.
-    evidence: mean CNN probability inside the mask, 0 where the mask is empty. The CRF-RNN's own probabilities are
+    volume_ml: of the mask. evidence: mean CNN probability inside it, 0 where it is empty. The CRF-RNN's own probabilities are
     near 0 and 1 whether it is right or not, so they say little about how sure the networks are.
     crf_change_in_band: share of the voxels within BAND_MM of the CNN's boundary whose label the CRF-RNN changed.
     """
 
     probability: Volume
     cnn_probability: Volume
+    volume_ml: float
     evidence: float
     crf_change_in_band: float
 
 
 def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, use_crf: bool, tell: Tell) -> Refined:
-    """The best of the candidates, contoured; a rival of comparable mass is contoured too and the surer one kept."""
-    best = candidates[0].mass_ml
-    rivals = [candidate for candidate in candidates[:2] if candidate.mass_ml >= RIVAL_SHARE * best]
+    """Every candidate contoured, and the surest kept, one of bladder size before a smaller one.
+
+    On the coarse grid a full stomach may outweigh a small bladder; at working resolution the CNN tells them apart.
+    """
+    rivals = [candidates[0], *(one for one in candidates[1:] if one.mass_ml >= LEAST_MASS_ML)]
+    least_ml = inference.plan.decision.minimum_volume_ml
     refined = [
         contour_candidate(
             ct,
@@ -49,7 +53,7 @@ def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, u
         )
         for number, rival in enumerate(rivals)
     ]
-    return max(refined, key=lambda one: one.evidence)
+    return max(refined, key=lambda one: (one.volume_ml >= least_ml, one.evidence))
 
 
 def contour_candidate(
@@ -80,6 +84,7 @@ def _contour_crop(ct: Volume, centre_mm: np.ndarray, inference: Inference, use_c
     return Refined(
         probability=Volume(after, grid),
         cnn_probability=Volume(before, grid),
+        volume_ml=float(np.count_nonzero(mask)) * grid.voxel_ml,
         evidence=float(before[mask].mean()) if mask.any() else 0.0,
         crf_change_in_band=change_in_band(before, after, grid) if use_crf else 0.0,
     )

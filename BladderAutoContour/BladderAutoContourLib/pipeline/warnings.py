@@ -7,7 +7,6 @@ import numpy as np
 
 from ..imaging.components import bounding_box
 from ..imaging.volume import Volume
-from .localise import RIVAL_SHARE
 
 SMALLEST_PLAUSIBLE_ML = 20.0
 LARGEST_PLAUSIBLE_ML = 1200.0
@@ -19,6 +18,7 @@ CONTRAST_LAYER_HU = 130
 CONTRAST_LAYER_SHARE = 0.03
 OUTSIDE_FIELD_HU = -1500  # what scanners write outside their round field; air is never that low
 UNSURE_MM = 4.0
+RIVAL_SHARE = 0.4  # a candidate of this share of the heaviest one's mass is worth a second look
 
 
 @dataclass(frozen=True)

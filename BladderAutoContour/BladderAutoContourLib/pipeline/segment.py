@@ -24,8 +24,8 @@ class Refined:
     """A contoured candidate on its crop's grid.
 
     probability: after the CRF-RNN (after the CNN where it is switched off); cnn_probability: before it.
-    volume_ml: of the mask. evidence: mean CNN probability inside it, 0 where it is empty. The CRF-RNN's own probabilities are
-    near 0 and 1 whether it is right or not, so they say little about how sure the networks are.
+    volume_ml: of the mask. evidence: mean CNN probability inside it, 0 where it is empty. The CRF-RNN's own
+    probabilities are near 0 and 1 whether it is right or not, so they say little about how sure the networks are.
     crf_change_in_band: share of the voxels within BAND_MM of the CNN's boundary whose label the CRF-RNN changed.
     """
 

@@ -1,7 +1,6 @@
 """Attributes of a structure set: those that must be there (PS3.3 A.19, C.8.8.5, C.8.8.6, C.8.8.8), and their values."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 
 from pydicom.dataelem import DataElement
@@ -45,13 +44,16 @@ FORMS = {
     "DS": re.compile(r" *([+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)? *"),
 }
 
+Faults = dict[tuple[str, str], None]
+"""Code and sentence of each fault, once, in the order in which they were met."""
+
 
 def attribute_findings(dataset: Dataset) -> list[Finding]:
     """Missing attributes, empty sequences, values too long or of the wrong form. One finding a kind and attribute."""
-    faults: Counter[tuple[str, str]] = Counter()
+    faults: Faults = {}
     _require(dataset, FILE_1, FILE_2, faults)
     if dataset.get("FrameOfReferenceUID") and "PositionReferenceIndicator" not in dataset:
-        faults["missing-attribute", "PositionReferenceIndicator is missing"] += 1
+        faults["missing-attribute", "PositionReferenceIndicator is missing"] = None
     if dataset.get("ApprovalStatus") in ("APPROVED", "REJECTED"):
         _require(dataset, (), ("ReviewDate", "ReviewTime", "ReviewerName"), faults)
     for element in _elements(dataset):
@@ -62,7 +64,7 @@ def attribute_findings(dataset: Dataset) -> list[Finding]:
 
 def value_findings(dataset: Dataset) -> list[Finding]:
     """Values too long, of the wrong form, or in letters that no character set declares."""
-    faults: Counter[tuple[str, str]] = Counter()
+    faults: Faults = {}
     declared = bool(dataset.get("SpecificCharacterSet"))
     for element in _elements(dataset):
         if element.VR != "SQ":
@@ -70,11 +72,8 @@ def value_findings(dataset: Dataset) -> list[Finding]:
     return _as_findings(faults)
 
 
-def _as_findings(faults: Counter[tuple[str, str]]) -> list[Finding]:
-    return [
-        Finding(code, "error", sentence + (f" ({count} times)" if count > 1 else ""))
-        for (code, sentence), count in faults.items()
-    ]
+def _as_findings(faults: Faults) -> list[Finding]:
+    return [Finding(code, "error", sentence) for code, sentence in faults]
 
 
 def _elements(dataset: Dataset) -> Iterator[DataElement]:
@@ -89,24 +88,24 @@ def _elements(dataset: Dataset) -> Iterator[DataElement]:
                 yield from _elements(item)
 
 
-def _require(item: Dataset, filled: tuple[str, ...], present: tuple[str, ...], faults: Counter) -> None:
+def _require(item: Dataset, filled: tuple[str, ...], present: tuple[str, ...], faults: Faults) -> None:
     for keyword in (*filled, *present):
         if keyword not in item:
-            faults["missing-attribute", f"{keyword} is missing"] += 1
+            faults["missing-attribute", f"{keyword} is missing"] = None
         elif keyword in filled and keyword != "ContourData" and item[keyword].is_empty:
-            faults["missing-attribute", f"{keyword} is empty"] += 1
+            faults["missing-attribute", f"{keyword} is empty"] = None
 
 
-def _judge_sequence(element: DataElement, faults: Counter) -> None:
+def _judge_sequence(element: DataElement, faults: Faults) -> None:
     required = ITEMS.get(element.keyword)
     if not element.value and required and element.keyword not in FILE_1:
-        faults["empty-sequence", f"{element.keyword} is there, but empty"] += 1
+        faults["empty-sequence", f"{element.keyword} is there, but empty"] = None
     for item in element.value:
         if required:
             _require(item, *required, faults)
 
 
-def _judge_value(element: DataElement, charset_declared: bool, faults: Counter) -> None:
+def _judge_value(element: DataElement, charset_declared: bool, faults: Faults) -> None:
     name = element.keyword or f"({element.tag.group:04X},{element.tag.element:04X})"
     longest, form = LONGEST.get(element.VR), FORMS.get(element.VR)
     values = element.value if element.VM > 1 else [element.value]
@@ -115,12 +114,12 @@ def _judge_value(element: DataElement, charset_declared: bool, faults: Counter) 
             continue
         text = str(getattr(value, "original_string", value)) if element.VR in ("DS", "IS") else str(value)
         if longest and len(text.strip()) > longest:
-            faults["long-value", f"{name} is longer than {longest} characters"] += 1
+            faults["long-value", f"{name} is longer than {longest} characters"] = None
         if form and not form.fullmatch(text.strip()):
-            faults["bad-value", f"{name} has a value that its kind ({element.VR}) does not allow"] += 1
+            faults["bad-value", f"{name} has a value that its kind ({element.VR}) does not allow"] = None
         if not charset_declared and element.VR in ("PN", "LO", "SH", "ST", "LT", "UT") and not text.isascii():
-            faults["character-set", f"{name} has letters for which no character set is declared"] += 1
+            faults["character-set", f"{name} has letters for which no character set is declared"] = None
         if isinstance(value, PersonName) and text.count("=") > 2:
-            faults["bad-value", f"{name} has a value that its kind (PN) does not allow"] += 1
+            faults["bad-value", f"{name} has a value that its kind (PN) does not allow"] = None
         if element.keyword in TERMS and text.strip() not in TERMS[element.keyword]:
-            faults["bad-value", f"{name} has a value that is not defined"] += 1
+            faults["bad-value", f"{name} has a value that is not defined"] = None

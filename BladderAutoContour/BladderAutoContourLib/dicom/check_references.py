@@ -115,5 +115,7 @@ def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
 
 
 def _number(item: Dataset, keyword: str) -> int | None:
-    value = item.get(keyword)
-    return None if value is None or value == "" else int(value)
+    try:
+        return int(item.get(keyword))
+    except (TypeError, ValueError):
+        return None  # absent, empty or no number: told as an attribute's fault

@@ -52,11 +52,13 @@ def verify(path: Path, ct: CtSeries, mask: np.ndarray, number: int, known: Seque
 
 
 def inherited_findings(ct: CtSeries) -> list[Finding]:
-    """Faults of the CT's own patient and study attributes: they go into the structure set as they are."""
+    """Faults of the CT's own patient and study attributes and identifiers: they go into a structure set as they are."""
     inherited = Dataset()
     for keyword in (*TAKEN_OVER, "FrameOfReferenceUID", "SpecificCharacterSet"):
         if keyword in ct.header:
             inherited[keyword] = ct.header[keyword]
+    inherited.ReferencedSOPInstanceUID = [image.sop_instance_uid for image in ct.slices]
+    inherited.SeriesInstanceUID = ct.series_uid
     return value_findings(inherited)
 
 

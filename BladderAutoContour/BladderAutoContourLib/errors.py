@@ -21,9 +21,7 @@ class BladderError(Exception):
 
     def as_event(self) -> dict[str, object]:
         """The last line of a failed command's standard output."""
-        return {
-            "error": {"code": self.code, "kind": self.kind, "message": self.message, "files": list(self.files)}
-        }
+        return {"error": {"code": self.code, "kind": self.kind, "message": self.message, "files": list(self.files)}}
 
 
 class UsageError(BladderError):

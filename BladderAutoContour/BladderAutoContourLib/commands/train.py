@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
 
 def _calibrate(weights: Path, scans: int, events: Events) -> None:
     """Fit the confidence on generated scans, and save the plan with it."""
+    from ..evaluation.calibration import fit, gather
     from ..networks.weights import load_weights, save_weights
-    from ..pipeline.calibration import fit, gather
     from ..pipeline.engine import Engine
 
     networks = load_weights(weights, "cpu")

@@ -1,1 +1,1 @@
-"""How well and how fast the whole pipeline works: cases with a known bladder scored, a run measured."""
+"""How well, how fast and how surely the whole pipeline works: cases scored, a run measured, the confidence fitted."""

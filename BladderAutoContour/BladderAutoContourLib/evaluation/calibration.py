@@ -13,9 +13,9 @@ from ..networks.plan import DecisionPlan
 from ..phantom.case import draw_case
 from ..phantom.fields import WITH_BLADDER, WITHOUT_BLADDER, draw_scan
 from ..phantom.render import render
-from .decide import logit
-from .engine import Engine
-from .steps import Progress
+from ..pipeline.decide import logit
+from ..pipeline.engine import Engine
+from ..pipeline.steps import Progress
 
 FIRST_SEED = 700_000
 SPACING_MM = (3.0, 3.0, 4.0)

@@ -27,10 +27,11 @@ def tiny_plan(steps: int = 6, **changes) -> TrainingPlan:
         localiser=StagePlan((12, 12, 12), (32, 32, 16), network=TINY),
         segmenter=StagePlan((8, 8, 8), (32, 32, 16), network=TINY),
     )
+    changes = {"precision": "float32", **changes}
     stages = (
         StageSchedule("localiser", steps, warmup=2, **changes),
         StageSchedule("segmenter", steps, warmup=2, start_from="localiser", **changes),
-        StageSchedule("joint", 2, batch=1, start_from="segmenter", train_network=False),
+        StageSchedule("joint", 2, batch=1, start_from="segmenter", train_network=False, precision="float32"),
     )
     return TrainingPlan(5, plan, stages)
 
@@ -113,7 +114,7 @@ def test_a_training_gives_weights_that_belong_to_their_plan(tmp_path: Path) -> N
 
 
 def test_a_killed_training_goes_on_to_the_same_curve(tmp_path: Path) -> None:
-    plan = write_plan(tiny_plan(steps=160), tmp_path / "plan.json")
+    plan = write_plan(tiny_plan(steps=24, checkpoint_every=4), tmp_path / "plan.json")
     arguments = ("--plan", plan, "--stage", "localiser")
     assert train(*arguments, "--output", tmp_path / "whole").returncode == 0
     killed = tmp_path / "killed"
@@ -128,4 +129,12 @@ def test_a_killed_training_goes_on_to_the_same_curve(tmp_path: Path) -> None:
     process.wait()
     assert not (killed / "localiser" / "average.pt").exists()
     assert train(*arguments, "--output", killed, "--resume").returncode == 0
-    assert curve(killed / "localiser") == curve(tmp_path / "whole" / "localiser")
+    resumed, whole = (curve(folder / "localiser")[1:] for folder in (killed, tmp_path / "whole"))
+    assert [row[0] for row in resumed] == [row[0] for row in whole]
+    assert [float(row[1]) for row in resumed] == pytest.approx([float(row[1]) for row in whole], rel=1e-4)
+
+
+def test_a_crop_too_small_for_reduced_precision_is_refused(tmp_path: Path) -> None:
+    result = train("--plan", write_plan(tiny_plan(precision="bf16"), tmp_path / "p.json"), "--output", tmp_path / "o")
+    assert result.returncode == 3
+    assert "float32" in result.stderr

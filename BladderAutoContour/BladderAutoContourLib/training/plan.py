@@ -11,6 +11,7 @@ from ..networks.plan import Plan
 STAGES = ("localiser", "segmenter", "joint")
 LOSSES = ("dice+cross-entropy", "cross-entropy", "dice", "iou", "tversky")
 OPTIMISERS = ("adamw", "sgd")
+PRECISIONS = ("bf16", "float32")
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,23 @@ class StageSchedule:
     optimiser: str = "adamw"
     weight_decay: float = 1e-2
     loss: str = "dice+cross-entropy"
+    precision: str = "bf16"
     without_bladder: float = 0.2
     replays: int = 2
     average: float = 0.995  # decay of the exponential moving average of the weights
     clip: float = 1.0  # largest norm of the gradient
     start_from: str = ""  # an earlier stage whose weights this one begins with
+    checkpoint_every: int = 100  # steps that a kill costs at most
     train_network: bool = True  # False in the joint stage: the CRF-RNN learns, the CNN stays
 
     def __post_init__(self) -> None:
-        for value, allowed in ((self.stage, STAGES), (self.loss, LOSSES), (self.optimiser, OPTIMISERS)):
+        choices = (
+            (self.stage, STAGES),
+            (self.loss, LOSSES),
+            (self.optimiser, OPTIMISERS),
+            (self.precision, PRECISIONS),
+        )
+        for value, allowed in choices:
             if value not in allowed:
                 raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
 

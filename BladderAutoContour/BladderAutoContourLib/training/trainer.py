@@ -18,22 +18,24 @@ from .losses import segmentation_loss
 from .plan import StageSchedule, TrainingPlan
 from .samples import GeneratedSamples, Recipe
 
-CHECKPOINT_EVERY = 100
+# Where the deepest level is thinner than 3 voxels, torch 2.13's bf16 convolutions give wrong gradients on the CPU.
+SMALLEST_BF16_CROP = 3 * VNet.factor
 CRF_RATE = 10.0  # the CRF's few numbers learn faster than the network's many (the authors: x1000 and x100)
 
 
 class StageModule(nn.Module):
     """HU in, logits out: the network of one stage, with the CRF-RNN behind it in the joint stage."""
 
-    def __init__(self, stage: str, plan: Plan) -> None:
+    def __init__(self, stage: str, plan: Plan, precision: str = "bf16") -> None:
         super().__init__()
+        self.precision = precision
         self.plan: StagePlan = plan.localiser if stage == "localiser" else plan.segmenter
         self.network = VNet(self.plan.intensity.channels, self.plan.network)
         self.crf = CrfRnn(plan.crf, self.plan.network.classes) if stage == "joint" else None
 
     def forward(self, hu: torch.Tensor) -> torch.Tensor:
         """hu (B, Z, Y, X) to logits (B, 2, Z, Y, X)."""
-        with torch.autocast(hu.device.type, dtype=torch.bfloat16):
+        with torch.autocast(hu.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
             logits = self.network(dual_channel(hu, self.plan.intensity))
         logits = logits.float()
         return logits if self.crf is None else self.crf(logits, hu, self.plan.spacing_mm)
@@ -47,7 +49,13 @@ class Trainer:
     ) -> None:
         self.training, self.schedule, self.folder, self.device = training, schedule, folder, device
         torch.manual_seed(training.seed)
-        self.module = StageModule(schedule.stage, training.plan).to(device)
+        self.module = StageModule(schedule.stage, training.plan, schedule.precision).to(device)
+        smallest = min(self.module.plan.crop_voxels)
+        if device.type == "cpu" and schedule.precision == "bf16" and smallest < SMALLEST_BF16_CROP:
+            raise InputError(
+                f"The crop of the {schedule.stage} stage is too small for bf16 on the CPU ({smallest} voxels, at least "
+                f'{SMALLEST_BF16_CROP} are needed). Write "precision": "float32" into the stage of the plan.'
+            )
         self.average = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
         self.optimiser = self._optimiser()
         self.workers = workers
@@ -111,7 +119,7 @@ class Trainer:
                     self._update_average()
                 self.step += 1
                 writer.writerow([self.step, f"{loss.item():.5f}", f"{rate:.3g}", f"{float(norm):.3g}"])
-                if self.step % CHECKPOINT_EVERY == 0 or self.step == schedule.steps:
+                if self.step % schedule.checkpoint_every == 0 or self.step == schedule.steps:
                     curve.flush()
                     self._save()
                 progress(f"train {schedule.stage}", self.step / schedule.steps)

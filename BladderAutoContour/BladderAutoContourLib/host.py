@@ -98,16 +98,27 @@ def install_stop_signals(cancellation: Cancellable) -> None:
     reader, writer = socket.socketpair()
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    stops: set[int] = set()
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
             # The wake-up socket carries the news; Python still asks for a handler, or the default one acts.
             signal.signal(number, lambda _number, _frame: None)
+            stops.add(int(number))
 
     def listen() -> None:
-        while reader.recv(1) and writer:  # `writer` is named so that it lives as long as this thread
-            cancellation.cancel()
+        # the socket tells of every signal that Python handles, of a worker's end (SIGCHLD) too
+        while (heard := reader.recv(1)) and writer:  # `writer` is named so that it lives as long as this thread
+            if heard[0] in stops:
+                cancellation.cancel()
 
+    def forget() -> None:
+        signal.set_wakeup_fd(-1)
+        for number in stops:
+            signal.signal(number, signal.SIG_DFL)
+
+    if hasattr(os, "register_at_fork"):  # a forked worker shares the socket: its own end must not cancel its parent
+        os.register_at_fork(after_in_child=forget)
     threading.Thread(target=listen, name="stop signals", daemon=True).start()
 
 

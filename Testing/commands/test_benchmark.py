@@ -25,8 +25,8 @@ def test_a_run_is_measured(run, ct_folder, weights, tmp_path):
         assert any(line.startswith(name) for line in outcome.stdout.splitlines()), name
 
 
-def test_smoke_generates_its_ct(run, weights, tmp_path):
-    outcome = run("benchmark", "--smoke", "--output", tmp_path, "--weights", weights)
+def test_smoke_generates_its_ct(run, tmp_path):
+    outcome = run("benchmark", "--smoke", "--output", tmp_path)
     assert outcome.code == 0, outcome.stderr
     found = json.loads((tmp_path / "benchmark.json").read_text(encoding="utf-8"))
     assert (found["size"], found["spacing_mm"]) == ([128, 128, 60], [3.9, 3.9, 5.0])

@@ -43,7 +43,7 @@ def write_plan(training: TrainingPlan, path: Path) -> Path:
 
 
 def train(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "BladderAutoContourLib", "train", "--device", "cpu", "--workers", "0", *arguments]
+    command = [sys.executable, "-m", "BladderAutoContourLib", "train", "--device", "cpu", *arguments]
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
 
 
@@ -118,7 +118,7 @@ def test_a_killed_training_goes_on_to_the_same_curve(tmp_path: Path) -> None:
     arguments = ("--plan", plan, "--stage", "localiser")
     assert train(*arguments, "--output", tmp_path / "whole").returncode == 0
     killed = tmp_path / "killed"
-    command = [sys.executable, "-m", "BladderAutoContourLib", "train", "--device", "cpu", "--workers", "0"]
+    command = [sys.executable, "-m", "BladderAutoContourLib", "train", "--device", "cpu"]
     process = subprocess.Popen(
         [*command, *map(str, arguments), "--output", str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

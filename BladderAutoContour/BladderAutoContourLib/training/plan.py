@@ -16,10 +16,15 @@ PRECISIONS = ("bf16", "float32")
 
 @dataclass(frozen=True)
 class StageSchedule:
-    """How one stage is trained. `replays`: how often a generated crop is shown, each time mirrored and shifted anew."""
+    """How one stage is trained.
+
+    name: of its folder, the stage's own unless given; a network may be trained in several rounds. replays: how often a
+    generated crop is shown, each time mirrored and shifted anew. hard: share of patients drawn from the hard strata.
+    """
 
     stage: str
     steps: int
+    name: str = ""
     batch: int = 2
     rate: float = 2e-3
     warmup: int = 50
@@ -29,9 +34,10 @@ class StageSchedule:
     precision: str = "bf16"
     without_bladder: float = 0.2
     replays: int = 2
+    hard: float = 0.0
     average: float = 0.995  # decay of the exponential moving average of the weights
     clip: float = 1.0  # largest norm of the gradient
-    start_from: str = ""  # an earlier stage whose weights this one begins with
+    start_from: str = ""  # folder name of an earlier stage whose weights this one begins with
     checkpoint_every: int = 100  # steps that a kill costs at most
     train_network: bool = True  # False in the joint stage: the CRF-RNN learns, the CNN stays
 
@@ -45,6 +51,11 @@ class StageSchedule:
         for value, allowed in choices:
             if value not in allowed:
                 raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
+
+    @property
+    def folder(self) -> str:
+        """Name of the folder that holds this stage's checkpoint, curve and weights."""
+        return self.name or self.stage
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,8 @@ def run_training(
     an output that holds another training and no `resume`, or a stage whose predecessor is missing.
     """
     for schedule in training.stages:
-        folder = output / schedule.stage
-        if only and schedule.stage not in only:
+        folder = output / schedule.folder
+        if only and schedule.folder not in only:
             continue
         if (folder / AVERAGE).exists() and resume:
             continue
@@ -41,7 +41,7 @@ def run_training(
         if not trainer.resume() and schedule.start_from:
             trainer.start_from(_average(output / schedule.start_from))
         torch.save(trainer.run(progress), folder / AVERAGE)
-    done = [output / schedule.stage / AVERAGE for schedule in training.stages]
+    done = [output / schedule.folder / AVERAGE for schedule in training.stages]
     if not all(path.exists() for path in done):
         return None
     return assemble(training, output)
@@ -51,7 +51,7 @@ def assemble(training: TrainingPlan, output: Path) -> Path:
     """Put the averaged weights of all stages into one file beside its plan: `output`/<name>.pt and .json."""
     networks = build_networks(dataclasses.replace(training.plan, training=training.record()))
     for schedule in training.stages:
-        state = _average(output / schedule.stage)
+        state = _average(output / schedule.folder)
         network = {key.removeprefix("network."): v for key, v in state.items() if key.startswith("network.")}
         crf = {key.removeprefix("crf."): v for key, v in state.items() if key.startswith("crf.")}
         (networks.localiser if schedule.stage == "localiser" else networks.segmenter).load_state_dict(network)

@@ -13,6 +13,8 @@ from ..phantom.fields import draw_crop, draw_window
 from ..phantom.render import render
 
 AIR_HU = -1000.0
+HARD_STRATA = ("contrast", "small", "catheter", "gas")
+HARD_SHARES = (0.45, 0.3, 0.15, 0.1)
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Recipe:
     batch: int
     replays: int
     without_bladder: float
+    hard: float = 0.0
 
 
 class GeneratedSamples(Dataset):
@@ -56,7 +59,9 @@ class GeneratedSamples(Dataset):
     def _render(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         recipe = self.recipe
         rng = np.random.default_rng([recipe.seed, number, 1])
-        case = draw_case(int(rng.integers(2**31)))
+        seed = int(rng.integers(2**31))
+        hard = recipe.hard > 0 and rng.random() < recipe.hard
+        case = draw_case(seed, stratum=str(rng.choice(HARD_STRATA, p=HARD_SHARES)) if hard else None)
         absent = rng.random() < recipe.without_bladder
         removed = absent and rng.random() < 0.25  # no bladder where one is expected: after cystectomy
         draw = draw_window if recipe.stage == "localiser" else draw_crop

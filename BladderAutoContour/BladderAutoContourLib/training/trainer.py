@@ -20,6 +20,7 @@ from .samples import GeneratedSamples, Recipe
 
 # Where the deepest level is thinner than 3 voxels, torch 2.13's bf16 convolutions give wrong gradients on the CPU.
 SMALLEST_BF16_CROP = 3 * VNet.factor
+UNSEEN = 10_000_000  # later rounds of a network see patients of their own
 CRF_RATE = 10.0  # the CRF's few numbers learn faster than the network's many (the authors: x1000 and x100)
 
 
@@ -59,6 +60,8 @@ class Trainer:
         self.average = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
         self.optimiser = self._optimiser()
         self.workers = workers
+        rounds = [stage.folder for stage in training.stages if stage.stage == schedule.stage]
+        self._round = rounds.index(schedule.folder) + (2 if schedule.stage == "joint" else 0)
         self.step = 0
 
     def _optimiser(self) -> torch.optim.Optimizer:
@@ -135,10 +138,9 @@ class Trainer:
             schedule.batch,
             schedule.replays,
             schedule.without_bladder,
+            schedule.hard,
         )
-        first = self.step * schedule.batch
-        if schedule.stage == "joint":  # anatomy that the CNN alone has not seen
-            first += 10_000_000
+        first = self.step * schedule.batch + UNSEEN * self._round
         length = first + (schedule.steps - self.step) * schedule.batch
         return DataLoader(
             GeneratedSamples(recipe, length),

@@ -47,7 +47,9 @@ class GeneratedSamples(Dataset):
         number = round_number * recipe.batch + place % recipe.batch
         hu, label = self._anatomy(number)
         rng = np.random.default_rng([recipe.seed, number, place // recipe.batch, 2])
-        return _replay(hu, label, rng, ends=0.35 if recipe.stage == "localiser" else 0.12)
+        if recipe.stage == "localiser":
+            return _replay(hu, label, rng, ends=0.35)
+        return _replay(hu, label, rng, ends=0.12, narrow=0.4 * recipe.hard)
 
     def _anatomy(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         if number not in self._cache:
@@ -71,9 +73,12 @@ class GeneratedSamples(Dataset):
 
 
 def _replay(
-    hu: torch.Tensor, label: torch.Tensor, rng: np.random.Generator, ends: float
+    hu: torch.Tensor, label: torch.Tensor, rng: np.random.Generator, ends: float, narrow: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mirror left and right, shift and stretch HU a little, add noise, end the scan somewhere."""
+    """Mirror left and right, shift and stretch HU a little, add noise, end the scan somewhere.
+
+    ends, narrow: how often the scan ends above or below within the crop, and how often its field is smaller on all sides.
+    """
     if rng.random() < 0.5:
         hu, label = hu.flip(2), label.flip(2)
     hu = hu * rng.uniform(0.97, 1.03) + rng.normal(0, 6)
@@ -85,4 +90,10 @@ def _replay(
         depth = int(rng.uniform(0, 0.5) * hu.shape[0])
         gone = slice(0, depth) if rng.random() < 0.5 else slice(hu.shape[0] - depth, None)
         hu[gone], label[gone] = AIR_HU, 0.0
+    if narrow and rng.random() < narrow:
+        cuts = rng.uniform(0, 0.33, size=(3, 2)) * np.array(hu.shape)[:, None]
+        seen = tuple(slice(int(low), n - int(high)) for (low, high), n in zip(cuts, hu.shape, strict=True))
+        outside = torch.ones_like(hu, dtype=torch.bool)
+        outside[seen] = False
+        hu, label = hu.masked_fill(outside, AIR_HU), label.masked_fill(outside, 0.0)
     return hu.contiguous(), label.contiguous()

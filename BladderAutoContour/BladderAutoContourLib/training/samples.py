@@ -77,7 +77,7 @@ def _replay(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mirror left and right, shift and stretch HU a little, add noise, end the scan somewhere.
 
-    ends, narrow: how often the scan ends above or below within the crop, and how often its field is smaller on all sides.
+    ends: how often the scan ends above or below within the crop. narrow: how often its field is smaller on all sides.
     """
     if rng.random() < 0.5:
         hu, label = hu.flip(2), label.flip(2)

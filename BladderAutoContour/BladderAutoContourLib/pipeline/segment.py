@@ -1,5 +1,7 @@
 """Contour a candidate in a crop at working resolution: the CNN, then the CRF-RNN, both in the paper's order."""
 
+import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,8 +26,9 @@ class Refined:
     """A contoured candidate on its crop's grid.
 
     probability: after the CRF-RNN (after the CNN where it is switched off); cnn_probability: before it.
-    volume_ml: of the mask. evidence: mean CNN probability inside it, 0 where it is empty. The CRF-RNN's own
-    probabilities are near 0 and 1 whether it is right or not, so they say little about how sure the networks are.
+    volume_ml: of the mask. evidence: geometric mean of the CNN's mean probability inside the mask (0 where it is empty)
+    and the localiser's for the candidate: at close range a stomach may pass for a bladder, and only the whole field
+    tells where it lies. The CRF-RNN's own probabilities are near 0 and 1 whether it is right or not.
     crf_change_in_band: share of the voxels within BAND_MM of the CNN's boundary whose label the CRF-RNN changed.
     """
 
@@ -46,7 +49,7 @@ def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, u
     refined = [
         contour_candidate(
             ct,
-            rival.centre_mm,
+            rival,
             inference,
             use_crf,
             lambda fraction, number=number: tell((number + fraction) / len(rivals)),
@@ -56,10 +59,14 @@ def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, u
     return max(refined, key=lambda one: (one.volume_ml >= least_ml, one.evidence))
 
 
-def contour_candidate(
-    ct: Volume, centre_mm: Sequence[float], inference: Inference, use_crf: bool, tell: Tell
-) -> Refined:
-    """Contour what lies around `centre_mm`. A mask that the crop cuts moves the crop to the mask's middle, once."""
+def contour_candidate(ct: Volume, candidate: Candidate, inference: Inference, use_crf: bool, tell: Tell) -> Refined:
+    """Contour what lies around the candidate, and weigh it with what the localiser said."""
+    refined = _contour_around(ct, candidate.centre_mm, inference, use_crf, tell)
+    return dataclasses.replace(refined, evidence=math.sqrt(refined.evidence * candidate.mean_probability))
+
+
+def _contour_around(ct: Volume, centre_mm: Sequence[float], inference: Inference, use_crf: bool, tell: Tell) -> Refined:
+    """A mask that the crop cuts moves the crop to the mask's middle, once. Evidence is the CNN's alone."""
     first = _contour_crop(ct, np.asarray(centre_mm), inference, use_crf, lambda fraction: tell(fraction / 2))
     mask = _main_part(first.probability.array)
     if not _is_cut(mask, first.probability.geometry, ct.geometry):

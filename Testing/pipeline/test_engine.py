@@ -9,6 +9,7 @@ from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.pipeline.engine import Contouring, Engine
 from BladderAutoContourLib.pipeline.inference import Inference
+from BladderAutoContourLib.pipeline.localise import Candidate
 from BladderAutoContourLib.pipeline.segment import contour_candidate
 from scipy.spatial.transform import Rotation
 
@@ -79,8 +80,8 @@ def test_crop_beside_the_bladder_moves_to_it(engine: Engine) -> None:
     # crops of 144 x 144 x 96 mm, begun 60 mm beside a bladder of 80 x 64 x 56 mm
     body = Body()
     ct = ct_of(body, scan_grid())
-    centre = np.add(body.bladder_mm, (60.0, 20.0, -30.0))
-    refined = contour_candidate(ct, centre, Inference(density_networks(), torch.device("cpu")), True, lambda f: None)
+    beside = Candidate(tuple(np.add(body.bladder_mm, (60.0, 20.0, -30.0)).tolist()), mass_ml=20.0, mean_probability=0.5)
+    refined = contour_candidate(ct, beside, Inference(density_networks(), torch.device("cpu")), True, lambda f: None)
     mask = refined.probability.array >= 0.5
     truth = body.bladder(points_of(refined.probability.geometry)) >= 0.5
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.92

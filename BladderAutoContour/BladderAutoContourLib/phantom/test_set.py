@@ -1,7 +1,8 @@
 """The frozen test set: held-out patients that training never draws, and fields without a bladder.
 
-Frozen with GENERATOR_VERSION by the commit that adds this file, before the first training. A change of the generator
-that changes a voxel needs a new version and a new freeze.
+Frozen with GENERATOR_VERSION and FIRST_SEED by a commit, before the training that is judged on it. A change of the
+generator that changes a voxel needs a new version and a new freeze; so does a set that somebody has looked at in
+order to decide what to train next (seeds from 900,000 served the first weights that way).
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from .case import Case, draw_case
 from .fields import WITHOUT_BLADDER, Scan, draw_scan
 from .render import bladder_centre_mm
 
-FIRST_SEED = 900_000
+FIRST_SEED = 800_000
 COUNT = 100
 OFF_CENTRE_MM = 100.0  # how far from the field's centre the bladder lies in a third of the cases
 

@@ -19,7 +19,9 @@ class StageSchedule:
     """How one stage is trained.
 
     name: of its folder, the stage's own unless given; a network may be trained in several rounds. replays: how often a
-    generated crop is shown, each time mirrored and shifted anew. hard: share of patients drawn from the hard strata.
+    generated crop is shown, each time mirrored and shifted anew. strata: share of the patients that are drawn from
+    each of these strata of the generator; the rest is drawn freely. narrow: share of the segmenter's crops whose field
+    of view is smaller on all sides.
     """
 
     stage: str
@@ -34,7 +36,8 @@ class StageSchedule:
     precision: str = "bf16"
     without_bladder: float = 0.2
     replays: int = 2
-    hard: float = 0.0
+    strata: dict[str, float] = field(default_factory=dict)
+    narrow: float = 0.0
     average: float = 0.995  # decay of the exponential moving average of the weights
     clip: float = 1.0  # largest norm of the gradient
     start_from: str = ""  # folder name of an earlier stage whose weights this one begins with

@@ -1,6 +1,7 @@
 """Training samples from generated pelves: one index, one sample, the same on every machine."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -13,13 +14,14 @@ from ..phantom.fields import draw_crop, draw_window
 from ..phantom.render import render
 
 AIR_HU = -1000.0
-HARD_STRATA = ("contrast", "small", "catheter", "gas")
-HARD_SHARES = (0.45, 0.3, 0.15, 0.1)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one stage sees. `replays` crops in a row share their anatomy, not their noise, mirror or scan's end."""
+    """What one stage sees; see `training.plan.StageSchedule`.
+
+    `replays` crops in a row share their anatomy, not their noise, mirror or scan's end.
+    """
 
     stage: str
     plan: StagePlan
@@ -27,7 +29,8 @@ class Recipe:
     batch: int
     replays: int
     without_bladder: float
-    hard: float = 0.0
+    strata: Mapping[str, float] = field(default_factory=dict)
+    narrow: float = 0.0
 
 
 class GeneratedSamples(Dataset):
@@ -49,7 +52,7 @@ class GeneratedSamples(Dataset):
         rng = np.random.default_rng([recipe.seed, number, place // recipe.batch, 2])
         if recipe.stage == "localiser":
             return _replay(hu, label, rng, ends=0.35)
-        return _replay(hu, label, rng, ends=0.12, narrow=0.4 * recipe.hard)
+        return _replay(hu, label, rng, ends=0.12, narrow=recipe.narrow)
 
     def _anatomy(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         if number not in self._cache:
@@ -62,14 +65,20 @@ class GeneratedSamples(Dataset):
         recipe = self.recipe
         rng = np.random.default_rng([recipe.seed, number, 1])
         seed = int(rng.integers(2**31))
-        hard = recipe.hard > 0 and rng.random() < recipe.hard
-        case = draw_case(seed, stratum=str(rng.choice(HARD_STRATA, p=HARD_SHARES)) if hard else None)
+        case = draw_case(seed, stratum=_draw_stratum(rng, recipe.strata))
         absent = rng.random() < recipe.without_bladder
         removed = absent and rng.random() < 0.25  # no bladder where one is expected: after cystectomy
         draw = draw_window if recipe.stage == "localiser" else draw_crop
         grid: Geometry = draw(case, recipe.plan.spacing_mm, recipe.plan.crop_voxels, rng, not absent or removed)
         rendered = render(case, grid, with_bladder=not removed)
         return rendered.hu, rendered.bladder
+
+
+def _draw_stratum(rng: np.random.Generator, strata: Mapping[str, float]) -> str | None:
+    total = sum(strata.values())
+    if total == 0 or rng.random() >= total:
+        return None
+    return str(rng.choice(list(strata), p=np.array(list(strata.values())) / total))
 
 
 def _replay(

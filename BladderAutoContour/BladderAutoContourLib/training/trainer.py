@@ -60,8 +60,9 @@ class Trainer:
         self.average = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
         self.optimiser = self._optimiser()
         self.workers = workers
-        rounds = [stage.folder for stage in training.stages if stage.stage == schedule.stage]
-        self._round = rounds.index(schedule.folder) + (2 if schedule.stage == "joint" else 0)
+        localiser = schedule.stage == "localiser"
+        rounds = [stage.folder for stage in training.stages if (stage.stage == "localiser") == localiser]
+        self._round = rounds.index(schedule.folder)
         self.step = 0
 
     def _optimiser(self) -> torch.optim.Optimizer:
@@ -138,7 +139,8 @@ class Trainer:
             schedule.batch,
             schedule.replays,
             schedule.without_bladder,
-            schedule.hard,
+            schedule.strata,
+            schedule.narrow,
         )
         first = self.step * schedule.batch + UNSEEN * self._round
         length = first + (schedule.steps - self.step) * schedule.batch

@@ -24,6 +24,7 @@ PYTHON_VERSIONS = ("3.11", "3.12")
 TORCH = "torch==2.13.0"
 RUN_TIME = ("SimpleITK==2.5.7", "numpy==2.4.6", "pydicom==3.0.2", "vtk==9.6.0")
 TOOLS = ("hypothesis==6.170.15", "pytest==9.2.0", "ruff==0.17.5", "scipy==1.17.1")
+SLICER = ("PySide6-Essentials==6.12.0", "slicer-core==5.12.4.0")  # what the tests of the Slicer module run on
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
@@ -221,7 +222,7 @@ def install(python: Python, build: str | None, stamp: dict, wheels: Path | None)
     torch = torch_requirement(build)
     if "torch" in installed(python.packages) and not has_build(stamp, build):
         pip(python, ["--no-deps", "--force-reinstall", torch], wheels, build)
-    pip(python, [torch, *RUN_TIME, *TOOLS], wheels, build)
+    pip(python, [torch, *RUN_TIME, *TOOLS, *SLICER], wheels, build)
 
 
 def check_imports(python: Python, build: str | None) -> str | None:
@@ -262,7 +263,7 @@ def set_up(options: argparse.Namespace) -> Python:
     python = usable_environment(options)
     stamp = read_stamp()
     losses = damaged(python, stamp)
-    pins = [TORCH, *RUN_TIME, *TOOLS]
+    pins = [TORCH, *RUN_TIME, *TOOLS, *SLICER]
     complete = stamp.get("pins") == pins and has_build(stamp, build)
     if not put_on_path(python.packages) and complete and not losses:
         print(f"The environment {ENVIRONMENT} is complete.")
@@ -271,9 +272,7 @@ def set_up(options: argparse.Namespace) -> Python:
     if losses:
         restore(python, losses, options.wheels)
     if not complete:
-        print(
-            "Installing PyTorch, SimpleITK, NumPy, pydicom, VTK and the test tools. The first time this takes minutes."
-        )
+        print("Installing PyTorch, the other packages and the test tools. The first time this takes minutes.")
         install(python, build, stamp, options.wheels)
     cuda = check_imports(python, build)
     versions = {name: version for name, (version, _) in sorted(installed(python.packages).items())}

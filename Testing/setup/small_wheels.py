@@ -13,6 +13,7 @@ CONTENTS = {
 
 def make_wheel(folder: Path, name: str, version: str) -> Path:
     """Write one wheel: a package of that name, its METADATA and its RECORD."""
+    name = name.replace("-", "_")  # as file names spell it
     description = f"{name}-{version}.dist-info"
     files = {f"{name}/{file}": text for file, text in CONTENTS.get(name, {"__init__.py": "PRESENT = True\n"}).items()}
     files[f"{description}/METADATA"] = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"

@@ -23,8 +23,8 @@ def pins() -> list[str]:
     """The pins as they are written in setup_dev.py."""
     nodes = [node for node in ast.parse(SCRIPT.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign)]
     values = {ast.unparse(node.targets[0]): node.value for node in nodes}
-    torch, run_time, tools = (ast.literal_eval(values[name]) for name in ("TORCH", "RUN_TIME", "TOOLS"))
-    return [torch, *run_time, *tools]
+    torch, *others = (ast.literal_eval(values[name]) for name in ("TORCH", "RUN_TIME", "TOOLS", "SLICER"))
+    return [torch, *(pin for group in others for pin in group)]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,45 @@
+"""Slicer without its application: the real MRML libraries, and a strict stand-in for PythonQt and `slicer.app`."""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
+
+# The package `slicer` takes up every folder of that name on the path; this one, which holds its tests, is none of them.
+_tests = str(Path(__file__).resolve().parents[1])
+_path, sys.path[:] = sys.path[:], [folder for folder in sys.path if folder != _tests]
+import slicer  # noqa: E402, F401
+
+sys.path[:] = _path
+
+from collections.abc import Iterator  # noqa: E402
+
+import pytest  # noqa: E402
+from standin.answers import ANSWERS, Answers  # noqa: E402
+from standin.application import qSlicerApplication  # noqa: E402
+from standin.session import session  # noqa: E402
+
+
+@pytest.fixture
+def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[qSlicerApplication]:
+    """A session of the application. What a slot raises, which Qt would only print, fails the test."""
+    raised: list[BaseException] = []
+    monkeypatch.setattr(sys, "excepthook", lambda _kind, fault, _trace: raised.append(fault))
+    with session() as application:
+        yield application
+    if raised:
+        raise raised[0]
+
+
+@pytest.fixture
+def answers(app: qSlicerApplication) -> Iterator[Answers]:
+    """What the user will do with the dialogs that come."""
+    yield ANSWERS
+
+
+@pytest.fixture
+def scene(app: qSlicerApplication) -> object:
+    """The session's scene, empty."""
+    return app.mrmlScene()

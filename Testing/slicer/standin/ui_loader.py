@@ -1,0 +1,88 @@
+"""Qt Designer's files: loaded by Qt's own loader, with the stand-in's classes for Slicer's widgets.
+
+Stricter than Qt, which only warns: an unknown class, property, signal or slot raises ValueError.
+"""
+
+import xml.etree.ElementTree as ElementTree
+from typing import Any
+
+from PySide6.QtCore import QBuffer, QFile, QIODevice, QMetaObject, QObject
+from PySide6.QtUiTools import QUiLoader as PlainLoader
+from PySide6.QtWidgets import QWidget
+
+from . import python_qt
+
+CLASSES: dict[str, type[QWidget]] = {}
+"""The stand-in's classes by the name that a .ui file calls them; `install` fills it."""
+
+
+class QUiLoader(PlainLoader):
+    """Qt's loader, as PythonQt shows it."""
+
+    def createWidget(self, class_name: str, parent: QWidget | None = None, name: str = "") -> QWidget:
+        """A widget of Qt's or of the stand-in's."""
+        if class_name not in CLASSES:
+            return super().createWidget(class_name, parent, name)
+        widget = CLASSES[class_name](parent)
+        widget.setObjectName(name)
+        return widget
+
+    def load(self, file: QFile, parent: QWidget | None = None) -> QWidget:
+        """Build the widgets of a file, set the properties and make the connections that it tells of."""
+        root = ElementTree.fromstring(bytes(file.readAll().data()))
+        custom = {node.findtext("class") for node in root.iterfind("customwidgets/customwidget")}
+        if unknown := custom - CLASSES.keys():
+            raise ValueError(f"{file.fileName()} uses {sorted(unknown)}, for which the stand-in has no class")
+        later = _take_special_properties(root)
+        connections = root.find("connections")
+        if connections is not None:
+            root.remove(connections)
+        buffer = QBuffer()
+        buffer.setData(ElementTree.tostring(root))
+        buffer.open(QIODevice.OpenModeFlag.ReadOnly)
+        with python_qt.loading():
+            widget = super().load(buffer, parent)
+        for name, attribute, value in later:
+            setattr(_named(widget, name), attribute, value)
+        for connection in () if connections is None else connections:
+            _connect(widget, *(connection.findtext(part, "") for part in ("sender", "signal", "receiver", "slot")))
+        return widget
+
+
+def _take_special_properties(root: ElementTree.Element) -> list[tuple[str, str, Any]]:
+    """Properties of the stand-in's widgets that name an enumeration, taken out of the file to be set afterwards."""
+    taken = []
+    for element in root.iter("widget"):
+        kind = CLASSES.get(element.get("class", ""))
+        for declared in element.findall("property") if kind else ():
+            name = declared.get("name", "")
+            if declared.get("stdset") != "0" and kind.staticMetaObject.indexOfProperty(name) < 0:
+                raise ValueError(f"{kind.__name__} has no property '{name}'")
+            words = declared.findtext("set") or declared.findtext("enum")
+            if words and hasattr(kind, words.rpartition("::")[2]):
+                value = 0
+                for word in words.split("|"):
+                    value |= getattr(kind, word.rpartition("::")[2])
+                taken.append((element.get("name", ""), name, value))
+                element.remove(declared)
+    return taken
+
+
+def _named(widget: QWidget, name: str) -> QObject:
+    if widget.objectName == name:
+        return widget
+    found = widget.findChild(QObject, name)
+    if found is None:
+        raise ValueError(f"a connection names '{name}', which is not there")
+    return found
+
+
+def _connect(widget: QWidget, sender_name: str, signal: str, receiver_name: str, slot: str) -> None:
+    sender, receiver = _named(widget, sender_name), _named(widget, receiver_name)
+    name, _, kinds = QMetaObject.normalizedSignature(slot).partition("(")
+    count = len(kinds.rstrip(")").split(",")) if kinds != ")" else 0
+    target = getattr(receiver, name)
+    if not isinstance(target, python_qt.Member):
+        raise ValueError(f"{receiver.className()} has no slot '{slot}'")
+    if not python_qt.connect(sender, signal, lambda *values: target(*values[:count])):
+        raise ValueError(f"{sender.className()} has no signal '{signal}'")

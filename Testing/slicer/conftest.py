@@ -10,7 +10,7 @@ os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
 # The package `slicer` takes up every folder of that name on the path; this one, which holds its tests, is none of them.
 _tests = str(Path(__file__).resolve().parents[1])
 _path, sys.path[:] = sys.path[:], [folder for folder in sys.path if folder != _tests]
-import slicer  # noqa: E402, F401
+import slicer  # noqa: E402
 
 sys.path[:] = _path
 
@@ -24,22 +24,26 @@ from standin.session import session  # noqa: E402
 
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[qSlicerApplication]:
-    """A session of the application. What a slot raises, which Qt would only print, fails the test."""
+    """A session of the application.
+
+    What a slot raises, which Qt would only print, fails the test; so does a dialog that nobody answered.
+    """
     raised: list[BaseException] = []
     monkeypatch.setattr(sys, "excepthook", lambda _kind, fault, _trace: raised.append(fault))
     with session() as application:
         yield application
     if raised:
         raise raised[0]
+    assert not ANSWERS.problems()
 
 
 @pytest.fixture
-def answers(app: qSlicerApplication) -> Iterator[Answers]:
-    """What the user will do with the dialogs that come."""
-    yield ANSWERS
+def answers(app: qSlicerApplication) -> Answers:
+    """What the user will do with the dialogs that come: `answers.give(...)`."""
+    return ANSWERS
 
 
 @pytest.fixture
-def scene(app: qSlicerApplication) -> object:
+def scene(app: qSlicerApplication) -> slicer.vtkMRMLScene:
     """The session's scene, empty."""
     return app.mrmlScene()

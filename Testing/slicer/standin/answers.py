@@ -125,9 +125,9 @@ def _menu(_menu: QMenu, *_position: Any) -> None:
 
 Icon = QMessageBox.Icon
 REPLACED: dict[type, dict[str, Any]] = {
-    QDialog: {name: ANSWERS.run_dialog for name in ("exec", "exec_")},
+    QDialog: dict.fromkeys(("exec", "exec_"), ANSWERS.run_dialog),
     QMessageBox: {
-        **{name: ANSWERS.run_message_box for name in ("exec", "exec_")},
+        **dict.fromkeys(("exec", "exec_"), ANSWERS.run_message_box),
         "question": staticmethod(_ask(Icon.Question)),
         "information": staticmethod(_ask(Icon.Information)),
         "warning": staticmethod(_ask(Icon.Warning)),

@@ -8,6 +8,7 @@ import slicer
 from PySide6.QtCore import Property, QObject, QSettings, Signal
 from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 
+from .dicom import ctkDICOMDatabase
 from .stored import stored
 
 SLICE_VIEWS = ("Red", "Green", "Yellow")
@@ -159,6 +160,7 @@ class qSlicerApplication(QApplication):
         self._user_settings = QSettings()
         self._logic = application_logic
         self._layout = qSlicerLayoutManager(application_logic)
+        slicer.dicomDatabase = ctkDICOMDatabase(home / "DICOM database")
 
     def _end(self) -> None:
         """The session's windows go, and its folders."""
@@ -167,6 +169,7 @@ class qSlicerApplication(QApplication):
             window.deleteLater()
         self.sendPostedEvents(None, 52)  # QEvent.DeferredDelete
         self.processEvents()
+        slicer.dicomDatabase = None
         self._logic = self._layout = self._window = self._user_settings = None
         self._home.cleanup()
 
@@ -185,6 +188,10 @@ class qSlicerApplication(QApplication):
     def moduleManager(self) -> qSlicerModuleManager:
         """The modules."""
         return self._modules
+
+    def dicomDatabase(self) -> ctkDICOMDatabase:
+        """The DICOM database."""
+        return slicer.dicomDatabase
 
     def moduleLogic(self, name: str) -> Any:
         """A module's logic."""

@@ -65,7 +65,11 @@ class ctkCollapsibleButton(QAbstractButton):
         option.state |= QStyle.StateFlag.State_Raised
         painter = QPainter(self)
         self.style().drawControl(QStyle.ControlElement.CE_PushButtonBevel, option, painter, self)
-        arrow = QStyle.PrimitiveElement.PE_IndicatorArrowDown if self.checked else QStyle.PrimitiveElement.PE_IndicatorArrowRight
+        arrow = (
+            QStyle.PrimitiveElement.PE_IndicatorArrowDown
+            if self.checked
+            else QStyle.PrimitiveElement.PE_IndicatorArrowRight
+        )
         side = option.rect.height() - 10
         text = QRect(option.rect.adjusted(side + 12, 0, -4, 0))
         option.rect = QRect(6, 5, side, side)
@@ -90,7 +94,10 @@ class ctkPathLineEdit(QWidget):
 
     _path_changed = Signal(str)
     _validity_changed = Signal(bool)
-    _signals: ClassVar = {"validInputChanged(bool)": "_validity_changed", "currentPathChanged(QString)": "_path_changed"}
+    _signals: ClassVar = {
+        "validInputChanged(bool)": "_validity_changed",
+        "currentPathChanged(QString)": "_path_changed",
+    }
     label = stored(str, "")
     filters = stored(int, Dirs | Files | Drives)
     options = stored(int, 0)
@@ -156,7 +163,9 @@ class ctkDirectoryButton(QWidget):
     options = stored(int, 0)
 
     def __init__(self, directory: Any = "", parent: QWidget | None = None) -> None:
-        directory, parent = ("", directory) if directory is None or isinstance(directory, QWidget) else (directory, parent)
+        directory, parent = (
+            ("", directory) if directory is None or isinstance(directory, QWidget) else (directory, parent)
+        )
         super().__init__(parent)
         self._directory = ""
         self._button = QPushButton(self)

@@ -194,4 +194,3 @@ class qMRMLNodeComboBox(QWidget):
 
 WIDGETS: dict[str, type[QWidget]] = {kind.__name__: kind for kind in (qMRMLWidget, qMRMLNodeComboBox)}
 """By the name that C++ gives them; `slicer` has them under it too."""
-

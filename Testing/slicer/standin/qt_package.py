@@ -28,5 +28,3 @@ def ctk_package() -> types.ModuleType:
     for name, kind in ctk_widgets.WIDGETS.items():
         setattr(package, name, kind)
     return package
-
-

@@ -10,10 +10,19 @@ import slicer
 from mrml_scene import fresh_scene
 from PySide6.QtWidgets import QApplication
 
-from . import answers, ctk_widgets, mrml_widgets, python_qt, qt_package, scripted_module, segment_editor, ui_loader
+from . import (
+    answers,
+    ctk_widgets,
+    dicom,
+    mrml_widgets,
+    python_qt,
+    qt_package,
+    scripted_module,
+    segment_editor,
+    ui_loader,
+)
+from . import sample_data as samples
 from .application import qSlicerApplication
-
-OWN_MODULES = ("mrmlScene", "app", "modules", "dicomDatabase")
 
 
 @contextmanager
@@ -24,6 +33,9 @@ def session() -> Iterator[qSlicerApplication]:
     packages = {
         "qt": qt_package.qt_package(),
         "ctk": qt_package.ctk_package(),
+        "DICOMLib": (library := dicom.dicom_library()),
+        "DICOMLib.DICOMUtils": library.DICOMUtils,
+        "SampleData": samples.sample_data_package(),
         "slicer.i18n": scripted_module.i18n_package(),
         "slicer.ScriptedLoadableModule": scripted_module.scripted_module_package(),
     }
@@ -31,7 +43,8 @@ def session() -> Iterator[qSlicerApplication]:
     scene = fresh_scene()
     application_logic = slicer.app.applicationLogic()
     python_qt.lay()
-    with _replaced_methods(), _named(packages), _attributes(slicer, {**mrml, "app": application, "mrmlScene": scene}):
+    names = {**mrml, "app": application, "mrmlScene": scene, "qSlicerDICOMExportable": dicom.qSlicerDICOMExportable}
+    with _replaced_methods(), _named(packages), _attributes(slicer, names):
         application._begin(application_logic)
         answers.ANSWERS.clear()
         try:

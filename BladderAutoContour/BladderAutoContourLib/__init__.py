@@ -2,3 +2,7 @@
 
 __version__ = "0.1.0"
 SOFTWARE_NAME = "Bladder Auto-Contour"
+TEMPORARY_PREFIX = ".bladder-auto-contour-"
+"""What the folder of an unfinished result is called at first, inside its result folder."""
+PARTIAL_NAME = ".{name}.part"
+"""What an unfinished file is called, beside its place."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import FileDataset
 
-from .. import host
+from .. import PARTIAL_NAME, host
 from ..errors import InputError, OutputError
 from ..imaging.volume import Volume
 from .contours import LEVEL, trace
@@ -115,7 +115,7 @@ def put_in_place(dataset: FileDataset, path: Path, judge: Callable[[Path], float
 
     Whatever fails, no file is left; a process ended from outside leaves a temporary file, which the next one replaces.
     """
-    partial = path.with_name(f".{path.name}.part")
+    partial = path.with_name(PARTIAL_NAME.format(name=path.name))
     # pydicom writes into memory, so that a failing disk shows as what it is.
     content = io.BytesIO()
     dataset.save_as(content, implicit_vr=True, little_endian=True, enforce_file_format=True)

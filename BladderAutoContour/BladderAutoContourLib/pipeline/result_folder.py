@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 from types import TracebackType
 
-from .. import host
+from .. import TEMPORARY_PREFIX, host
 from ..errors import OutputError
 
 MASK = "bladder.nrrd"
@@ -16,8 +16,6 @@ PICTURE = "preview.png"
 REPORT = "report.json"
 RESULT_FILES = (MASK, PROBABILITY, STRUCTURE_SET, PICTURE, REPORT)
 """The files of a result folder; the report goes in last, so a folder with a report is complete."""
-
-TEMPORARY_PREFIX = ".bladder-auto-contour-"
 
 
 class ResultFolder:

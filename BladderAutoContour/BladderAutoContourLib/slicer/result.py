@@ -1,0 +1,136 @@
+"""A result folder of the engine, read and checked: what its report says, and where its files lie."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ..errors import InputError
+
+SCHEMA = 1
+SEVERITIES = ("warning", "note")
+_MASK, _PROBABILITY, _PICTURE = "bladder.nrrd", "bladder_probability.nrrd", "preview.png"
+_REPORT, _STRUCTURE_SET = "report.json", "RTSTRUCT.dcm"
+
+
+@dataclass(frozen=True)
+class SliceWarning:
+    """Something to look at. severity: "warning" or "note"; slices: numbers along the CT's slice axis, none for all."""
+
+    code: str
+    severity: str
+    sentence: str
+    slices: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """An automatic contour on disk.
+
+    structure_set: None where the CT was a volume file. confidence: the probability that this is a bladder.
+    slice_doubt: a number in [0, 1] for each of the slices `first_slice`, `first_slice` + 1, ...
+    size and spacing_mm: of the CT's grid, (x, y, z). device: where the networks ran, in words.
+    """
+
+    folder: Path
+    mask: Path
+    probability: Path
+    structure_set: Path | None
+    picture: Path
+    volume_ml: float
+    confidence: float
+    device: str
+    model_name: str
+    model_sha256: str
+    series_uid: str | None
+    size: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    first_slice: int
+    slice_doubt: tuple[float, ...]
+    warnings: tuple[SliceWarning, ...]
+    notes: tuple[str, ...]
+
+
+def read_result(folder: Path) -> Result:
+    """The result of a finished run. Raises InputError where it is incomplete, damaged or of another version."""
+    report = _read_report(folder / _REPORT)
+    missing = [folder / name for name in (_MASK, _PROBABILITY, _PICTURE) if not (folder / name).is_file()]
+    if missing:
+        sentence = _("The result is incomplete: {file} is missing. Contour the CT again.")
+        raise InputError(sentence.format(file=missing[0].name), missing)
+    structure_set = folder / _STRUCTURE_SET
+    try:
+        return Result(
+            folder=folder,
+            mask=folder / _MASK,
+            probability=folder / _PROBABILITY,
+            structure_set=structure_set if structure_set.is_file() else None,
+            picture=folder / _PICTURE,
+            volume_ml=_number(report["volume_ml"]),
+            confidence=_number(report["confidence"], 0, 1),
+            device=_text(report["device"]),
+            model_name=_text(report["model"]["name"]),
+            model_sha256=_text(report["model"]["sha256"]),
+            series_uid=None if report["input"]["series_uid"] is None else _text(report["input"]["series_uid"]),
+            size=_triple(_count, report["input"]["size"]),
+            spacing_mm=_triple(_number, report["input"]["spacing"]),
+            first_slice=_count(report["first_slice"]),
+            slice_doubt=tuple(_number(doubt, 0, 1) for doubt in report["slice_doubt"]),
+            warnings=tuple(_warning(warning) for warning in report["warnings"]),
+            notes=tuple(_text(note) for note in report["notes"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(folder / _REPORT) from error
+
+
+def _read_report(path: Path) -> Mapping[str, Any]:
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(_("There is no finished result here. Contour the CT again."), [path]) from error
+    except (OSError, ValueError) as error:
+        raise _damaged(path) from error
+    if not isinstance(report, dict):
+        raise _damaged(path)
+    if report.get("schema") != SCHEMA:
+        raise InputError(_("The result was written by another version of this program. Contour the CT again."), [path])
+    return report
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(_("The report of the result is damaged. Contour the CT again."), [path])
+
+
+def _warning(fields: Mapping[str, Any]) -> SliceWarning:
+    severity = _text(fields["severity"])
+    if severity not in SEVERITIES:
+        raise ValueError(severity)
+    slices = tuple(_count(number) for number in fields["slices"])
+    return SliceWarning(_text(fields["code"]), severity, _text(fields["sentence"]), slices)
+
+
+def _triple(read: Callable[[Any], Any], values: Sequence[Any]) -> tuple[Any, Any, Any]:
+    x, y, z = values
+    return read(x), read(y), read(z)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(value)
+    return value
+
+
+def _number(value: Any, least: float = 0.0, most: float = math.inf) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most or value == math.inf:
+        raise ValueError(value)
+    return float(value)

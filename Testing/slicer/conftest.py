@@ -17,9 +17,12 @@ sys.path[:] = _path
 from collections.abc import Iterator  # noqa: E402
 
 import pytest  # noqa: E402
+from full_disk import full_disk  # noqa: E402
 from standin.answers import ANSWERS, Answers  # noqa: E402
 from standin.application import qSlicerApplication  # noqa: E402
 from standin.session import session  # noqa: E402
+
+__all__ = ["full_disk"]
 
 
 @pytest.fixture

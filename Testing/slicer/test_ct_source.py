@@ -79,6 +79,12 @@ def test_a_working_folder_that_is_none_is_told(scene, tmp_path):
         source_of(add_ct(texture(grid())), tmp_path / "file")
 
 
+def test_a_full_disk_is_told_and_leaves_nothing(scene, full_disk):
+    with pytest.raises(OutputError, match="disk is full"):
+        source_of(add_ct(texture(grid(size=(64, 64, 40)))), full_disk)
+    assert list(full_disk.iterdir()) == []
+
+
 def test_files_that_are_gone_are_told(series, tmp_path):
     files, node = series
     files[3].unlink()

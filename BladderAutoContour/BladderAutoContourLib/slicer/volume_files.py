@@ -13,8 +13,11 @@ from ..errors import InputError, OutputError
 from .voxels import Grid, VoxelBox, grid_of
 
 
-def write_volume(array: np.ndarray, ijk_to_ras: np.ndarray, path: Path, *, compress: bool = False) -> None:
-    """Write voxels (k, j, i) as NRRD in LPS, their type kept. Raises OutputError: unwritable, disk full."""
+def write_volume(array: np.ndarray, ijk_to_ras: np.ndarray, path: Path) -> None:
+    """Write voxels (k, j, i) as NRRD, their type kept, without compression: written and read soon, then removed.
+
+    Raises OutputError: unwritable, disk full.
+    """
     voxels = np.ascontiguousarray(array).ravel()
     image = vtk.vtkImageData()
     image.SetDimensions(array.shape[::-1])
@@ -25,12 +28,10 @@ def write_volume(array: np.ndarray, ijk_to_ras: np.ndarray, path: Path, *, compr
     node = slicer.vtkMRMLScalarVolumeNode()
     node.SetAndObserveImageData(image)
     node.SetIJKToRASMatrix(matrix)
-    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    storage = slicer.vtkMRMLNRRDStorageNode()
     storage.SetFileName(str(path))
-    storage.SetUseCompression(compress)
-    written = bool(storage.WriteData(node)) and path.is_file()
-    # ITK ends without a word where the disk is full.
-    if not written or (not compress and path.stat().st_size < voxels.nbytes):
+    storage.SetUseCompression(False)
+    if not storage.WriteData(node) or path.stat().st_size < voxels.nbytes:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
         raise OutputError(
@@ -45,7 +46,7 @@ def write_volume(array: np.ndarray, ijk_to_ras: np.ndarray, path: Path, *, compr
 def read_mask(path: Path) -> tuple[VoxelBox, Grid]:
     """The voxels above zero of a NRRD file, and the whole lattice. Raises InputError: missing or damaged."""
     node = slicer.vtkMRMLScalarVolumeNode()
-    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    storage = slicer.vtkMRMLNRRDStorageNode()
     storage.SetFileName(str(path))
     if not path.is_file() or not storage.ReadData(node) or node.GetImageData() is None:
         raise InputError(

@@ -20,7 +20,9 @@ import pytest  # noqa: E402
 from full_disk import full_disk  # noqa: E402
 from standin.answers import ANSWERS, Answers  # noqa: E402
 from standin.application import qSlicerApplication  # noqa: E402
-from standin.session import session  # noqa: E402
+from standin.session import install, session  # noqa: E402
+
+install()
 
 __all__ = ["full_disk"]
 

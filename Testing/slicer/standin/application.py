@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 from .dicom import ctkDICOMDatabase
 from .stored import stored
 
-SLICE_VIEWS = ("Red", "Green", "Yellow")
+SLICE_VIEWS = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
 
 
 class qMRMLSliceWidget(QWidget):
@@ -24,6 +24,8 @@ class qMRMLSliceWidget(QWidget):
         self._logic.SetMRMLApplicationLogic(application_logic)
         self._logic.SetMRMLScene(application_logic.GetMRMLScene())
         self._logic.AddSliceNode(name)
+        self.mrmlSliceNode().SetDefaultOrientation(SLICE_VIEWS[name])
+        self.mrmlSliceNode().SetOrientationToDefault()
         application_logic.GetSliceLogics().AddItem(self._logic)
 
     def sliceLogic(self) -> Any:
@@ -60,8 +62,9 @@ class qMRMLThreeDWidget(QWidget):
 
     def __init__(self, scene: Any) -> None:
         super().__init__()
-        self._node = scene.AddNewNodeByClass("vtkMRMLViewNode", "View1")
+        self._node = slicer.vtkMRMLViewNode()
         self._node.SetLayoutName("1")
+        scene.AddNode(self._node)
         self._view = qMRMLThreeDView()
 
     def threeDView(self) -> qMRMLThreeDView:
@@ -82,6 +85,8 @@ class qSlicerLayoutManager(QObject):
     def __init__(self, application_logic: Any) -> None:
         super().__init__()
         self._layout = 2
+        self._application_logic = application_logic
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(application_logic.GetMRMLScene())
         self._slices = {name: qMRMLSliceWidget(name, application_logic) for name in SLICE_VIEWS}
         self._three_d = qMRMLThreeDWidget(application_logic.GetMRMLScene())
 
@@ -96,6 +101,10 @@ class qSlicerLayoutManager(QObject):
     def threeDWidget(self, view: int | str) -> qMRMLThreeDWidget | None:
         """The 3-D view, by number or name."""
         return self._three_d if view in (0, "1") else None
+
+    def mrmlSliceLogics(self) -> Any:
+        """The slice views' logics."""
+        return self._application_logic.GetSliceLogics()
 
     def setLayout(self, layout: int) -> None:
         """Arrange the views otherwise."""

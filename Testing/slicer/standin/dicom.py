@@ -6,12 +6,15 @@ import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 import slicer
 import vtk
 from PySide6.QtCore import Property, QObject
 
 from .stored import stored
+
+PLACE_TAGS = ("0020,0032", "0020,0037")  # image position, image orientation
 
 
 class qSlicerDICOMExportable(QObject):
@@ -121,7 +124,11 @@ class ctkDICOMDatabase(QObject):
         if element is None or element.value is None or element.VR == "SQ":
             return ""
         values = element.value if element.VM > 1 else [element.value]
-        return "\\".join(str(getattr(value, "original_string", value)) for value in values)
+        # numbers as they are written; a person's name is kept as bytes
+        written = [getattr(value, "original_string", value) for value in values]
+        return "\\".join(
+            str(value if isinstance(text, bytes) else text) for value, text in zip(values, written, strict=True)
+        )
 
 
 class DICOMPlugin:
@@ -208,7 +215,9 @@ def load_series(series_uid: str) -> Any:
 
 
 def _height(database: ctkDICOMDatabase, name: str) -> float:
-    return float(database.fileValue(name, "0020,0032").split("\\")[2])
+    """Where a slice lies along the normal of its plane: DICOMUtils.getSortedImageFiles."""
+    position, plane = ([float(part) for part in database.fileValue(name, tag).split("\\")] for tag in PLACE_TAGS)
+    return float(np.dot(position, np.cross(plane[:3], plane[3:])))
 
 
 def _place(volume: Any, file: str, series_uid: str) -> None:

@@ -69,7 +69,7 @@ class BoundSignal:
 
 
 def lay() -> None:
-    """Put the rules on every QObject of this process. Classes that PySide6 makes later are not yet there to have them."""
+    """Put the rules on every QObject of this process; on classes that PySide6 makes later they are not."""
     QObject.__getattribute__ = _get
     for kind in _bound_classes(QObject):
         _plain_setters[kind] = kind.__setattr__
@@ -104,6 +104,11 @@ def class_name(thing: QObject) -> str:
 def frozen(value: Any) -> Any:
     """A value as PythonQt hands it over: lists are tuples."""
     return tuple(value) if isinstance(value, list) else value
+
+
+def has_property(thing: QObject, name: str) -> bool:
+    """Whether an object's class declares a property."""
+    return _property_index(thing, name) >= 0
 
 
 def connect(sender: QObject, signature: str, function: Function) -> bool:

@@ -1,38 +1,98 @@
 """`slicer.ScriptedLoadableModule` and `slicer.i18n`: what a module written in Python is made of."""
 
+import importlib.util
 import types
 import unittest
 from pathlib import Path
 from typing import Any
 
 import slicer
+from PySide6.QtCore import Property, QObject
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from .mrml_widgets import qMRMLWidget
+from .stored import stored
 
-class ModuleEntry:
+
+class qSlicerScriptedLoadableModule(QObject):
     """What Slicer hands a module to describe itself with: Base/QTGUI/qSlicerScriptedLoadableModule.h."""
 
-    __slots__ = (
-        *("acknowledgementText", "associatedNodeTypes", "categories", "contributors", "dependencies", "helpText"),
-        *("hidden", "icon", "index", "path", "title"),
-    )
+    title = stored(str, "")
+    categories = stored("QStringList", [])
+    contributors = stored("QStringList", [])
+    dependencies = stored("QStringList", [])
+    associatedNodeTypes = stored("QStringList", [])
+    helpText = stored(str, "")
+    acknowledgementText = stored(str, "")
+    icon = stored(QIcon, QIcon())
+    hidden = stored(bool, False)
+    index = stored(int, -1)
 
     def __init__(self, path: Path) -> None:
-        self.path = str(path)
-        self.icon = QIcon()
-        self.hidden = False
+        super().__init__()
+        self._path = str(path)
+        self._representation: qSlicerScriptedLoadableModuleWidget | None = None
+        self._code = _imported(path)
+        self._module = getattr(self._code, path.stem)(self)
+
+    path = Property(str, lambda self: self._path)
+
+    def widgetRepresentation(self) -> "qSlicerScriptedLoadableModuleWidget":
+        """The module's panel, made when it is first asked for."""
+        if self._representation is None:
+            self._representation = qSlicerScriptedLoadableModuleWidget()
+            kind = getattr(self._code, f"{Path(self._path).stem}Widget")
+            self._representation._widget = kind(self._representation)
+            self._representation._widget.setup()
+        return self._representation
+
+
+class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
+    """The frame that a module's panel is built in: Base/QTGUI/qSlicerScriptedLoadableModuleWidget.h."""
+
+    _widget: "ScriptedLoadableModuleWidget"
+
+    def __init__(self) -> None:
+        super().__init__()
+        QVBoxLayout(self)
+        self.setMRMLScene(slicer.mrmlScene)
+
+    def self(self) -> "ScriptedLoadableModuleWidget":
+        """The panel in Python."""
+        return self._widget
+
+    def enter(self) -> None:
+        """The user opens the module."""
+        self._widget.enter()
+
+    def exit(self) -> None:
+        """The user opens another."""
+        self._widget.exit()
+
+
+def load_module(path: Path) -> qSlicerScriptedLoadableModule:
+    """A module as Slicer has it after start-up: in `slicer.modules`, told that the start is over."""
+    entry = qSlicerScriptedLoadableModule(path)
+    setattr(slicer.modules, path.stem.lower(), entry)
+    slicer.app.startupCompleted.emit()
+    return entry
+
+
+def _imported(path: Path) -> types.ModuleType:
+    """The module's file, imported anew."""
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    code = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(code)
+    return code
 
 
 class ScriptedLoadableModule:
     """A module as the list of modules shows it."""
 
-    def __init__(self, parent: ModuleEntry) -> None:
+    def __init__(self, parent: qSlicerScriptedLoadableModule) -> None:
         self.parent = parent
         self.moduleName = type(self).__name__
-        parent.title = ""
-        parent.categories, parent.dependencies, parent.contributors = [], [], []
-        parent.helpText = parent.acknowledgementText = ""
         icon = Path(parent.path).parent / "Resources" / "Icons" / f"{self.moduleName}.png"
         if icon.is_file():
             parent.icon = QIcon(str(icon))
@@ -69,6 +129,12 @@ class ScriptedLoadableModuleWidget:
 
     def setup(self) -> None:
         """Build the panel."""
+
+    def enter(self) -> None:
+        """The user opens the module."""
+
+    def exit(self) -> None:
+        """The user opens another module."""
 
     def cleanup(self) -> None:
         """The module goes away."""
@@ -141,9 +207,4 @@ def i18n_package() -> types.ModuleType:
     return package
 
 
-KINDS = (
-    ScriptedLoadableModule,
-    ScriptedLoadableModuleWidget,
-    ScriptedLoadableModuleLogic,
-    ScriptedLoadableModuleTest,
-)
+KINDS = (ScriptedLoadableModule, ScriptedLoadableModuleWidget, ScriptedLoadableModuleLogic, ScriptedLoadableModuleTest)

@@ -3,6 +3,7 @@
 `paint` does what an effect does with the mouse, for tests.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,14 +21,23 @@ MORE_EFFECTS = ("Hollow", "Smoothing", "Scissors", "Islands", "Logical operators
 BUTTONS_IN_A_ROW = 4
 
 
-def _by_setter(setter: str, default: Any) -> Property:
-    """A property that is set by a slot of the class."""
-    name = f"_value_of_{setter}"
-    return Property(
-        type(default), lambda self: getattr(self, name, default), lambda self, value: getattr(self, setter)(value)
-    )
+def with_slots(*names: str) -> Callable[[type], type]:
+    """For each of these properties a slot that sets it: `readOnly` gets `setReadOnly`."""
+
+    def add(kind: type) -> type:
+        for name in names:
+            setattr(kind, f"set{name[0].upper()}{name[1:]}", lambda self, value, name=name: setattr(self, name, value))
+        return kind
+
+    return add
 
 
+@with_slots(
+    *("segmentationNodeSelectorVisible", "sourceVolumeNodeSelectorVisible", "autoShowSourceVolumeNode"),
+    *("maskingSectionVisible", "specifyGeometryButtonVisible", "show3DButtonVisible"),
+    *("addRemoveSegmentButtonsVisible", "switchToSegmentationsButtonVisible", "undoEnabled", "readOnly"),
+    *("maximumNumberOfUndoStates", "jumpToSelectedSegmentEnabled", "effectColumnCount"),
+)
 class qMRMLSegmentEditorWidget(qMRMLWidget):
     """The Segment Editor: Modules/Loadable/Segmentations/Widgets/qMRMLSegmentEditorWidget.h."""
 
@@ -39,18 +49,18 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         "sourceVolumeNodeChanged(vtkMRMLVolumeNode*)": "_source_changed",
         "segmentationNodeChanged(vtkMRMLSegmentationNode*)": "_segmentation_changed",
     }
-    segmentationNodeSelectorVisible = _by_setter("setSegmentationNodeSelectorVisible", True)
-    sourceVolumeNodeSelectorVisible = _by_setter("setSourceVolumeNodeSelectorVisible", True)
-    maskingSectionVisible = _by_setter("setMaskingSectionVisible", True)
-    specifyGeometryButtonVisible = _by_setter("setSpecifyGeometryButtonVisible", True)
-    show3DButtonVisible = _by_setter("setShow3DButtonVisible", True)
-    addRemoveSegmentButtonsVisible = _by_setter("setAddRemoveSegmentButtonsVisible", True)
-    autoShowSourceVolumeNode = _by_setter("setAutoShowSourceVolumeNode", True)
-    switchToSegmentationsButtonVisible = _by_setter("setSwitchToSegmentationsButtonVisible", True)
-    undoEnabled = _by_setter("setUndoEnabled", True)
-    readOnly = _by_setter("setReadOnly", False)
-    jumpToSelectedSegmentEnabled = _by_setter("setJumpToSelectedSegmentEnabled", False)
-    effectColumnCount = _by_setter("setEffectColumnCount", 2)
+    segmentationNodeSelectorVisible = stored(bool, True)
+    sourceVolumeNodeSelectorVisible = stored(bool, True)
+    maskingSectionVisible = stored(bool, True)
+    specifyGeometryButtonVisible = stored(bool, True)
+    show3DButtonVisible = stored(bool, True)
+    addRemoveSegmentButtonsVisible = stored(bool, True)
+    autoShowSourceVolumeNode = stored(bool, True)
+    switchToSegmentationsButtonVisible = stored(bool, True)
+    undoEnabled = stored(bool, True)
+    readOnly = stored(bool, False)
+    jumpToSelectedSegmentEnabled = stored(bool, False)
+    effectColumnCount = stored(int, 2)
     defaultTerminologyEntrySettingsKey = stored(str, "")
     defaultTerminologyEntry = stored(str, "")
 
@@ -200,7 +210,9 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def updateEffectList(self) -> None:
         """Show the buttons of the effects."""
         while self._effects.count():
-            self._effects.takeAt(0).widget().deleteLater()
+            button = self._effects.takeAt(0).widget()
+            button.hide()
+            button.deleteLater()
         known = self.availableEffectNames()
         names = [name for name in self._order if name in known]
         names += [name for name in known if name not in names] if self._unordered else []
@@ -247,10 +259,6 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def _set_maximum(self, states: int) -> None:
         self._logic.SetMaximumNumberOfUndoStates(states)
 
-    def setMaximumNumberOfUndoStates(self, states: int) -> None:
-        """How many steps can be undone."""
-        self._set_maximum(states)
-
     maximumNumberOfUndoStates = Property(int, lambda self: self._logic.GetMaximumNumberOfUndoStates(), _set_maximum)
 
     def saveStateForUndo(self) -> None:
@@ -268,20 +276,6 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def _show_history(self) -> None:
         self._undo.setEnabled(self._logic.CanUndo())
         self._redo.setEnabled(self._logic.CanRedo())
-
-
-def _add_setters() -> None:
-    """The slots that only set a property of the same name."""
-    for name, value in list(vars(qMRMLSegmentEditorWidget).items()):
-        setter = f"set{name[0].upper()}{name[1:]}"
-        if isinstance(value, Property) and not hasattr(qMRMLSegmentEditorWidget, setter) and name not in _NO_SLOT:
-            key = f"_value_of_{setter}"
-            function = lambda self, value, key=key: setattr(self, key, value)  # noqa: E731
-            setattr(qMRMLSegmentEditorWidget, setter, function)
-
-
-_NO_SLOT = {"defaultTerminologyEntry", "defaultTerminologyEntrySettingsKey", "unorderedEffectsVisible"}
-_add_setters()
 
 
 def _id_of(node: Any) -> str:

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
 from typing import Any
 
 import slicer
@@ -17,34 +16,47 @@ from . import (
     mrml_widgets,
     python_qt,
     qt_package,
+    sample_data,
     scripted_module,
     segment_editor,
     ui_loader,
 )
-from . import sample_data as samples
 from .application import qSlicerApplication
+
+
+def install() -> None:
+    """Make the packages that Slicer's Python has importable, so that files can import the module at their top.
+
+    They stay; the rules of PythonQt, the application and the scene come with a session and go with it.
+    """
+    mrml = {**mrml_widgets.WIDGETS, **segment_editor.WIDGETS}
+    ui_loader.CLASSES.update({**ctk_widgets.WIDGETS, **mrml})
+    library = dicom.dicom_library()
+    packages = {
+        "qt": qt_package.qt_package(),
+        "ctk": qt_package.ctk_package(),
+        "DICOMLib": library,
+        "DICOMLib.DICOMUtils": library.DICOMUtils,
+        "SampleData": sample_data.sample_data_package(),
+        "slicer.i18n": scripted_module.i18n_package(),
+        "slicer.ScriptedLoadableModule": scripted_module.scripted_module_package(),
+    }
+    sys.modules.update(packages)
+    inner = {name.partition(".")[2]: package for name, package in packages.items() if name.startswith("slicer.")}
+    bridged = (scripted_module.qSlicerScriptedLoadableModule, scripted_module.qSlicerScriptedLoadableModuleWidget)
+    kinds = {kind.__name__: kind for kind in (dicom.qSlicerDICOMExportable, *bridged)}
+    for name, thing in {**mrml, **inner, **kinds}.items():
+        setattr(slicer, name, thing)
 
 
 @contextmanager
 def session() -> Iterator[qSlicerApplication]:
-    """One session of the application: from start to end every name that Slicer's Python has is there, then none."""
-    mrml = {**mrml_widgets.WIDGETS, **segment_editor.WIDGETS}
-    ui_loader.CLASSES.update({**ctk_widgets.WIDGETS, **mrml})
-    packages = {
-        "qt": qt_package.qt_package(),
-        "ctk": qt_package.ctk_package(),
-        "DICOMLib": (library := dicom.dicom_library()),
-        "DICOMLib.DICOMUtils": library.DICOMUtils,
-        "SampleData": samples.sample_data_package(),
-        "slicer.i18n": scripted_module.i18n_package(),
-        "slicer.ScriptedLoadableModule": scripted_module.scripted_module_package(),
-    }
+    """One session of the application, from its start to its end."""
     application = QApplication.instance() or qSlicerApplication()
     scene = fresh_scene()
     application_logic = slicer.app.applicationLogic()
     python_qt.lay()
-    names = {**mrml, "app": application, "mrmlScene": scene, "qSlicerDICOMExportable": dicom.qSlicerDICOMExportable}
-    with _replaced_methods(), _named(packages), _attributes(slicer, names):
+    with _replaced_methods(), _attributes(slicer, {"app": application, "mrmlScene": scene}):
         application._begin(application_logic)
         answers.ANSWERS.clear()
         try:
@@ -54,24 +66,6 @@ def session() -> Iterator[qSlicerApplication]:
             application._end()
             scene.Clear(True)
     python_qt.lift()
-
-
-@contextmanager
-def _named(packages: dict[str, ModuleType]) -> Iterator[None]:
-    """Packages that can be imported by these names, for a while."""
-    before = {name: sys.modules.get(name) for name in packages}
-    sys.modules.update(packages)
-    for name, package in packages.items():
-        if name.startswith("slicer."):
-            setattr(slicer, name.partition(".")[2], package)
-    try:
-        yield
-    finally:
-        for name, package in before.items():
-            if package is None:
-                del sys.modules[name]
-            else:
-                sys.modules[name] = package
 
 
 @contextmanager

@@ -4,7 +4,6 @@ Stricter than Qt, which only warns: an unknown class, property, signal or slot r
 """
 
 import xml.etree.ElementTree as ElementTree
-from typing import Any
 
 from PySide6.QtCore import QBuffer, QFile, QIODevice, QMetaObject, QObject
 from PySide6.QtUiTools import QUiLoader as PlainLoader
@@ -33,7 +32,8 @@ class QUiLoader(PlainLoader):
         custom = {node.findtext("class") for node in root.iterfind("customwidgets/customwidget")}
         if unknown := custom - CLASSES.keys():
             raise ValueError(f"{file.fileName()} uses {sorted(unknown)}, for which the stand-in has no class")
-        later = _take_special_properties(root)
+        declared = _custom_properties(root)
+        later = _take_enumerations(root)
         connections = root.find("connections")
         if connections is not None:
             root.remove(connections)
@@ -42,6 +42,10 @@ class QUiLoader(PlainLoader):
         buffer.open(QIODevice.OpenModeFlag.ReadOnly)
         with python_qt.loading():
             widget = super().load(buffer, parent)
+        for name, attribute in declared:
+            custom = _named(widget, name)
+            if not python_qt.has_property(custom, attribute):
+                raise ValueError(f"{custom.className()} has no property '{attribute}'")
         for name, attribute, value in later:
             setattr(_named(widget, name), attribute, value)
         for connection in () if connections is None else connections:
@@ -49,21 +53,27 @@ class QUiLoader(PlainLoader):
         return widget
 
 
-def _take_special_properties(root: ElementTree.Element) -> list[tuple[str, str, Any]]:
-    """Properties of the stand-in's widgets that name an enumeration, taken out of the file to be set afterwards."""
+def _custom_properties(root: ElementTree.Element) -> list[tuple[str, str]]:
+    """The properties that the file sets on the stand-in's widgets, but those declared as dynamic."""
+    return [
+        (element.get("name", ""), declared.get("name", ""))
+        for element in root.iter("widget")
+        if element.get("class", "") in CLASSES
+        for declared in element.findall("property")
+        if declared.get("stdset") != "0"
+    ]
+
+
+def _take_enumerations(root: ElementTree.Element) -> list[tuple[str, str, int]]:
+    """Properties of the stand-in's widgets that name an enumeration of theirs, taken out to be set afterwards."""
     taken = []
     for element in root.iter("widget"):
         kind = CLASSES.get(element.get("class", ""))
         for declared in element.findall("property") if kind else ():
-            name = declared.get("name", "")
-            if declared.get("stdset") != "0" and kind.staticMetaObject.indexOfProperty(name) < 0:
-                raise ValueError(f"{kind.__name__} has no property '{name}'")
-            words = declared.findtext("set") or declared.findtext("enum")
-            if words and hasattr(kind, words.rpartition("::")[2]):
-                value = 0
-                for word in words.split("|"):
-                    value |= getattr(kind, word.rpartition("::")[2])
-                taken.append((element.get("name", ""), name, value))
+            words = (declared.findtext("set") or declared.findtext("enum") or "").split("|")
+            values = [getattr(kind, word.rpartition("::")[2], None) for word in words if word]
+            if values and all(isinstance(value, int) for value in values):
+                taken.append((element.get("name", ""), declared.get("name", ""), sum(values)))
                 element.remove(declared)
     return taken
 

@@ -11,6 +11,7 @@ from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.geometry import IDENTITY, Geometry, Matrix
 from BladderAutoContourLib.imaging.volume import Volume
+from standin.dicom import ctkDICOMDatabase, import_dicom, load_series
 
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """LPS to RAS, and back."""
@@ -72,48 +73,11 @@ def drawn(mask: np.ndarray, geometry: Geometry, folder: Path, **facts: str) -> D
     return Drawn(folder / "bladder.nrrd", **facts)
 
 
-class DicomDatabase:
-    """The questions that the module asks Slicer's DICOM database (ctkDICOMDatabase), answered from real files."""
-
-    isOpen = True  # noqa: N815
-
-    def __init__(self, files: list[Path]) -> None:
-        self.files = {str(pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID): file for file in files}
-
-    def fileForInstance(self, uid: str) -> str:  # noqa: N802
-        """Path of an image; empty where it is not known."""
-        return str(self.files.get(uid, ""))
-
-    def seriesForFile(self, path: str) -> str:  # noqa: N802
-        """The series that a file belongs to."""
-        return str(pydicom.dcmread(path, stop_before_pixels=True).SeriesInstanceUID)
-
-    def instanceValue(self, uid: str, tag: str) -> str:  # noqa: N802
-        """A value of an image's header as text; empty where it has none."""
-        element = pydicom.dcmread(self.files[uid], stop_before_pixels=True).get(tuple(tag.split(",")))
-        if element is None or element.value is None:
-            return ""
-        values = element.value if element.VM > 1 else [element.value]
-        return "\\".join(map(str, values))
-
-
-def load_series(files: list[Path]) -> slicer.vtkMRMLScalarVolumeNode:
-    """A series as the DICOM module loads it: database, volume, instance UIDs, study, acquisition transform."""
-    slicer.dicomDatabase = DicomDatabase(files)
-    names = vtk.vtkStringArray()
-    for file in files:
-        names.InsertNextValue(str(file))
-    node = slicer.modules.volumes.logic().AddArchetypeScalarVolume(str(files[0]), "1: Pelvis", 0, names)
-    node.SetAttribute("DICOM.instanceUIDs", " ".join(slicer.dicomDatabase.files))
-    header = pydicom.dcmread(files[0], stop_before_pixels=True)
-    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    item = tree.CreateItem(tree.GetSceneItemID(), node)
-    constants = slicer.vtkMRMLSubjectHierarchyConstants
-    tree.SetItemUID(item, constants.GetDICOMUIDName(), str(header.SeriesInstanceUID))
-    tree.SetItemAttribute(item, constants.GetDICOMSeriesModalityAttributeName(), str(header.Modality))
-    slicer.vtkSlicerSubjectHierarchyModuleLogic.InsertDicomSeriesInHierarchy(
-        tree, str(header.PatientID), str(header.StudyInstanceUID), str(header.SeriesInstanceUID)
-    )
+def load_dicom(files: list[Path]) -> slicer.vtkMRMLScalarVolumeNode:
+    """A series as the DICOM module loads it, from a database that holds its folder; with the acquisition transform."""
+    slicer.dicomDatabase = ctkDICOMDatabase(files[0].parent)
+    import_dicom(str(files[0].parent))
+    node = load_series(slicer.dicomDatabase.seriesForFile(str(files[0])))
     _bend_to_slices(node, files)
     return node
 

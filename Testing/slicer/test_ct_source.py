@@ -11,8 +11,9 @@ from BladderAutoContourLib.errors import InputError, OutputError
 from BladderAutoContourLib.imaging.files import read_volume
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.slicer.ct_source import candidates, reason_against, shown_ct, source_of
-from ct_scene import DIRECTIONS, add_ct, grid, load_series, texture, write_series
+from ct_scene import DIRECTIONS, add_ct, grid, load_dicom, texture, write_series
 from mrml_scene import fresh_scene
+from standin.dicom import ctkDICOMDatabase
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def scene() -> slicer.vtkMRMLScene:
 def series(scene, tmp_path):
     """Files of an oblique series, and the node that was loaded from them."""
     files = write_series(texture(grid(DIRECTIONS["oblique"])), tmp_path / "Röntgen 膀胱")
-    return files, load_series(files)
+    return files, load_dicom(files)
 
 
 def move(node, *, degrees: float = 0.0, millimetres: float = 0.0) -> slicer.vtkMRMLLinearTransformNode:
@@ -40,7 +41,7 @@ def move(node, *, degrees: float = 0.0, millimetres: float = 0.0) -> slicer.vtkM
 @pytest.mark.parametrize("direction", ["axial", "oblique", "feet first"])
 def test_a_ct_from_dicom_is_read_from_its_own_files(scene, tmp_path, direction):
     files = write_series(texture(grid(DIRECTIONS[direction])), tmp_path / "ct")
-    source = source_of(load_series(files), tmp_path / "work")
+    source = source_of(load_dicom(files), tmp_path / "work")
     assert source.from_dicom
     assert source.paths == tuple(files)
     assert source.series_uid == pydicom.dcmread(files[0]).SeriesInstanceUID
@@ -97,9 +98,9 @@ def test_files_that_are_gone_are_told(series, tmp_path):
 def test_a_series_that_the_database_does_not_know_is_read_from_the_scene(series, tmp_path, how):
     files, node = series
     if how == "other database":
-        slicer.dicomDatabase.files.popitem()
+        slicer.dicomDatabase = ctkDICOMDatabase(tmp_path)
     elif how == "closed":
-        slicer.dicomDatabase.isOpen = False
+        slicer.dicomDatabase.closeDatabase()
     else:
         slicer.dicomDatabase = None
     source = source_of(node, tmp_path)
@@ -160,7 +161,7 @@ def test_slices_that_a_scanner_rounded_are_read_from_the_files(scene, tmp_path):
     """Slicer bends the volume by hundredths of a millimetre; the engine takes such series."""
     shifts = np.random.default_rng(1).uniform(-0.02, 0.02, 20)
     files = write_series(texture(grid()), tmp_path / "ct", shifts)
-    node = load_series(files)
+    node = load_dicom(files)
     assert node.GetParentTransformNode() is not None
     assert reason_against(node) is None
     source = source_of(node, tmp_path)
@@ -170,7 +171,7 @@ def test_slices_that_a_scanner_rounded_are_read_from_the_files(scene, tmp_path):
 
 def test_uneven_slices_are_left_to_the_engine_to_refuse(scene, tmp_path):
     files = write_series(texture(grid()), tmp_path / "ct", np.where(np.arange(20) < 10, 0.0, 1.4 * np.arange(20)))
-    node = load_series(files)
+    node = load_dicom(files)
     assert node.GetParentTransformNode() is not None
     source = source_of(node, tmp_path)
     assert source.paths == tuple(files)
@@ -179,14 +180,14 @@ def test_uneven_slices_are_left_to_the_engine_to_refuse(scene, tmp_path):
 
 
 def test_uneven_slices_without_their_files_are_refused(scene, tmp_path):
-    node = load_series(write_series(texture(grid()), tmp_path / "ct", 0.05 * (np.arange(20) % 3)))
+    node = load_dicom(write_series(texture(grid()), tmp_path / "ct", 0.05 * (np.arange(20) % 3)))
     slicer.dicomDatabase = None
     with pytest.raises(InputError, match="uneven slices"):
         source_of(node, tmp_path)
 
 
 def test_an_acquisition_transform_that_somebody_moved_is_refused(scene, tmp_path):
-    node = load_series(write_series(texture(grid()), tmp_path / "ct", 0.05 * (np.arange(20) % 3)))
+    node = load_dicom(write_series(texture(grid()), tmp_path / "ct", 0.05 * (np.arange(20) % 3)))
     move(node.GetParentTransformNode(), millimetres=3.0)
     assert "bent by a transform" in reason_against(node)
 

@@ -1,0 +1,281 @@
+"""The engine's result in the scene, and what becomes of it: shown, edited or not, restored, drawn anew, written out.
+
+A contour that somebody worked on is never touched: it was edited, renamed, or marked as reviewed.
+"""
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from ..errors import InputError
+from . import appearance, kept_contour
+from .hierarchy import place_beside
+from .kept_contour import is_automatic
+from .result import Result
+from .volume_files import read_mask, write_volume
+from .voxels import (
+    SAME_SLICES,
+    Grid,
+    VoxelBox,
+    blank_image,
+    grid_of,
+    image_of,
+    labels_of,
+    voxels_of,
+)
+
+SaveState = Callable[[], object]
+"""Called before a change: the Segment Editor's `saveStateForUndo`, so that one undo takes the change back."""
+
+
+@dataclass(frozen=True)
+class Contour:
+    """One of the engine's contours in the scene."""
+
+    segmentation: slicer.vtkMRMLSegmentationNode
+    segment_id: str
+
+    @property
+    def volume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """The CT that it was drawn on; None once that was removed."""
+        role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+        return self.segmentation.GetNodeReference(role)
+
+
+def show_result(
+    volume_node: slicer.vtkMRMLScalarVolumeNode, result: Result, save_state: SaveState | None = None
+) -> Contour:
+    """Put a result into the scene: in the place of the CT's last contour that nobody worked on, else beside the others.
+
+    Raises InputError, the scene as it was: the CT is gone or was changed, the mask is damaged or empty.
+    """
+    _expect_in_scene(volume_node)
+    mask, grid = read_mask(result.mask)
+    contour = _on_ct(mask, grid_of(volume_node))
+    if save_state is not None:
+        save_state()
+    earlier = [found for found in contours_of(volume_node) if _is_editable(found.segmentation)]
+    untouched = [found for found in earlier if _is_untouched(found)]
+    if untouched:
+        shown = untouched[-1]
+    else:
+        segmentation = earlier[0].segmentation if earlier else _new_segmentation(volume_node)
+        shown = Contour(segmentation, _new_segment(segmentation))
+    segment = _segment(shown.segmentation, shown.segment_id)
+    facts = {
+        kept_contour.MODEL: result.model_name,
+        kept_contour.MODEL_SHA256: result.model_sha256,
+        kept_contour.TIME: datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        kept_contour.SERIES_UID: result.series_uid or "",
+        kept_contour.NAME: segment.GetName(),
+    }
+    kept_contour.keep(segment, contour, grid, facts)
+    _set_voxels(shown, contour)
+    shown.segmentation.CreateClosedSurfaceRepresentation()
+    return shown
+
+
+def contours_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> list[Contour]:
+    """The engine's contours of a CT in the scene, the oldest first, edited or not."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", volume_node.GetScene())
+    every = [Contour(node, id_) for node in nodes for id_ in node.GetSegmentation().GetSegmentIDs()]
+    mine = [one for one in every if one.volume is volume_node]
+    return [one for one in mine if is_automatic(one.segmentation.GetSegmentation().GetSegment(one.segment_id))]
+
+
+def is_edited(segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> bool:
+    """Whether the voxels differ from those that the engine drew; true for a segment that it did not draw."""
+    segment = _segment(segmentation, segment_id)
+    kept = kept_contour.kept_contour(segment)
+    labelmap = segmentation.GetBinaryLabelmapInternalRepresentation(segment_id)
+    if kept is None or labelmap is None:
+        return True
+    labels, label = labels_of(labelmap), segment.GetLabelValue()
+    drawn = kept.on_lattice(labels.ijk_to_ras)
+    if drawn is None or not np.array_equal(labels.part(drawn.start, drawn.size) == label, drawn.array):
+        return True
+    # Slice by slice: a comparison of the whole at once takes ten times as long, for its memory.
+    return sum(np.count_nonzero(plane == label) for plane in labels.array) != np.count_nonzero(drawn.array)
+
+
+def restore_automatic(
+    segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str, save_state: SaveState | None = None
+) -> None:
+    """Bring back the contour as the engine drew it. Raises InputError for a segment that it did not draw."""
+    kept = kept_contour.kept_contour(_segment(segmentation, segment_id))
+    if kept is None:
+        raise InputError(_("This segment was not drawn by the program, so there is no automatic contour to restore."))
+    if save_state is not None:
+        save_state()
+    if not _is_editable(segmentation):
+        segmentation.SetSourceRepresentationToBinaryLabelmap()
+    _set_voxels(Contour(segmentation, segment_id), kept)
+
+
+def write_mask(
+    segmentation: slicer.vtkMRMLSegmentationNode,
+    segment_id: str,
+    volume_node: slicer.vtkMRMLScalarVolumeNode,
+    path: Path,
+) -> float:
+    """Write a segment as a NRRD mask on the grid of its CT, as the engine sees that grid; its volume in mL.
+
+    Raises InputError: a node is gone, the segment was moved against its CT, or lies partly outside it; OutputError.
+    """
+    _expect_in_scene(volume_node)
+    _segment(segmentation, segment_id)
+    if segmentation.GetTransformNodeID() != volume_node.GetTransformNodeID():
+        raise InputError(
+            _(
+                "The contour and its CT are under different transforms, so the contour no longer lies on the CT's "
+                "slices. Give both the same transform, or none."
+            )
+        )
+    ct = grid_of(volume_node)
+    box = _voxels_on(segmentation, segment_id, ct)
+    voxels = box.part((0, 0, 0), ct.size)
+    outside = np.count_nonzero(box.array) - np.count_nonzero(voxels)
+    if outside:
+        raise InputError(
+            _(
+                "A part of the contour ({volume:.1f} mL) lies outside the CT, where no slice can carry it. Erase that "
+                "part in the Segment Editor, or restore the automatic contour."
+            ).format(volume=outside * ct.voxel_ml)
+        )
+    grid = _engine_grid(segmentation, segment_id) or ct
+    whole = _expect_meeting(VoxelBox(voxels, (0, 0, 0), ct.ijk_to_ras).on_lattice(grid.ijk_to_ras, SAME_SLICES))
+    mask = whole.part((0, 0, 0), grid.size)
+    write_volume(mask.astype(np.uint8), grid.ijk_to_ras, path)
+    return float(np.count_nonzero(mask) * grid.voxel_ml)
+
+
+def slice_position_ras(contour: Contour, slice_index: int) -> tuple[float, float, float]:
+    """Where a slice of the engine's mask lies in the world: the middle of the contour's box, in that slice.
+
+    Raises InputError where the contour is gone.
+    """
+    segment = _segment(contour.segmentation, contour.segment_id)
+    kept, grid = kept_contour.kept_contour(segment), kept_contour.kept_grid(segment)
+    if kept is None or grid is None:
+        raise InputError(_("This segment was not drawn by the program, so its slices are not known."))
+    seen = _expect_meeting(kept.on_lattice(grid.ijk_to_ras, SAME_SLICES))
+    middle = np.add(seen.start, (np.array(seen.size) - 1) / 2)
+    # Back on the lattice of the scene: where the engine's slice is shown, rather than where it would be.
+    here = VoxelBox(np.ones((1, 1, 1), bool), (round(middle[0]), round(middle[1]), slice_index), grid.ijk_to_ras)
+    index = _expect_meeting(here.on_lattice(kept.ijk_to_ras, SAME_SLICES)).start
+    local = kept.ijk_to_ras @ (*index, 1.0)
+    world = [0.0, 0.0, 0.0]
+    contour.segmentation.TransformPointToWorld(local[:3].tolist(), world)
+    return tuple(world)
+
+
+def _expect_in_scene(volume_node: slicer.vtkMRMLScalarVolumeNode | None) -> None:
+    if volume_node is None or volume_node.GetScene() is None or volume_node.GetImageData() is None:
+        raise InputError(_("The CT is no longer in the scene. Load it again, then contour it again."))
+
+
+def _segment(segmentation: slicer.vtkMRMLSegmentationNode | None, segment_id: str) -> slicer.vtkSegment:
+    if segmentation is not None and segmentation.GetScene() is not None:
+        segment = segmentation.GetSegmentation().GetSegment(segment_id)
+        if segment is not None:
+            return segment
+    raise InputError(_("The contour is no longer in the scene. Contour the CT again."))
+
+
+def _expect_meeting(box: VoxelBox | None) -> VoxelBox:
+    if box is None:
+        raise InputError(
+            _(
+                "The CT in the scene is not the one that was contoured: its size or place has changed since. Contour "
+                "it again."
+            )
+        )
+    return box
+
+
+def _on_ct(mask: VoxelBox, ct: Grid) -> VoxelBox:
+    """The voxels of the engine's mask in the CT's own order, cropped."""
+    contour = _expect_meeting(mask.on_lattice(ct.ijk_to_ras, SAME_SLICES)).cropped()
+    if not contour.array.size:
+        raise InputError(_("The result holds no contour. Contour the CT again."))
+    if min(contour.start) < 0 or np.any(np.add(contour.start, contour.size) > ct.size):
+        _expect_meeting(None)
+    return contour
+
+
+def _is_editable(segmentation: slicer.vtkMRMLSegmentationNode) -> bool:
+    """Whether its segments are voxels first of all; a user may have made them surfaces."""
+    voxels = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    return segmentation.GetSegmentation().GetSourceRepresentationName() == voxels
+
+
+def _is_untouched(contour: Contour) -> bool:
+    segment = _segment(contour.segmentation, contour.segment_id)
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    return (
+        segment.GetName() == kept_contour.fact(segment, kept_contour.NAME)
+        and logic.GetSegmentStatus(segment) == logic.InProgress
+        and not is_edited(contour.segmentation, contour.segment_id)
+    )
+
+
+def _new_segmentation(volume_node: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLSegmentationNode:
+    name = _("{ct} bladder").format(ct=volume_node.GetName())
+    segmentation = volume_node.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    # Slicer's acquisition transform, which bends the CT to where its slices were taken, bends the contour alike.
+    segmentation.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+    appearance.style_segmentation(segmentation)
+    place_beside(segmentation, volume_node)
+    return segmentation
+
+
+def _new_segment(segmentation: slicer.vtkMRMLSegmentationNode) -> str:
+    """An empty segment with a name that is free."""
+    segments = segmentation.GetSegmentation()
+    taken = {segments.GetSegment(id_).GetName() for id_ in segments.GetSegmentIDs()}
+    name, number = appearance.NAME, 1
+    while name in taken:
+        number += 1
+        name = f"{appearance.NAME} ({number})"
+    segment_id = segments.AddEmptySegment(segments.GenerateUniqueSegmentID(appearance.NAME), name, appearance.COLOUR)
+    segment = segments.GetSegment(segment_id)
+    appearance.style_segment(segment)
+    # In progress until a clinician has reviewed it.
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetSegmentStatus(segment, logic.InProgress)
+    return segment_id
+
+
+def _set_voxels(contour: Contour, box: VoxelBox) -> None:
+    """Replace a segment's voxels. Other segments keep theirs, where they overlap too."""
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(image_of(box), contour.segmentation, contour.segment_id, logic.MODE_REPLACE)
+
+
+def _voxels_on(segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str, ct: Grid) -> VoxelBox:
+    """A segment's voxels on the CT's lattice; nearest voxels where the segmentation was given a lattice of its own."""
+    if segmentation.GetBinaryLabelmapInternalRepresentation(segment_id) is None:
+        segmentation.CreateBinaryLabelmapRepresentation()
+    labelmap = segmentation.GetBinaryLabelmapInternalRepresentation(segment_id)
+    label = segmentation.GetSegmentation().GetSegment(segment_id).GetLabelValue()
+    box = voxels_of(labelmap, label).on_lattice(ct.ijk_to_ras)
+    if box is not None:
+        return box
+    resampled = slicer.vtkOrientedImageData()
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+        labelmap, blank_image((0, 0, 0), ct.size, ct.ijk_to_ras), resampled, False, True
+    )
+    return _expect_meeting(voxels_of(resampled, label).on_lattice(ct.ijk_to_ras))
+
+
+def _engine_grid(segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Grid | None:
+    """The grid of the engine's mask of this CT: the segment's own, or that of a contour beside it."""
+    segments = segmentation.GetSegmentation()
+    grids = [kept_contour.kept_grid(segments.GetSegment(id_)) for id_ in (segment_id, *segments.GetSegmentIDs())]
+    return next((grid for grid in grids if grid is not None), None)

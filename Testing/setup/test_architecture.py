@@ -35,7 +35,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *("networks", "imaging", "dicom", "phantom", "training", "pipeline", "evaluation"),
     ),
     "__main__": (*BASE, "events", "failures", "commands"),
+    "slicer": BASE,  # it reaches the engine as a process, never by an import
 }
+
+# What Slicer brings: its scene and its other modules for all of its room, Qt for what is seen and for the settings.
+SCENE = {"slicer", "vtk", "vtkmodules", "numpy", "DICOMLib", "SampleData", "PyTorchUtils"}
+SHOWN = ("panel", "ct_list", "warning_list", "editor_section", "export_section", "export_dialog", "settings")
 
 # What a room may use beside the standard library; `vtkmodules` is how vtk is imported in parts.
 PACKAGES: dict[str, set[str]] = {
@@ -48,14 +53,19 @@ PACKAGES: dict[str, set[str]] = {
     "pipeline": {"torch", "numpy", "SimpleITK", "pydicom", "vtk", "vtkmodules"},
     "evaluation": {"numpy"},
     "commands": {"torch", "numpy", "SimpleITK", "pydicom", "vtk", "vtkmodules"},
+    "slicer": SCENE,
+    "slicer.child_process": set(),
+    "slicer.engine_process": set(),
+    **{f"slicer.{module}": SCENE | {"qt", "ctk"} for module in SHOWN},
 }
 
-# Every module of the engine: its dotted name below the package, and its file.
+# Every module: its dotted name below the package, and its file.
 MODULES = {
     file.removeprefix(f"{PACKAGE}/").removesuffix(".py").replace("/", "."): MODULE / file
     for file in tracked(MODULE)
     if file.startswith(f"{PACKAGE}/") and file.endswith(".py")
 }
+ENGINE = [module for module in MODULES if not module.startswith("slicer.")]
 
 
 def room_of(module: str) -> str:
@@ -132,14 +142,14 @@ def test_rooms_use_only_their_packages(module: str) -> None:
 
 def test_run_time_packages_are_the_pinned_ones() -> None:
     pinned = {pin.partition("==")[0] for pin in pins()}
-    used = set().union(*(outer(module) for module in MODULES))
+    used = set().union(*(outer(module) for module in ENGINE))
     assert {"vtk" if name == "vtkmodules" else name for name in used} <= pinned & {
         *("torch", "SimpleITK", "numpy", "pydicom", "vtk")
     }
 
 
 def test_slicer_and_qt_stay_outside_the_engine() -> None:
-    for module in MODULES:
+    for module in ENGINE:
         assert not outer(module) & {"slicer", "qt", "ctk", "vtkSlicer", "PySide6", "PythonQt"}, module
 
 
@@ -178,7 +188,7 @@ def is_open(node: ast.ClassDef | ast.FunctionDef) -> bool:
     return isinstance(node, ast.FunctionDef) and ast.unparse(node.body) == "..."
 
 
-def test_public_names_of_the_engine_have_docstrings_and_types() -> None:
+def test_public_names_have_docstrings_and_types() -> None:
     names = [(module, node) for module, file in MODULES.items() for node in public(ast.parse(file.read_text("utf-8")))]
     # A method may be told once, where its base class stands in the same room; a protocol tells of its methods itself.
     told = {(room_of(module), node.name) for module, node in names if ast.get_docstring(node) or is_open(node)}

@@ -1,10 +1,14 @@
-"""Bladder Auto-Contour in 3D Slicer: the module's registration, its widget and its test entry.
+"""Bladder Auto-Contour in 3D Slicer: the module's registration, its widget and its test. Wiring, and nothing else.
 
-This version registers the module and says how to contour from the command line; the engine in `BladderAutoContourLib`
-knows nothing of Slicer.
+The work stands in `BladderAutoContourLib/slicer`; the engine beside it knows nothing of Slicer and runs as a process.
 """
 
-import qt
+import logging
+import shutil
+import sys
+from pathlib import Path
+
+import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -14,14 +18,19 @@ from slicer.ScriptedLoadableModule import (
 )
 
 
+def engine_python() -> Path:
+    """Slicer's own Python as a program; where there is no Slicer, the one that runs this."""
+    return Path(shutil.which("PythonSlicer") or sys.executable)
+
+
 class BladderAutoContour(ScriptedLoadableModule):
-    """What Slicer's module list and help show."""
+    """What Slicer's module list and help show, and what other modules are told when Slicer has started."""
 
     def __init__(self, parent):
         super().__init__(parent)
         self.parent.title = _("Bladder Auto-Contour")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
-        self.parent.dependencies = []
+        self.parent.dependencies = ["Segmentations", "SegmentEditor"]
         self.parent.contributors = ["Bladder Auto-Contour contributors"]
         self.parent.helpText = _(
             "Contours the bladder in pelvic CT. Research software, not a medical device: "
@@ -31,38 +40,71 @@ class BladderAutoContour(ScriptedLoadableModule):
             "After X. Xu, F. Zhou, B. Liu: Automatic bladder segmentation from CT images using deep CNN and 3D fully "
             "connected CRF-RNN. Int J Comput Assist Radiol Surg 13, 967-975 (2018), doi:10.1007/s11548-018-1733-7."
         )
+        slicer.app.connect("startupCompleted()", self.register)
+
+    def register(self):
+        """Offer the sample CT in Sample Data, and structure sets in Slicer's DICOM export."""
+        from BladderAutoContourLib.slicer import export_plugin, sample_data
+        from BladderAutoContourLib.slicer.export_waiting import PluginEngine
+
+        sample_data.register(engine_python(), Path(self.resourcePath("Icons/BladderAutoContour.png")))
+        engine = PluginEngine(engine_python(), Path(slicer.app.temporaryPath), logging.info)
+        export_plugin.register(engine.export, engine.wait)
 
 
 class BladderAutoContourWidget(ScriptedLoadableModuleWidget):
-    """Says what this version can do. The panel comes with the next one."""
+    """The module's panel."""
 
     def setup(self):
+        from BladderAutoContourLib.slicer.panel import Panel
+
         super().setup()
-        notice = qt.QLabel(
-            _(
-                "The panel comes with the next version. This one contours from a terminal; the result folder holds the "
-                "mask, which you can load here, and the RTSTRUCT:"
-            )
-        )
-        notice.wordWrap = True
-        command = qt.QLineEdit("PythonSlicer -m BladderAutoContourLib segment <CT folder> --output <result folder>")
-        command.readOnly = True
-        command.toolTip = _("PythonSlicer lies in the folder bin of Slicer.")
-        self.layout.addWidget(notice)
-        self.layout.addWidget(command)
-        self.layout.addStretch(1)
+        widget = slicer.util.loadUI(self.resourcePath("UI/BladderAutoContour.ui"))
+        self.layout.addWidget(widget)
+        self.panel = Panel(slicer.util.childWidgetVariables(widget), engine_python())
+
+    def enter(self):
+        self.panel.enter()
+
+    def exit(self):
+        self.panel.leave()
+
+    def cleanup(self):
+        self.panel.close()
 
 
 class BladderAutoContourTest(ScriptedLoadableModuleTest):
-    """Run inside Slicer: by Reload and Test, and by ctest."""
+    """Runs inside Slicer, by Reload and Test and by ctest: from the sample CT to the contour, through the panel."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
 
     def runTest(self):
-        self.test_engine_answers()
+        self.setUp()
+        self.test_from_click_to_contour()
 
-    def test_engine_answers(self):
-        """Slicer's own Python finds the engine, and the engine's rooms that need no PyTorch work there."""
-        from BladderAutoContourLib.imaging.geometry import Geometry
+    def test_from_click_to_contour(self):
+        """The sample pelvis, the big button, a bladder of plausible volume that counts as not edited."""
+        from BladderAutoContourLib.slicer.sample_data import load_pelvis
+        from BladderAutoContourLib.slicer.segmentation import contours_of, is_edited
+        from DICOMLib import DICOMUtils
 
-        grid = Geometry(size=(4, 5, 6), spacing_mm=(1.0, 2.0, 3.0))
-        self.assertEqual(grid.shape, (6, 5, 4))
-        self.assertAlmostEqual(grid.voxel_ml, 0.006)
+        self.delayDisplay("Generating a pelvis CT")
+        with DICOMUtils.TemporaryDICOMDatabase():
+            ct = load_pelvis(engine_python(), slicer.app.processEvents)
+            widget = BladderAutoContourWidget()
+            widget.enter()
+            self.delayDisplay("Contouring its bladder")
+            widget.panel.ui.contourButton.click()
+            while widget.panel.logic.contouring:
+                slicer.app.processEvents()
+            widget.cleanup()
+        (contour,) = contours_of(ct)
+        centre = contour.segmentation.GetSegmentCenterRAS(contour.segment_id)
+        bounds = [0.0] * 6
+        ct.GetRASBounds(bounds)
+        for axis in range(3):
+            self.assertGreater(centre[axis], bounds[2 * axis])
+            self.assertLess(centre[axis], bounds[2 * axis + 1])
+        self.assertFalse(is_edited(contour.segmentation, contour.segment_id))
+        self.delayDisplay("The bladder is contoured")

@@ -1,0 +1,91 @@
+"""The panel's settings: where it computes, with which weights, in which folder; kept from one start to the next."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from slicer.i18n import tr as _
+
+from . import settings
+from .engine_process import EngineChoice
+from .settings import DEVICES, Settings
+
+
+class AdvancedSection:
+    """Shows the settings and keeps what the user changes.
+
+    `choice_changed` is called when another engine is to be loaded. Weights are kept once the engine has accepted them:
+    `try_weights` hears which to load, and answers later with `accept_weights` or `refuse_weights`.
+
+    Usage::
+
+        section = AdvancedSection(ui, choice_changed=panel.warm, try_weights=panel.try_weights, folder_changed=...)
+        section.choice, section.working_folder
+    """
+
+    def __init__(
+        self,
+        ui: object,
+        choice_changed: Callable[[], None],
+        try_weights: Callable[[Path], None],
+        folder_changed: Callable[[], None],
+    ) -> None:
+        self._ui = ui
+        self._choice_changed, self._try_weights, self._folder_changed = choice_changed, try_weights, folder_changed
+        self.settings: Settings = settings.load()
+        ui.deviceBox.setCurrentIndex(DEVICES.index(self.settings.device))
+        ui.weightsEdit.currentPath = str(self.settings.weights or "")
+        ui.workingFolderEdit.currentPath = str(self.settings.working_folder or "")
+        self._say("")
+        ui.deviceBox.currentIndexChanged.connect(self._device_chosen)
+        ui.weightsEdit.currentPathChanged.connect(self._weights_chosen)
+        ui.workingFolderEdit.currentPathChanged.connect(self._folder_chosen)
+
+    @property
+    def choice(self) -> EngineChoice:
+        """The engine that the settings ask for."""
+        return EngineChoice(self.settings.device, self.settings.weights)
+
+    def set_enabled(self, enabled: bool) -> None:
+        """Whether an engine may be exchanged now; not while one works."""
+        for widget in (self._ui.deviceBox, self._ui.weightsEdit, self._ui.workingFolderEdit):
+            widget.setEnabled(enabled)
+
+    def accept_weights(self, weights: Path) -> None:
+        """The engine has loaded these weights: keep them."""
+        self._keep(weights=weights)
+        self._say(_("These weights are used."))
+
+    def refuse_weights(self, reason: str) -> None:
+        """The engine could not load the weights that were chosen; the ones before stay."""
+        self._say(_("These weights are not used. {reason}").format(reason=reason))
+
+    def _device_chosen(self, index: int) -> None:
+        self._keep(device=DEVICES[index])
+        self._choice_changed()
+
+    def _weights_chosen(self, text: str) -> None:
+        weights = Path(text.strip())
+        if not text.strip():
+            self._say("")
+            self._keep(weights=None)
+            self._choice_changed()
+        elif weights.is_file():  # what is being typed is no file until the last letter
+            self._say(_("Looking at these weights..."))
+            self._try_weights(weights)
+        else:
+            self._say(_("There is no such file."))
+
+    def _folder_chosen(self, text: str) -> None:
+        folder = Path(text.strip()) if text.strip() else None
+        if folder is None or folder.is_dir():
+            self._keep(working_folder=folder)
+            self._folder_changed()
+
+    def _keep(self, **changes: object) -> None:
+        self.settings = dataclasses.replace(self.settings, **changes)
+        settings.save(self.settings)
+
+    def _say(self, text: str) -> None:
+        self._ui.weightsStateLabel.text = text
+        self._ui.weightsStateLabel.setVisible(bool(text))

@@ -1,0 +1,115 @@
+"""The panel's Segment Editor: corrections by hand to one contour, neighbours left alone, undo and restore."""
+
+from collections.abc import Callable
+
+import qt
+import slicer
+
+from .segmentation import Contour, is_edited, restore_automatic
+
+EFFECTS = ("Paint", "Erase", "Draw", "Scissors", "Islands", "Smoothing", "Threshold")
+PARAMETER_TAG = "BladderAutoContour"
+UNDO_STATES = 10
+SETTLE_MILLISECONDS = 200
+"""A stroke changes the segment many times; the volume is measured once it has come to rest."""
+
+
+class EditorSection:
+    """The embedded editor and the button that brings the automatic contour back.
+
+    `edited` is called after every change of the contour that is shown.
+
+    Usage::
+
+        section = EditorSection(ui, edited=panel.contour_edited)
+        section.show(contour)
+        section.leave()
+    """
+
+    def __init__(self, ui: object, edited: Callable[[], None]) -> None:
+        self._section, self._editor, self._restore = ui.correctSection, ui.segmentEditor, ui.restoreButton
+        self._edited = edited
+        self._contour: Contour | None = None
+        self._observed: tuple[slicer.vtkSegmentation, int] | None = None
+        self._editor.setMaximumNumberOfUndoStates(UNDO_STATES)
+        self._editor.setEffectNameOrder(EFFECTS)
+        self._editor.unorderedEffectsVisible = False
+        self._editor.setSegmentationNodeSelectorVisible(False)
+        self._editor.setSourceVolumeNodeSelectorVisible(False)
+        self._editor.setAddRemoveSegmentButtonsVisible(False)
+        self._editor.setSwitchToSegmentationsButtonVisible(False)
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(SETTLE_MILLISECONDS)
+        self._timer.timeout.connect(self._settled)
+        self._restore.clicked.connect(self._restore_clicked)
+        self.enter()
+
+    def enter(self) -> None:
+        """The module is shown, or a new scene has come: the editor gets its parameter node, and then the scene."""
+        self._editor.setMRMLSegmentEditorNode(_parameter_node())
+        self._editor.setMRMLScene(slicer.mrmlScene)
+        self._editor.installKeyboardShortcuts()
+        self._show_in_editor()
+
+    def leave(self) -> None:
+        """The module is left: the mouse in the slice views belongs to others."""
+        self._editor.setActiveEffect(None)
+        self._editor.uninstallKeyboardShortcuts()
+        self._editor.removeViewObservations()
+
+    def show(self, contour: Contour | None) -> None:
+        """Edit this contour; None: there is nothing to edit."""
+        if contour != self._contour:
+            self._forget()
+            self._contour = contour
+            if contour is not None:
+                segments = contour.segmentation.GetSegmentation()
+                tag = segments.AddObserver(segments.SourceRepresentationModified, lambda *_: self._timer.start())
+                self._observed = segments, tag
+            self._show_in_editor()
+        self._section.setEnabled(contour is not None)
+        self._restore.setEnabled(contour is not None and is_edited(contour.segmentation, contour.segment_id))
+
+    def close(self) -> None:
+        """Forget the contour and observe nothing any more."""
+        self._timer.stop()
+        self.leave()
+        self.show(None)
+
+    def _forget(self) -> None:
+        if self._observed is not None:
+            segments, tag = self._observed
+            segments.RemoveObserver(tag)
+            self._observed = None
+
+    def _show_in_editor(self) -> None:
+        contour = self._contour
+        self._editor.setActiveEffect(None)
+        self._editor.setSegmentationNode(contour.segmentation if contour else None)
+        if contour is not None:
+            self._editor.setSourceVolumeNode(contour.volume)
+            self._editor.setCurrentSegmentID(contour.segment_id)
+
+    def _settled(self) -> None:
+        self.show(self._contour)
+        self._edited()
+
+    def _restore_clicked(self) -> None:
+        contour = self._contour
+        if contour is not None:
+            self._editor.saveStateForUndo()
+            restore_automatic(contour.segmentation, contour.segment_id)
+
+
+def _parameter_node() -> slicer.vtkMRMLSegmentEditorNode:
+    """The editor's settings in the scene: ours, so that those of the module Segment Editor stay as they are."""
+    scene = slicer.mrmlScene
+    node = scene.GetSingletonNode(PARAMETER_TAG, "vtkMRMLSegmentEditorNode")
+    if node is None:
+        node = slicer.vtkMRMLSegmentEditorNode()
+        node.SetSingletonTag(PARAMETER_TAG)
+        node = scene.AddNode(node)
+    # Painting over a neighbouring structure leaves the neighbour whole. Closing a scene resets the node: set it anew.
+    node.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
+    return node

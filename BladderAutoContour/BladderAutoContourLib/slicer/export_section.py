@@ -1,0 +1,116 @@
+"""The panel's export: a last look, one confirmation, and a line on what came of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ..errors import BladderError
+from .destinations import Destination
+from .export import NotFromDicomError, StructureNames, save_segmentation
+from .export_dialog import ExportDialog
+from .logic import Logic
+from .messages import Failure
+from .segmentation import Contour
+
+SEGMENTATION_SUFFIX = ".seg.nrrd"
+
+
+class ExportSection:
+    """Exports the contour that is shown.
+
+    `changed` is called when an export begins and when it ends.
+
+    Usage::
+
+        section = ExportSection(ui, logic, changed=panel.refresh_buttons)
+        section.show(contour)
+        section.show_ready(missing=None)
+    """
+
+    def __init__(self, ui: object, logic: Logic, changed: Callable[[], None]) -> None:
+        self._ui, self._logic, self._changed = ui, logic, changed
+        self._contour: Contour | None = None
+        self._dialog: ExportDialog | None = None
+        self._promise = ""
+        ui.exportButton.clicked.connect(lambda: self._look())
+        ui.saveButton.clicked.connect(lambda: self._save())
+        self._say("")
+
+    def show(self, contour: Contour | None) -> None:
+        """Export this contour; what became of another one is no longer said."""
+        if contour != self._contour:
+            self._contour = contour
+            self._say("")
+
+    def show_ready(self, missing: str | None) -> None:
+        """missing: what stands in the way of an export, a sentence; None where nothing does."""
+        self._ui.exportButton.setEnabled(missing is None)
+        self._ui.exportButton.toolTip = missing or _(
+            "Write the contour as a DICOM structure set: to a folder, into Slicer's DICOM database, or to a DICOM "
+            "node such as the planning system. You see once more what will be written, and confirm it."
+        )
+
+    # what the engine tells of an export
+
+    def progressed(self, step: str, fraction: float, seconds_left: float | None) -> None:
+        """The engine is at work."""
+
+    def noted(self, message: str) -> None:
+        """The engine says something in words; the log has it."""
+
+    def finished(self, file: Path | None) -> None:
+        """The structure set is where it should be."""
+        self._say(_("Exported to {file}").format(file=file) if file else _("Done: {what}").format(what=self._promise))
+        self._changed()
+
+    def failed(self, failure: Failure) -> None:
+        """Nothing was exported."""
+        self._say(failure.sentence)
+        self._changed()
+
+    def _look(self) -> None:
+        try:
+            look = self._logic.look(self._contour)
+        except NotFromDicomError as reason:
+            self._say(reason.message)
+            self._ui.saveButton.setVisible(True)
+        except BladderError as error:
+            self._say(error.message)
+        else:
+            self._dialog = ExportDialog(look, self._export, slicer.util.mainWindow())
+            self._dialog.open()
+
+    def _export(self, names: StructureNames, destination: Destination) -> None:
+        self._promise = destination.promise
+        self._say(_("Writing the structure set..."))
+        try:
+            self._logic.export(self._contour, names, destination, self)
+        except BladderError as error:
+            self._say(error.message)
+        self._changed()
+
+    def _save(self) -> None:
+        suggestion = f"{self._contour.segmentation.GetName()}{SEGMENTATION_SUFFIX}"
+        path = qt.QFileDialog.getSaveFileName(
+            slicer.util.mainWindow(),
+            _("Save the contour as a segmentation"),
+            suggestion,
+            _("Segmentation (*.seg.nrrd)"),
+        )
+        if not path:
+            return
+        file = Path(path if path.endswith(SEGMENTATION_SUFFIX) else path + SEGMENTATION_SUFFIX)
+        try:
+            save_segmentation(self._contour, file)
+        except BladderError as error:
+            self._say(error.message)
+        else:
+            self._say(_("Saved as {file}").format(file=file))
+
+    def _say(self, text: str) -> None:
+        self._ui.exportOutcomeLabel.text = text
+        self._ui.exportOutcomeLabel.setVisible(bool(text))
+        self._ui.saveButton.setVisible(False)

@@ -1,0 +1,47 @@
+"""Slicer's DICOM export dialog waits for a structure set: a progress window with Cancel, everything else alive."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+
+from .engine_process import EngineProcess
+from .export import StructureSetExport
+
+STEP_SECONDS = 0.05
+
+
+class PluginEngine:
+    """An engine that lives for one export of the DICOM module.
+
+    Usage::
+
+        engine = PluginEngine(python, Path(slicer.app.temporaryPath), logging.info)
+        export_plugin.register(engine.export, engine.wait)
+    """
+
+    def __init__(self, python: Path, working_folder: Path, log: Callable[[str], None]) -> None:
+        self._python, self._working_folder, self._log = python, working_folder, log
+        self._engine: EngineProcess | None = None
+
+    def export(self) -> StructureSetExport:
+        """What takes a contour to its destination; no process runs before it has something to do."""
+        self._engine = EngineProcess(self._python, self._log)
+        return StructureSetExport(self._engine, self._working_folder)
+
+    def wait(self, step: Callable[[], bool], cancel: Callable[[], None]) -> None:
+        """Call `step` until it is true; `cancel` once, when the user presses Cancel. Then the engine ends."""
+        window = slicer.util.createProgressDialog(maximum=0, labelText=_("Writing the structure set..."))
+        told = False
+        try:
+            while not step():
+                slicer.app.processEvents()
+                if window.wasCanceled and not told:
+                    told = True
+                    cancel()
+                time.sleep(STEP_SECONDS)
+        finally:
+            window.close()
+            self._engine.close()

@@ -1,0 +1,301 @@
+"""One or several CTs of the scene through the engine, and contours out of it. No widgets."""
+
+import enum
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import slicer
+from slicer.i18n import tr as _
+
+from .. import host
+from ..errors import Cancelled, InputError, OutputError
+from .ct_source import source_of
+from .destinations import Destination
+from .engine_process import EngineChoice, EngineProcess, Listener
+from .export import LastLook, StructureNames, StructureSetExport, last_look
+from .messages import Failure, failure_of
+from .outcome import keep_outcome, outcome_of
+from .result import read_result
+from .segmentation import Contour, show_result
+from .weights_check import Answer, WeightsCheck
+
+POLL_MILLISECONDS = 50
+FOLDER_PREFIX = "BladderAutoContour-"
+
+
+class State(enum.Enum):
+    """Where a CT stands on its way."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass
+class Job:
+    """One CT on its way. step: the engine's name of what it does now. share: how much of all is done, 0 to 1.
+
+    `failure` is set where the state is FAILED, `contour` where it is DONE.
+    """
+
+    volume_id: str
+    state: State = State.WAITING
+    step: str = ""
+    share: float = 0.0
+    seconds_left: float | None = None
+    failure: Failure | None = None
+    contour: Contour | None = None
+    _begun_at: float = field(default=0.0, repr=False)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state not in (State.WAITING, State.RUNNING)
+
+    def begin(self) -> None:
+        """Its turn has come."""
+        self.state, self._begun_at = State.RUNNING, time.monotonic()
+
+    def progress(self, step: str, seconds_left: float | None) -> None:
+        """Take over what the engine says. The share never goes back, though the time left may grow."""
+        self.step, self.seconds_left = step, seconds_left
+        if seconds_left is not None:
+            elapsed = time.monotonic() - self._begun_at
+            self.share = max(self.share, min(elapsed / (elapsed + seconds_left + 1e-6), 0.99))
+
+
+class Ticker(Protocol):
+    """Calls back again and again from the event loop: a QTimer in Slicer."""
+
+    def start(self, callback: Callable[[], None], milliseconds: int) -> None: ...
+
+    def stop(self) -> None: ...
+
+
+class Watcher(Protocol):
+    """Who is told what happens: the panel. Called in the GUI's thread."""
+
+    def job_changed(self, job: Job) -> None: ...
+
+    def jobs_ended(self) -> None: ...
+
+    def logged(self, line: str) -> None: ...
+
+
+class Logic:
+    """Contours CTs of the scene one after the other with one warm engine, and exports contours.
+
+    `working_folder` holds what is needed only for a while; `close` removes all of it.
+
+    Usage::
+
+        logic = Logic(slicer.mrmlScene, python, ticker, panel, Path(slicer.app.temporaryPath))
+        logic.warm(EngineChoice())
+        logic.contour([ct])      # the panel is told; at the end the segmentation stands in the scene
+        logic.close()
+    """
+
+    def __init__(
+        self, scene: slicer.vtkMRMLScene, python: Path, ticker: Ticker, watcher: Watcher, working_folder: Path
+    ) -> None:
+        self.working_folder = working_folder
+        self._scene = scene
+        self._python = python
+        self._engine = EngineProcess(python, watcher.logged)
+        self._ticker = ticker
+        self._watcher = watcher
+        self._jobs: list[Job] = []
+        self._run: _Run | None = None
+        self._export: StructureSetExport | None = None
+        self._check: WeightsCheck | None = None
+        self._probabilities: dict[Contour, Path] = {}
+        self._observation = scene.AddObserver(scene.StartCloseEvent, lambda *_: self._scene_closes())
+
+    @property
+    def jobs(self) -> tuple[Job, ...]:
+        """The CTs of the last `contour`, in its order."""
+        return tuple(self._jobs)
+
+    @property
+    def contouring(self) -> bool:
+        """Whether CTs are at work or wait for it."""
+        return any(not job.ended for job in self._jobs)
+
+    @property
+    def exporting(self) -> bool:
+        """Whether a structure set is on its way."""
+        return self._export is not None and self._export.busy and not self.contouring
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the engine's process, where one runs."""
+        return self._engine.pid
+
+    def warm(self, choice: EngineChoice) -> None:
+        """Load the engine in the background, so that the first contour comes sooner."""
+        self._engine.warm(choice)
+        self._ticker.start(self._tick, POLL_MILLISECONDS)
+
+    def check(self, choice: EngineChoice, answer: Answer) -> None:
+        """Look whether an engine of this choice can be loaded; a look that is still going on is given up."""
+        if self._check is not None:
+            self._check.close()
+        self._check = WeightsCheck(self._python, choice, answer)
+
+    def contour(self, volumes: Sequence[slicer.vtkMRMLScalarVolumeNode]) -> None:
+        """Contour these CTs, a result each. One that fails is told, and the others are done all the same.
+
+        Returns at once; nothing happens while earlier CTs are at work.
+        """
+        if self.contouring:
+            return
+        self._jobs = [Job(volume.GetID()) for volume in volumes]
+        for job in self._jobs:
+            self._watcher.job_changed(job)
+
+    def look(self, contour: Contour) -> LastLook:
+        """What is true of a contour before it is exported. Raises what `export.last_look` does."""
+        outcome = outcome_of(contour)
+        return last_look(contour, self.working_folder, outcome.unopened if outcome else ())
+
+    def export(self, contour: Contour, names: StructureNames, destination: Destination, listener: Listener) -> None:
+        """Begin to write a contour as a structure set. Raises what `StructureSetExport.write` does."""
+        self._export = StructureSetExport(self._engine, self.working_folder)
+        self._export.write(contour, names, destination, listener, self._probabilities.get(contour))
+
+    def cancel(self) -> None:
+        """Stop everything; the process that works has ended within a second. What is contoured already stays."""
+        for job in self._jobs:
+            if job.state is State.WAITING:
+                self._end(job, State.CANCELLED)
+        if self._run is not None:
+            self._engine.cancel()
+        elif self._export is not None:
+            self._export.cancel()
+
+    def rest(self) -> None:
+        """End the idle process, until somebody warms it again."""
+        self._ticker.stop()
+        self._engine.close()
+        if self._check is not None:
+            self._check.close()
+
+    def close(self) -> None:
+        """End the process, remove its files, observe nothing any more."""
+        self.rest()
+        self._scene.RemoveObserver(self._observation)
+        if self._run is not None:
+            self._run.clear_away()
+        self._forget_probabilities()
+
+    def _scene_closes(self) -> None:
+        self.cancel()
+        self._forget_probabilities()
+
+    def _forget_probabilities(self) -> None:
+        for path in self._probabilities.values():
+            path.unlink(missing_ok=True)
+        self._probabilities.clear()
+
+    def _tick(self) -> None:
+        (self._export or self._engine).poll()
+        if self._check is not None:
+            self._check.poll()
+        if self._run is None and not self._engine.busy:
+            waiting = next((job for job in self._jobs if job.state is State.WAITING), None)
+            if waiting is not None:
+                self._begin(waiting)
+
+    def _begin(self, job: Job) -> None:
+        job.begin()
+        self._watcher.job_changed(job)
+        try:
+            self._run = _Run(self, job, self._new_folder())
+            source = source_of(self._volume_of(job), self._run.folder)
+            self._engine.segment(source.paths, self._run.output, self._run, series_uid=source.series_uid)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other CTs have their turn
+            self._failed(job, failure_of(error))
+
+    def _succeeded(self, job: Job, folder: Path) -> None:
+        """A result folder is complete: its contour goes into the scene."""
+        try:
+            result = read_result(folder)
+            job.contour = show_result(self._volume_of(job), result)
+            keep_outcome(job.contour, result)
+            self._keep_probability(job.contour, result.probability)
+        except Exception as error:  # noqa: BLE001
+            self._failed(job, failure_of(error))
+        else:
+            self._end(job, State.DONE)
+
+    def _keep_probability(self, contour: Contour, probability: Path) -> None:
+        """The outline of a structure set is smoother with it."""
+        earlier = self._probabilities.pop(contour, None)
+        if earlier is not None:
+            earlier.unlink(missing_ok=True)
+        kept = self.working_folder / f"{FOLDER_PREFIX}{uuid.uuid4().hex[:12]}.nrrd"
+        self._probabilities[contour] = Path(shutil.move(probability, kept))
+
+    def _failed(self, job: Job, failure: Failure) -> None:
+        job.failure = failure
+        self._end(job, State.CANCELLED if failure.code == Cancelled.code else State.FAILED)
+
+    def _end(self, job: Job, state: State) -> None:
+        job.state = state
+        if self._run is not None and self._run.job is job:
+            self._run.clear_away()
+            self._run = None
+        self._watcher.job_changed(job)
+        if not self.contouring:
+            self._watcher.jobs_ended()
+
+    def _volume_of(self, job: Job) -> slicer.vtkMRMLScalarVolumeNode:
+        volume = self._scene.GetNodeByID(job.volume_id)
+        if volume is None:
+            raise InputError(_("The CT is no longer loaded. Load it again, then contour it again."))
+        return volume
+
+    def _new_folder(self) -> Path:
+        try:
+            return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=self.working_folder))
+        except OSError as error:
+            raise OutputError(
+                _("The working folder {folder} cannot be written. Choose another one under Advanced.").format(
+                    folder=self.working_folder
+                ),
+                [self.working_folder],
+            ) from error
+
+
+class _Run:
+    """The engine's news about one CT, and the files that exist only while it is at work."""
+
+    def __init__(self, logic: Logic, job: Job, folder: Path) -> None:
+        self._logic = logic
+        self.job = job
+        self.folder = folder
+        self.output = folder / "result"
+
+    def progressed(self, step: str, fraction: float, seconds_left: float | None) -> None:
+        self.job.progress(step, seconds_left)
+        self._logic._watcher.job_changed(self.job)
+
+    def noted(self, message: str) -> None:
+        """The engine process logs it."""
+
+    def finished(self, folder: Path | None) -> None:
+        self._logic._succeeded(self.job, folder or self.output)
+
+    def failed(self, failure: Failure) -> None:
+        self._logic._failed(self.job, failure)
+
+    def clear_away(self) -> None:
+        host.remove_folder(self.folder)

@@ -1,0 +1,80 @@
+"""What the panel tells of an automatic contour, kept with it in the scene: a saved scene tells it again."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+
+from .kept_contour import PREFIX, fact
+from .result import Result, SliceWarning
+from .segmentation import Contour
+from .voxels import voxels_of
+
+REPORT = "report"
+OPENED = "OpenedWarnings"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Of the engine's report, what a clinician is shown. opened: the numbers of the warnings that were clicked."""
+
+    volume_ml: float
+    confidence: float
+    device: str
+    model_name: str
+    warnings: tuple[SliceWarning, ...]
+    opened: frozenset[int] = frozenset()
+
+    @property
+    def unopened(self) -> tuple[str, ...]:
+        """The sentences of the warnings that nobody has clicked yet."""
+        return tuple(w.sentence for number, w in enumerate(self.warnings) if number not in self.opened)
+
+
+def keep_outcome(contour: Contour, result: Result) -> Outcome:
+    """Write what the report says into the tags of the contour's segment."""
+    outcome = Outcome(result.volume_ml, result.confidence, result.device, result.model_name, result.warnings)
+    fields = dataclasses.asdict(outcome)
+    del fields["opened"]
+    # "|" separates tags in a file
+    _segment(contour).SetTag(PREFIX + REPORT, json.dumps(fields).replace("|", "/"))
+    contour.segmentation.RemoveAttribute(_opened_key(contour))
+    return outcome
+
+
+def outcome_of(contour: Contour) -> Outcome | None:
+    """What is kept with a contour; None where nothing is, as with one drawn by hand."""
+    text = fact(_segment(contour), REPORT)
+    if not text:
+        return None
+    fields = json.loads(text)
+    warnings = tuple(SliceWarning(**{**one, "slices": tuple(one["slices"])}) for one in fields.pop("warnings"))
+    opened = json.loads(contour.segmentation.GetAttribute(_opened_key(contour)) or "[]")
+    return Outcome(**fields, warnings=warnings, opened=frozenset(opened))
+
+
+def remember_opened(contour: Contour, number: int) -> None:
+    """Somebody clicked the warning of this number."""
+    outcome = outcome_of(contour)
+    opened = sorted({*(outcome.opened if outcome else ()), number})
+    # An attribute of the node and no tag of the segment: undoing a stroke of the brush closes no warning again.
+    contour.segmentation.SetAttribute(_opened_key(contour), json.dumps(opened))
+
+
+def volume_ml(contour: Contour) -> float:
+    """The volume of a contour as it stands now."""
+    labelmap = contour.segmentation.GetBinaryLabelmapInternalRepresentation(contour.segment_id)
+    if labelmap is None:
+        return 0.0
+    box = voxels_of(labelmap, _segment(contour).GetLabelValue())
+    return float(np.count_nonzero(box.array) * abs(np.linalg.det(box.ijk_to_ras[:3, :3])) / 1000)
+
+
+def _opened_key(contour: Contour) -> str:
+    return f"{PREFIX}{OPENED}.{contour.segment_id}"
+
+
+def _segment(contour: Contour) -> slicer.vtkSegment:
+    return contour.segmentation.GetSegmentation().GetSegment(contour.segment_id)

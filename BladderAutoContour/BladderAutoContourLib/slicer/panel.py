@@ -1,0 +1,279 @@
+"""The module's panel: the scene's CTs, the run, the result, corrections, export and settings meet here."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from .advanced_section import AdvancedSection
+from .ct_list import CtList, Row
+from .ct_source import candidates, reason_against, shown_ct
+from .editor_section import EditorSection
+from .engine_process import EngineChoice
+from .export_section import ExportSection
+from .install_section import InstallSection
+from .logic import Job, Logic, State
+from .messages import Failure
+from .outcome import volume_ml
+from .result_section import ResultSection
+from .run_section import RunSection
+from .segmentation import Contour, contours_of
+
+SETTLE_MILLISECONDS = 50
+"""The scene tells of every single change; the panel looks once when there has been none for so long."""
+
+
+class Panel(VTKObservationMixin):
+    """Everything between the widgets of the .ui file, the scene and the engine.
+
+    Usage::
+
+        panel = Panel(slicer.util.childWidgetVariables(widget), engine_python())
+        panel.enter()     # the module is shown: the engine is loaded in the background
+        panel.leave()     # another module is shown: an idle engine is ended
+        panel.close()
+    """
+
+    def __init__(self, ui: object, python: Path) -> None:
+        VTKObservationMixin.__init__(self)
+        self.ui = ui
+        self._entered = False
+        self._later = _Later(self.refresh, SETTLE_MILLISECONDS)
+        self._run = RunSection(ui, contour=self.contour, cancel=self.cancel)
+        self._cts = CtList(ui.ctTable, ticked=self._show_readiness, chosen=self._show_ct)
+        self._result = ResultSection(ui, chosen=self._show_contour, tell=self._run.show_message)
+        self._install = InstallSection(ui, installed=self.enter)
+        self._editor = EditorSection(ui, edited=self._contour_edited)
+        self._advanced = AdvancedSection(
+            ui, choice_changed=self._warm, try_weights=self._try_weights, folder_changed=self._move_working_folder
+        )
+        self.logic = Logic(slicer.mrmlScene, python, _QtTicker(), self, self._working_folder)
+        self._export = ExportSection(ui, self.logic, changed=self._show_readiness)
+        scene = slicer.mrmlScene
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndImportEvent):
+            self.addObserver(scene, event, self._scene_changed)
+        self.addObserver(scene, scene.StartCloseEvent, self._scene_closes)
+        self.addObserver(scene, scene.EndCloseEvent, self._scene_closed)
+        self.refresh()
+
+    def enter(self) -> None:
+        """The module is shown."""
+        self._entered = True
+        self._install.refresh()
+        self._editor.enter()
+        self._warm()
+        self.refresh()
+
+    def leave(self) -> None:
+        """Another module is shown. CTs at work are finished; an idle engine only holds memory."""
+        self._entered = False
+        self._editor.leave()
+        if not self.logic.contouring and not self.logic.exporting:
+            self.logic.rest()
+
+    def close(self) -> None:
+        """The module goes away, or Slicer ends."""
+        self._later.stop()
+        self.removeObservers()
+        self._editor.close()
+        self.logic.close()
+
+    def contour(self) -> None:
+        """Contour the CTs that are ticked."""
+        volumes = [slicer.mrmlScene.GetNodeByID(volume_id) for volume_id in self._cts.ticked_ids]
+        self._run.show_message("")
+        self.logic.contour([volume for volume in volumes if volume is not None])
+
+    def cancel(self) -> None:
+        """Stop what runs."""
+        self.logic.cancel()
+
+    def refresh(self) -> None:
+        """Show the scene as it is."""
+        shown = shown_ct(slicer.mrmlScene)
+        volumes = candidates(slicer.mrmlScene)
+        self._observe_views()
+        self.ui.noCtLabel.setVisible(not volumes)
+        self._cts.show([self._row(volume) for volume in volumes], shown.GetID() if shown else None)
+        ct = shown or (volumes[0] if len(volumes) == 1 else None)
+        self._result.show(contours_of(ct) if ct else [])
+        self._show_contour()
+        self._show_readiness()
+
+    # what the logic tells
+
+    def job_changed(self, job: Job) -> None:
+        """A CT goes on, or has come to its end."""
+        self._cts.show_state(job.volume_id, *_state_words(job))
+        if job.state is State.RUNNING:
+            self._show_readiness()
+        elif job.state is State.DONE:
+            self._look_at(job.contour)
+        if job.ended:
+            self._later.start()
+
+    def jobs_ended(self) -> None:
+        """All CTs have had their turn."""
+        failed = [job for job in self.logic.jobs if job.state is State.FAILED]
+        self._run.show_message("\n".join(self._failure_words(job) for job in failed))
+        if not self._entered:
+            self.logic.rest()
+
+    def logged(self, line: str) -> None:
+        """The engine has said something that is no result."""
+        self._run.log(line)
+
+    def _failure_words(self, job: Job) -> str:
+        volume = slicer.mrmlScene.GetNodeByID(job.volume_id)
+        if len(self.logic.jobs) == 1 or volume is None:
+            return job.failure.sentence
+        return _("{ct}: {reason}").format(ct=volume.GetName(), reason=job.failure.sentence)
+
+    # the scene
+
+    def _row(self, volume: slicer.vtkMRMLScalarVolumeNode) -> Row:
+        job = next((job for job in self.logic.jobs if job.volume_id == volume.GetID()), None)
+        contours = contours_of(volume)
+        if job is not None and job.state is not State.DONE:
+            state, reason = _state_words(job)
+        else:
+            state, reason = _("{volume} mL").format(volume=f"{volume_ml(contours[-1]):.0f}") if contours else "", ""
+        return Row(volume.GetID(), volume.GetName(), reason_against(volume), state, reason)
+
+    def _observe_views(self) -> None:
+        """Hear when another CT is shown. Views come and go with the layout."""
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+            if not self.hasObserver(view, vtk.vtkCommand.ModifiedEvent, self._scene_changed):
+                self.addObserver(view, vtk.vtkCommand.ModifiedEvent, self._scene_changed)
+
+    def _scene_changed(self, _caller: object, _event: str) -> None:
+        self._later.start()
+
+    def _scene_closes(self, _caller: object, _event: str) -> None:
+        self._editor.show(None)
+
+    def _scene_closed(self, _caller: object, _event: str) -> None:
+        self._run.show_message("")
+        if self._entered:
+            self._editor.enter()
+        self._later.start()
+
+    def _show_ct(self, volume_id: str) -> None:
+        """The user wants to see this CT and its result."""
+        volume = slicer.mrmlScene.GetNodeByID(volume_id)
+        if volume is not None and volume is not shown_ct(slicer.mrmlScene):
+            slicer.util.setSliceViewerLayers(background=volume, fit=True)
+
+    def _look_at(self, contour: Contour) -> None:
+        """Bring a new contour of the CT that is shown into the middle of the views."""
+        if contour.volume is not shown_ct(slicer.mrmlScene):
+            return
+        centre = contour.segmentation.GetSegmentCenterRAS(contour.segment_id)
+        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *centre)
+        views = slicer.app.layoutManager()
+        for number in range(views.threeDViewCount):
+            views.threeDWidget(number).threeDView().resetFocalPoint()
+
+    # the sections
+
+    def _show_contour(self) -> None:
+        contour = self._result.contour
+        self._editor.show(contour)
+        self._export.show(contour)
+
+    def _contour_edited(self) -> None:
+        self._later.start()
+
+    def _show_readiness(self) -> None:
+        """Say what can be done now, and what stands in the way of the rest."""
+        running = [number for number, job in enumerate(self.logic.jobs, start=1) if not job.ended]
+        if running:
+            self._run.show_running(self.logic.jobs[running[0] - 1], running[0], len(self.logic.jobs))
+        else:
+            self._run.show_ready(self._missing_for_contour())
+        self._export.show_ready(self._missing_for_export())
+        self._advanced.set_enabled(not running and not self.logic.exporting)
+
+    def _missing_for_contour(self) -> str | None:
+        if self._install.needed:
+            return _("Install PyTorch first, with the button above.")
+        if self.logic.exporting:
+            return _("A structure set is being written. Wait until it is done.")
+        if self._cts.ticked_ids:
+            return None
+        return self._cts.why_none or _("Tick a CT in the list first.")
+
+    def _missing_for_export(self) -> str | None:
+        if self.logic.contouring:
+            return _("A CT is being contoured. Wait until it is done, or cancel it.")
+        if self.logic.exporting:
+            return _("A structure set is being written. Wait until it is done.")
+        return None if self._result.contour else _("There is no contour of this CT yet.")
+
+    # the engine
+
+    def _warm(self) -> None:
+        if self._entered and not self._install.needed:
+            self.logic.warm(self._advanced.choice)
+
+    def _try_weights(self, weights: Path) -> None:
+        def answer(failure: Failure | None) -> None:
+            if failure is None:
+                self._advanced.accept_weights(weights)
+                self._warm()
+            else:
+                self._advanced.refuse_weights(failure.message)
+
+        self.logic.check(EngineChoice(self._advanced.settings.device, weights), answer)
+
+    @property
+    def _working_folder(self) -> Path:
+        return self._advanced.settings.working_folder or Path(slicer.app.temporaryPath)
+
+    def _move_working_folder(self) -> None:
+        self.logic.working_folder = self._working_folder
+
+
+def _state_words(job: Job) -> tuple[str, str]:
+    """How a CT stands, and why."""
+    if job.state is State.RUNNING:
+        return _("contouring {percent} %").format(percent=round(100 * job.share)), ""
+    if job.state is State.FAILED:
+        return _("failed"), job.failure.sentence
+    return {State.WAITING: _("waiting"), State.CANCELLED: _("cancelled")}.get(job.state, ""), ""
+
+
+class _QtTicker:
+    """Logic's ticker: a QTimer."""
+
+    def __init__(self) -> None:
+        self._timer = qt.QTimer()
+        self._callback: Callable[[], None] = lambda: None
+        self._timer.timeout.connect(lambda: self._callback())
+
+    def start(self, callback: Callable[[], None], milliseconds: int) -> None:
+        self._callback = callback
+        self._timer.start(milliseconds)
+
+    def stop(self) -> None:
+        self._timer.stop()
+
+
+class _Later:
+    """Calls a function once, when for a while nobody has asked for it again."""
+
+    def __init__(self, function: Callable[[], None], milliseconds: int) -> None:
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(milliseconds)
+        self._timer.timeout.connect(function)
+
+    def start(self) -> None:
+        self._timer.start()
+
+    def stop(self) -> None:
+        self._timer.stop()

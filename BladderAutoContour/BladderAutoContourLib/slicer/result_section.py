@@ -1,0 +1,101 @@
+"""The panel's result of one CT: volume, certainty, where it was computed, and the warnings."""
+
+from collections.abc import Callable, Sequence
+
+import slicer
+from slicer.i18n import tr as _
+
+from ..errors import InputError
+from .outcome import Outcome, outcome_of, remember_opened, volume_ml
+from .segmentation import Contour, is_edited, slice_position_ras
+from .warning_list import WarningList
+from .words import confidence_words, origin_words
+
+
+class ResultSection:
+    """Shows the chosen contour of a CT; where the CT has several, a box chooses.
+
+    `chosen` is called when the user takes another contour from the box, `tell` gets what went wrong, a sentence.
+
+    Usage::
+
+        section = ResultSection(ui, chosen=panel.show_contour, tell=panel.show_message)
+        section.show(contours_of(ct))
+        section.contour      # the one that is corrected and exported
+    """
+
+    def __init__(self, ui: object, chosen: Callable[[], None], tell: Callable[[str], None]) -> None:
+        self._ui = ui
+        self._chosen, self._tell = chosen, tell
+        self._contours: list[Contour] = []
+        self._filling = False
+        self._warnings = WarningList(ui.warningTable, opened=self._open, jump=self._jump)
+        ui.contourBox.currentIndexChanged.connect(self._box_changed)
+        self.show([])
+
+    @property
+    def contour(self) -> Contour | None:
+        """The contour that is shown; None where there is none."""
+        number = self._ui.contourBox.currentIndex
+        return self._contours[number] if 0 <= number < len(self._contours) else None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What the program told of it."""
+        return outcome_of(self.contour) if self.contour else None
+
+    def show(self, contours: Sequence[Contour]) -> None:
+        """Show a CT's contours, the newest chosen; the one that was chosen stays where it is still there."""
+        kept = self.contour if list(contours) == self._contours else None
+        self._contours = list(contours)
+        self._fill_box(self._contours.index(kept) if kept else len(contours) - 1)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the contour as it stands now, corrections included."""
+        ui, contour, outcome = self._ui, self.contour, self.outcome
+        ui.resultSection.setVisible(contour is not None)
+        if contour is None or outcome is None:
+            return
+        volume = volume_ml(contour)
+        ui.volumeLabel.text = _("{volume} mL").format(volume=f"{volume:.0f}")
+        if is_edited(contour.segmentation, contour.segment_id):
+            ui.volumeLabel.text = _("{volume} mL, corrected by hand (automatic: {automatic} mL)").format(
+                volume=f"{volume:.0f}", automatic=f"{outcome.volume_ml:.0f}"
+            )
+        ui.confidenceLabel.text = confidence_words(outcome.confidence)
+        ui.originLabel.text = origin_words(outcome.device, outcome.model_name)
+        self._refresh_warnings()
+
+    def _refresh_warnings(self) -> None:
+        outcome = self.outcome
+        self._ui.warningLabel.text = (
+            _("Look at these before you use the contour:") if outcome.warnings else _("No warnings.")
+        )
+        self._warnings.show(outcome.warnings, outcome.opened)
+
+    def _fill_box(self, number: int) -> None:
+        box, self._filling = self._ui.contourBox, True
+        box.clear()
+        for contour in self._contours:
+            box.addItem(contour.segmentation.GetSegmentation().GetSegment(contour.segment_id).GetName())
+        box.setCurrentIndex(number)
+        box.setVisible(len(self._contours) > 1)
+        self._filling = False
+
+    def _box_changed(self, _index: int) -> None:
+        if not self._filling:
+            self.refresh()
+            self._chosen()
+
+    def _open(self, number: int) -> None:
+        remember_opened(self.contour, number)
+        self._refresh_warnings()
+
+    def _jump(self, slice_index: int) -> None:
+        try:
+            place = slice_position_ras(self.contour, slice_index)
+        except InputError as error:
+            self._tell(error.message)
+            return
+        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *place)

@@ -1,0 +1,75 @@
+"""A pelvis CT for trying the module: the engine's `phantom` command generates it here. It belongs to nobody."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import DICOMLib
+import slicer
+from slicer.i18n import tr as _
+
+from ..errors import EnvironmentFault, InputError
+from .child_process import ChildProcess, Ended, ErrorLine, OutputLine
+from .messages import failure_ended, failure_to_start, failure_told
+
+CATEGORY = "BladderAutoContour"
+SAMPLE_NAME = "BladderAutoContourPelvis"
+SEED = 7
+PATIENCE_SECONDS = 0.05
+SERIES_UID = "0020,000E"
+
+
+def register(python: Path, thumbnail: Path) -> None:
+    """Offer the pelvis in the module Sample Data. python: the program that runs the engine."""
+    import SampleData  # here, because Slicer has it once all modules are loaded
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category=CATEGORY,
+        sampleName=SAMPLE_NAME,
+        thumbnailFileName=str(thumbnail),
+        customDownloader=lambda _source: _load_or_say(python),
+    )
+
+
+def load_pelvis(python: Path, keep_alive: Callable[[], None]) -> slicer.vtkMRMLScalarVolumeNode:
+    """Generate the pelvis, add it to Slicer's DICOM database, and load it; `keep_alive` is called while it takes.
+
+    Raises EnvironmentFault where the engine does not run, InputError without a DICOM database.
+    """
+    if not slicer.dicomDatabase or not slicer.dicomDatabase.isOpen:
+        raise InputError(_("Slicer has no DICOM database yet. Open the DICOM module once, then try again."))
+    with tempfile.TemporaryDirectory(dir=slicer.app.temporaryPath, ignore_cleanup_errors=True) as folder:
+        _generate(python, Path(folder), keep_alive)
+        ct = next(Path(folder).glob("*/ct"))
+        series_uid = slicer.dicomDatabase.fileValue(str(next(ct.iterdir())), SERIES_UID)
+        DICOMLib.DICOMUtils.importDicom(str(ct), copyFiles=True)
+    (node_id,) = DICOMLib.DICOMUtils.loadSeriesByUID([series_uid])
+    volume = slicer.mrmlScene.GetNodeByID(node_id)
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    return volume
+
+
+def _generate(python: Path, folder: Path, keep_alive: Callable[[], None]) -> None:
+    child = ChildProcess(python, ["phantom", "--seed", str(SEED), "--output", str(folder), "--dicom"])
+    error: dict[str, object] = {}
+    while True:
+        keep_alive()
+        for heard in child.heard(PATIENCE_SECONDS):
+            match heard:
+                case OutputLine(text):
+                    error = json.loads(text).get("error", error)
+                case ErrorLine():
+                    pass  # the error object says the same
+                case Ended(code=0):
+                    return
+                case Ended(code=None, reason=reason):
+                    raise EnvironmentFault(failure_to_start(python, reason).sentence)
+                case Ended(code=code):
+                    raise EnvironmentFault((failure_told(error) if error else failure_ended(code)).sentence)
+
+
+def _load_or_say(python: Path) -> None:
+    slicer.util.showStatusMessage(_("Generating a pelvis CT. This takes about a minute..."))
+    with slicer.util.tryWithErrorDisplay(_("The pelvis CT could not be generated."), waitCursor=True):
+        load_pelvis(python, slicer.app.processEvents)

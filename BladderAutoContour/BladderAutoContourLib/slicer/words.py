@@ -1,0 +1,65 @@
+"""The panel's phrases for what the engine tells in names and numbers."""
+
+from slicer.i18n import tr as _
+
+HIGH_CONFIDENCE = 0.95
+"""Above it, fewer than one contour in twenty should be of something else than the bladder."""
+MODERATE_CONFIDENCE = 0.8
+
+
+def step_words(step: str) -> str:
+    """What the engine is doing, for a step's name; a name that is not known says as much as it can."""
+    phrases = {
+        "load": _("Starting"),
+        "read": _("Reading the CT"),
+        "localise": _("Finding the bladder"),
+        "segment": _("Drawing the contour"),
+        "restore": _("Fitting the contour to the CT's slices"),
+        "decide": _("Checking the contour"),
+        "structure-set": _("Writing the structure set"),
+        "picture": _("Drawing the overview"),
+        "write": _("Saving the result"),
+    }
+    return phrases.get(step, _("Working"))
+
+
+def time_left_words(seconds: float | None) -> str:
+    """How long it takes yet; nothing while that is not known."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return _("about {seconds} s left").format(seconds=max(round(seconds), 1))
+    return _("about {minutes} min left").format(minutes=round(seconds / 60))
+
+
+def confidence_words(confidence: float) -> str:
+    """How certain the program is that it contoured the bladder."""
+    percent = round(100 * confidence)
+    if confidence >= HIGH_CONFIDENCE:
+        return _("Certainty that this is the bladder: high ({percent} %).").format(percent=percent)
+    if confidence >= MODERATE_CONFIDENCE:
+        return _("Certainty that this is the bladder: moderate ({percent} %).").format(percent=percent)
+    return _("Certainty that this is the bladder: low ({percent} %). It may be another structure.").format(
+        percent=percent
+    )
+
+
+def origin_words(device: str, model: str) -> str:
+    """Which part of the computer contoured, with which weights. device: as the report names it, "cpu" or "cuda"."""
+    if device.startswith("cuda"):
+        return _("Contoured on the graphics card (GPU) with the weights {model}.").format(model=model)
+    return _("Contoured on the processor (CPU) with the weights {model}.").format(model=model)
+
+
+def severity_words(severity: str) -> str:
+    """A warning's weight in a word."""
+    return _("Check") if severity == "warning" else _("Note")
+
+
+def slices_words(count: int, at: int | None = None) -> str:
+    """How many slices a warning names; `at`: the one that is shown, from 0 on."""
+    if count == 0:
+        return ""
+    if at is not None:
+        return _("{number} of {count}").format(number=at + 1, count=count)
+    return _("1 slice") if count == 1 else _("{count} slices").format(count=count)

@@ -100,7 +100,7 @@ def is_edited(segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> 
     if drawn is None or not np.array_equal(labels.part(drawn.start, drawn.size) == label, drawn.array):
         return True
     # Slice by slice: a comparison of the whole at once takes ten times as long, for its memory.
-    return sum(np.count_nonzero(plane == label) for plane in labels.array) != np.count_nonzero(drawn.array)
+    return bool(sum(np.count_nonzero(plane == label) for plane in labels.array) != np.count_nonzero(drawn.array))
 
 
 def restore_automatic(
@@ -113,6 +113,7 @@ def restore_automatic(
     if save_state is not None:
         save_state()
     if not _is_editable(segmentation):
+        segmentation.CreateBinaryLabelmapRepresentation()
         segmentation.SetSourceRepresentationToBinaryLabelmap()
     _set_voxels(Contour(segmentation, segment_id), kept)
 

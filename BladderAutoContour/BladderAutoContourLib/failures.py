@@ -26,6 +26,12 @@ class BugError(BladderError):
     code, kind = 70, "bug"
 
 
+class PackageMissing(EnvironmentFault):
+    """A Python package is missing or broken; of a kind of its own, because Slicer's panel can do something about it."""
+
+    kind = "package-missing"
+
+
 def told(error: BaseException) -> BladderError:
     """The family's error for any exception; a bug's traceback goes to standard error first."""
     known = as_bladder_error(error)
@@ -66,9 +72,9 @@ def _disk_full(file: str | None) -> OutputError:
     )
 
 
-def _package_missing(name: str) -> EnvironmentFault:
+def _package_missing(name: str) -> PackageMissing:
     subject = f"The Python package {name}" if name else "A Python package that this program needs"
-    return EnvironmentFault(
+    return PackageMissing(
         f"{subject} is missing or broken. Run `python setup_dev.py`, which repairs the environment; inside Slicer, "
         "install it from the module's panel."
     )

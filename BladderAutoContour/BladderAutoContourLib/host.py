@@ -156,9 +156,15 @@ def popen_group(arguments: Sequence[str | Path], **options: Any) -> subprocess.P
     """Start a process in a group of its own, so that `end_process_tree` can end it with all its children."""
     if WINDOWS:
         options["creationflags"] = options.get("creationflags", 0) | subprocess.CREATE_NEW_PROCESS_GROUP
+        options["startupinfo"] = _without_window()
     else:
         options["start_new_session"] = True
     return subprocess.Popen([str(argument) for argument in arguments], **options)
+
+
+def _without_window() -> Any:
+    """Windows opens a console window for what a program without one starts, such as Slicer; it shall not be seen."""
+    return subprocess.STARTUPINFO(dwFlags=subprocess.STARTF_USESHOWWINDOW, wShowWindow=subprocess.SW_HIDE)
 
 
 def end_process_tree(process: subprocess.Popen, grace_seconds: float = 0.0) -> None:
@@ -176,6 +182,7 @@ def end_process_tree(process: subprocess.Popen, grace_seconds: float = 0.0) -> N
                 ["taskkill", "/T", "/F", "/PID", str(process.pid)],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                startupinfo=_without_window(),
                 check=False,
             )
     else:

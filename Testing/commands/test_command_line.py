@@ -73,7 +73,7 @@ def test_a_missing_torch_says_what_to_do(tmp_path, ct_file):
     assert "torch" in done.stderr
     assert "setup_dev.py" in done.stderr
     assert "Traceback" not in done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["error"]["kind"] == "environment"
+    assert json.loads(done.stdout.splitlines()[-1])["error"]["kind"] == "package-missing"
 
 
 def test_a_bug_shows_its_traceback_and_has_a_code_of_its_own():

@@ -7,6 +7,7 @@ from analytic import PLAN, Body, ct_of, density_networks, points_of, scan_grid
 from BladderAutoContourLib.errors import Cancelled, EnvironmentFault, InputError, NoBladderError
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.pipeline.device import number_type
 from BladderAutoContourLib.pipeline.engine import Contouring, Engine
 from BladderAutoContourLib.pipeline.inference import Inference
 from BladderAutoContourLib.pipeline.localise import Candidate
@@ -198,3 +199,8 @@ def test_absent_graphics_card_is_said() -> None:
         Engine(density_networks(), "cuda")
     assert Engine(density_networks(), "auto").device.startswith("CPU")
     assert PLAN.name == Engine(density_networks(), "auto").plan.name
+
+
+def test_a_torch_that_does_not_tell_what_the_processor_can_computes_in_full_precision(monkeypatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert number_type(torch.device("cpu")) is torch.float32

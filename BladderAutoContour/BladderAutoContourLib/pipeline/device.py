@@ -29,7 +29,9 @@ def number_type(device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        fast = bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+        # older versions of torch, which other extensions of Slicer may ask for, do not tell
+        capabilities = getattr(torch.cpu, "get_capabilities", dict)
+        fast = bool(capabilities().get("avx512_bf16"))
     return torch.bfloat16 if fast else torch.float32
 
 

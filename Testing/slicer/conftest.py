@@ -20,7 +20,7 @@ import pytest  # noqa: E402
 from full_disk import full_disk  # noqa: E402
 from standin.answers import ANSWERS, Answers  # noqa: E402
 from standin.application import qSlicerApplication  # noqa: E402
-from standin.session import install, session  # noqa: E402
+from standin.session import install, strict_session  # noqa: E402
 
 install()
 
@@ -28,18 +28,10 @@ __all__ = ["full_disk"]
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[qSlicerApplication]:
-    """A session of the application.
-
-    What a slot raises, which Qt would only print, fails the test; so does a dialog that nobody answered.
-    """
-    raised: list[BaseException] = []
-    monkeypatch.setattr(sys, "excepthook", lambda _kind, fault, _trace: raised.append(fault))
-    with session() as application:
+def app() -> Iterator[qSlicerApplication]:
+    """A session of the application. A slot that raises fails the test; so does a dialog that nobody answers."""
+    with strict_session() as application:
         yield application
-    if raised:
-        raise raised[0]
-    assert not ANSWERS.problems()
 
 
 @pytest.fixture

@@ -125,9 +125,9 @@ def _menu(_menu: QMenu, *_position: Any) -> None:
 
 Icon = QMessageBox.Icon
 REPLACED: dict[type, dict[str, Any]] = {
-    QDialog: dict.fromkeys(("exec", "exec_"), ANSWERS.run_dialog),
+    QDialog: dict.fromkeys(("exec", "exec_"), lambda dialog: ANSWERS.run_dialog(dialog)),
     QMessageBox: {
-        **dict.fromkeys(("exec", "exec_"), ANSWERS.run_message_box),
+        **dict.fromkeys(("exec", "exec_"), lambda box: ANSWERS.run_message_box(box)),
         "question": staticmethod(_ask(Icon.Question)),
         "information": staticmethod(_ask(Icon.Information)),
         "warning": staticmethod(_ask(Icon.Warning)),

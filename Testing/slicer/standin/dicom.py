@@ -127,7 +127,7 @@ class ctkDICOMDatabase(QObject):
         # numbers as they are written; a person's name is kept as bytes
         written = [getattr(value, "original_string", value) for value in values]
         return "\\".join(
-            str(value if isinstance(text, bytes) else text) for value, text in zip(values, written, strict=True)
+            str(text if isinstance(text, str) else value) for value, text in zip(values, written, strict=True)
         )
 
 

@@ -3,6 +3,7 @@
 PythonQt, by which Slicer shows Qt to Python, differs from PySide6: a property is an attribute and not a pair of
 methods, nothing can be set that the C++ class does not have, a signal that does not exist is reported and not raised,
 lists come back as tuples, slots take no keywords. `lay` puts these rules on every QObject, `lift` takes them away.
+Functions of classes and methods of what is no QObject (items, icons, sizes) stay PySide6's.
 
 A stand-in's class (one of this package) shows with its public names what the C++ class shows to Python; names with an
 underscore are its own. `_signals` says how C++ spells its signals: {"currentNodeChanged(vtkMRMLNode*)": "_changed"}.
@@ -26,6 +27,9 @@ BINDINGS = frozenset({"PySide6", "Shiboken", "builtins"})
 
 # What PySide6 adds to Qt, or opens of it.
 HIDDEN = frozenset({"emit", "receivers", "isSignalConnected", "sender", "senderSignalIndex"})
+
+# What a property of a plain type takes; PySide6 would take, and lose, anything.
+ACCEPTED = {"QString": (str, int, float), "int": (int, float), "double": (int, float), "bool": int, "QStringList": list}
 
 # The connections made by Python code: what is called, and what PySide6 calls instead, by object and signal.
 _targets: dict[tuple[int, str], list[tuple[Function, Function]]] = {}
@@ -69,12 +73,12 @@ class BoundSignal:
 
 
 def lay() -> None:
-    """Put the rules on every QObject of this process; on classes that PySide6 makes later they are not."""
+    """Put the rules on every Qt object of this process; on classes that PySide6 makes later they are not."""
     QObject.__getattribute__ = _get
-    for kind in _bound_classes(QObject):
+    for kind in _bound_classes(shiboken6.Object):
         _plain_setters[kind] = kind.__setattr__
     for kind in _plain_setters:
-        kind.__setattr__ = _set
+        kind.__setattr__ = _set if issubclass(kind, QObject) else _set_on_value
 
 
 def lift() -> None:
@@ -272,7 +276,14 @@ def _set(self: QObject, name: str, value: Any) -> None:
         )
 
 
-def _set_plainly(self: QObject, name: str, value: Any) -> None:
+def _set_on_value(self: Any, name: str, value: Any) -> None:
+    """What is no QObject, such as a table's item, has no properties, and nothing can be set on it."""
+    if not _is_derived(type(self)):
+        raise AttributeError(f"'{name}' does not exist on {type(self).__name__}, or can not be overwritten")
+    _set_plainly(self, name, value)
+
+
+def _set_plainly(self: Any, name: str, value: Any) -> None:
     """As `object` does it; Qt's own setters refuse to work under one of ours."""
     descriptor = next((base.__dict__[name] for base in type(self).__mro__ if name in base.__dict__), None)
     if hasattr(type(descriptor), "__set__"):
@@ -286,7 +297,9 @@ def _set_property(self: QObject, index: int, value: Any) -> None:
     name, kind = declared.name(), declared.typeName()
     if not declared.isWritable():
         raise AttributeError(f"Property '{name}' of {class_name(self)} object is not writable")
-    if value is None or not PLAIN_GET(self, "setProperty")(name, list(value) if isinstance(value, tuple) else value):
+    value = list(value) if isinstance(value, tuple) else value
+    fits = value is not None and isinstance(value, ACCEPTED.get(kind, object))
+    if not fits or not PLAIN_GET(self, "setProperty")(name, value):
         given = type(value).__name__
         raise AttributeError(f"Property '{name}' of type '{kind}' does not accept an object of type {given} ({value})")
 

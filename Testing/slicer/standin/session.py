@@ -1,5 +1,6 @@
 """Puts the stand-in where Slicer's Python has the application, and takes it away again."""
 
+import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +50,12 @@ def install() -> None:
         setattr(slicer, name, thing)
 
 
+if sys.version_info < (3, 12):
+    # PySide6 6.12 drops one reference to None too many at every call that returns nothing, and Python before 3.12,
+    # where None became immortal, ends with a fatal error once the last one is gone.
+    ctypes.c_ssize_t.from_address(id(None)).value += 2**40
+
+
 @contextmanager
 def session() -> Iterator[qSlicerApplication]:
     """One session of the application, from its start to its end."""
@@ -66,6 +73,22 @@ def session() -> Iterator[qSlicerApplication]:
             application._end()
             scene.Clear(True)
     python_qt.lift()
+
+
+@contextmanager
+def strict_session() -> Iterator[qSlicerApplication]:
+    """A session that hides nothing.
+
+    What a slot raises, which Qt would only print, is raised at the end; so is AssertionError if a dialog came that
+    nobody answered, or did not come.
+    """
+    raised: list[BaseException] = []
+    with _attributes(sys, {"excepthook": lambda _kind, fault, _trace: raised.append(fault)}), session() as application:
+        yield application
+    if raised:
+        raise raised[0]
+    if problems := answers.ANSWERS.problems():
+        raise AssertionError("; ".join(problems))
 
 
 @contextmanager

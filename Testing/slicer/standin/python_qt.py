@@ -146,10 +146,14 @@ def disconnect(sender: QObject, signature: str, function: Function | None = None
     return bool(ended)
 
 
+def normalized(signature: str) -> str:
+    """A signature without needless blanks and references."""
+    return bytes(QMetaObject.normalizedSignature(signature)).decode()
+
+
 def native_signal(sender: QObject, signature: str) -> str | None:
     """PySide6's spelling of a signal that C++ spells so; None if the object has none such."""
-    wanted = QMetaObject.normalizedSignature(signature.removeprefix("2"))
-    wanted = wanted if isinstance(wanted, str) else bytes(wanted).decode()
+    wanted = normalized(signature.removeprefix("2"))
     spelled = _spelled(type(sender))
     if wanted in spelled:
         return next(_signatures(sender, spelled[wanted]))
@@ -277,8 +281,9 @@ def _set(self: QObject, name: str, value: Any) -> None:
 
 
 def _set_on_value(self: Any, name: str, value: Any) -> None:
-    """What is no QObject, such as a table's item, has no properties, and nothing can be set on it."""
-    if not _is_derived(type(self)):
+    """What is no QObject, such as a table's item, has no properties; only what is a member in C++ can be set."""
+    is_member = hasattr(type(getattr(type(self), name, None)), "__set__")
+    if not is_member and not _is_derived(type(self)):
         raise AttributeError(f"'{name}' does not exist on {type(self).__name__}, or can not be overwritten")
     _set_plainly(self, name, value)
 

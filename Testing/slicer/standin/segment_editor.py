@@ -291,7 +291,9 @@ def paint(editor: QWidget, mask: np.ndarray, erase: bool = False) -> None:
     stroke.GetPointData().SetScalars(values)
     mode = logic.ModificationModeRemove if erase else logic.ModificationModeAdd
     logic.SaveStateForUndo()
-    logic.ModifySegmentByLabelmap(editor.segmentationNode(), editor.currentSegmentID(), stroke, mode)
+    segmentation, segment_id = editor.segmentationNode(), editor.currentSegmentID()
+    # For one segment and not for all, and with the editor's masking, as Slicer's effects have it.
+    logic.ModifySegmentByLabelmap(segmentation, segment_id, stroke, mode, False, False)
 
 
 WIDGETS: dict[str, type[QWidget]] = {"qMRMLSegmentEditorWidget": qMRMLSegmentEditorWidget}

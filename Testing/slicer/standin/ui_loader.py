@@ -5,7 +5,7 @@ Stricter than Qt, which only warns: an unknown class, property, signal or slot r
 
 import xml.etree.ElementTree as ElementTree
 
-from PySide6.QtCore import QBuffer, QFile, QIODevice, QMetaObject, QObject
+from PySide6.QtCore import QBuffer, QFile, QIODevice, QObject
 from PySide6.QtUiTools import QUiLoader as PlainLoader
 from PySide6.QtWidgets import QWidget
 
@@ -89,7 +89,7 @@ def _named(widget: QWidget, name: str) -> QObject:
 
 def _connect(widget: QWidget, sender_name: str, signal: str, receiver_name: str, slot: str) -> None:
     sender, receiver = _named(widget, sender_name), _named(widget, receiver_name)
-    name, _, kinds = QMetaObject.normalizedSignature(slot).partition("(")
+    name, _, kinds = python_qt.normalized(slot).partition("(")
     count = len(kinds.rstrip(")").split(",")) if kinds != ")" else 0
     target = getattr(receiver, name)
     if not isinstance(target, python_qt.Member):

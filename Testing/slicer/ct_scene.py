@@ -11,6 +11,7 @@ from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.geometry import IDENTITY, Geometry, Matrix
 from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.slicer.segmentation import Contour
 from standin.dicom import ctkDICOMDatabase, import_dicom, load_series
 
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -41,6 +42,12 @@ def grid(direction: Matrix = IDENTITY, size: tuple[int, int, int] = (40, 36, 20)
 def texture(geometry: Geometry) -> Volume:
     """HU that differ from voxel to voxel: any exchange of slices or axes shows."""
     return Volume(np.random.default_rng(5).integers(-1000, 1500, geometry.shape).astype(np.int16), geometry)
+
+
+OBLIQUE = grid(DIRECTIONS["oblique"])
+CORNER = np.zeros(OBLIQUE.shape, np.uint8)
+"""A box of that grid, away from its blob: what somebody paints."""
+CORNER[1:4, 2:5, 3:6] = 1
 
 
 def blob(geometry: Geometry, seed: int = 0) -> np.ndarray:
@@ -118,6 +125,16 @@ def write_series(volume: Volume, folder: Path, shifts_mm: np.ndarray | None = No
         dataset.ImagePositionPatient = [x, y, round(float(z) + float(shift), 4)]
         dataset.save_as(file)
     return files
+
+
+def voxels(contour: Contour, ct: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    """A segment as Slicer itself gives it out, (k, j, i) on the CT's grid."""
+    return slicer.util.arrayFromSegmentBinaryLabelmap(contour.segmentation, contour.segment_id, ct)
+
+
+def segment_of(contour: Contour) -> slicer.vtkSegment:
+    """The segment itself."""
+    return contour.segmentation.GetSegmentation().GetSegment(contour.segment_id)
 
 
 class Editor:

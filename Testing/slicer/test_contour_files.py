@@ -1,0 +1,154 @@
+"""Contours in files: saved and loaded with what they remember, and written as masks for the engine."""
+
+import numpy as np
+import pytest
+import slicer
+from BladderAutoContourLib.dicom.ct_series import read_ct
+from BladderAutoContourLib.errors import InputError
+from BladderAutoContourLib.imaging.files import read_volume
+from BladderAutoContourLib.slicer.kept_contour import fact
+from BladderAutoContourLib.slicer.segmentation import (
+    Contour,
+    contours_of,
+    is_edited,
+    restore_automatic,
+    show_result,
+    slice_position_ras,
+    write_mask,
+)
+from ct_scene import (
+    CORNER,
+    DIRECTIONS,
+    RAS,
+    Editor,
+    add_ct,
+    blob,
+    drawn,
+    grid,
+    load_dicom,
+    segment_of,
+    texture,
+    voxels,
+    write_series,
+)
+from ct_scene import OBLIQUE as GRID
+from mrml_scene import fresh_scene
+
+
+@pytest.fixture(autouse=True)
+def scene() -> slicer.vtkMRMLScene:
+    return fresh_scene()
+
+
+@pytest.fixture
+def ct(scene) -> slicer.vtkMRMLScalarVolumeNode:
+    return add_ct(texture(GRID))
+
+
+@pytest.fixture
+def result(tmp_path):
+    return drawn(blob(GRID), GRID, tmp_path / "ergebnis ü", series_uid="1.2.826.0.1")
+
+
+@pytest.fixture
+def other_result(tmp_path):
+    return drawn(blob(GRID, seed=1), GRID, tmp_path / "second", model_name="mine|v2")
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_seg_nrrd_keeps_what_was_drawn(ct, result, tmp_path, edited):
+    contour = show_result(ct, result)
+    if edited:
+        Editor(contour.segmentation, ct).paint(contour.segment_id, CORNER)
+    kept, place = voxels(contour, ct), slice_position_ras(contour, 7)
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.SetFileName(str(tmp_path / "Blase ü.seg.nrrd"))
+    assert storage.WriteData(contour.segmentation)
+    slicer.mrmlScene.RemoveNode(contour.segmentation)
+    loaded = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    assert storage.ReadData(loaded)
+    again = Contour(loaded, loaded.GetSegmentation().GetNthSegmentID(0))
+    np.testing.assert_array_equal(voxels(again, ct), kept)
+    assert is_edited(loaded, again.segment_id) == edited
+    assert fact(segment_of(again), "time") == fact(segment_of(contour), "time")
+    assert slice_position_ras(again, 7) == pytest.approx(place)
+    write_mask(loaded, again.segment_id, ct, tmp_path / "mask.nrrd")
+    np.testing.assert_array_equal(read_volume(tmp_path / "mask.nrrd").array, kept)
+    restore_automatic(loaded, again.segment_id)
+    np.testing.assert_array_equal(voxels(again, ct), blob(GRID))
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_an_mrb_keeps_contour_ct_and_their_bond(ct, result, other_result, tmp_path, edited):
+    contour = show_result(ct, result)
+    if edited:
+        Editor(contour.segmentation, ct).paint(contour.segment_id, CORNER)
+    kept = voxels(contour, ct)
+    for node in (ct, contour.segmentation):
+        node.AddDefaultStorageNode()
+    path = str(tmp_path / "Szene ü.mrb")
+    assert slicer.mrmlScene.WriteToMRB(path)
+    scene = fresh_scene()
+    remote = slicer.vtkMRMLRemoteIOLogic()
+    remote.SetMRMLScene(scene)
+    remote.AddDataIOToScene()
+    assert scene.ReadFromMRB(path)
+    (ct,) = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    (again,) = contours_of(ct)
+    np.testing.assert_array_equal(voxels(again, ct), kept)
+    assert is_edited(again.segmentation, again.segment_id) == edited
+    assert (show_result(ct, other_result) == again) != edited
+
+
+def test_a_contour_beyond_the_ct_is_not_cut_in_silence(ct, result, tmp_path):
+    contour = show_result(ct, result)
+    wide = grid(DIRECTIONS["oblique"], size=(40, 36, 25))
+    longer = slicer.util.addVolumeFromArray(np.zeros(wide.shape, np.int16), ijkToRAS=RAS @ wide.matrix)
+    mask = np.zeros(wide.shape, np.uint8)
+    mask[15:23, 10:20, 10:20] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, contour.segmentation, contour.segment_id, longer)
+    with pytest.raises(InputError, match=r"1\.2 mL\) lies outside"):
+        write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+    assert not (tmp_path / "mask.nrrd").exists()
+
+
+def test_a_contour_on_a_finer_lattice_is_written_on_the_cts(ct, result, tmp_path):
+    contour = show_result(ct, result)
+    fine = GRID.matrix @ np.diag([0.5, 0.5, 0.5, 1])
+    fine[:3, 3] = GRID.to_patient((-0.25, -0.25, -0.25))
+    double = slicer.util.addVolumeFromArray(np.zeros([2 * n for n in GRID.shape], np.int16), ijkToRAS=RAS @ fine)
+    mask = np.kron(blob(GRID), np.ones((2, 2, 2), np.uint8))
+    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, contour.segmentation, contour.segment_id, double)
+    assert is_edited(contour.segmentation, contour.segment_id)
+    volume_ml = write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+    np.testing.assert_array_equal(read_volume(tmp_path / "mask.nrrd").array, blob(GRID))
+    assert volume_ml == pytest.approx(blob(GRID).sum() * GRID.voxel_ml)
+
+
+def test_a_contour_moved_against_its_ct_is_not_written(ct, result, tmp_path):
+    contour = show_result(ct, result)
+    move = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    contour.segmentation.SetAndObserveTransformNodeID(move.GetID())
+    with pytest.raises(InputError, match="different transforms"):
+        write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+    ct.SetAndObserveTransformNodeID(move.GetID())
+    assert write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd") > 0
+
+
+def test_an_erased_contour_is_written_empty(ct, result, tmp_path):
+    contour = show_result(ct, result)
+    Editor(contour.segmentation, ct).erase(contour.segment_id, np.ones(GRID.shape, np.uint8))
+    assert write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd") == 0.0
+    assert not read_volume(tmp_path / "mask.nrrd").array.any()
+
+
+def test_a_segment_drawn_by_hand_is_written_on_the_engines_grid(tmp_path):
+    files = write_series(texture(grid()), tmp_path / "ct", np.random.default_rng(1).uniform(-0.04, 0.04, 20))
+    ct, engine = load_dicom(files), read_ct(files).volume.geometry
+    contour = show_result(ct, drawn(blob(engine), engine, tmp_path / "result"))
+    contour.segmentation.GetSegmentation().AddEmptySegment("mine", "Bladder by hand")
+    Editor(contour.segmentation, ct).paint("mine", CORNER)
+    write_mask(contour.segmentation, "mine", ct, tmp_path / "mask.nrrd")
+    written = read_volume(tmp_path / "mask.nrrd")
+    assert written.geometry.same_as(engine)
+    np.testing.assert_array_equal(written.array, CORNER)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 READY = {"event": "note", "message": "ready"}
 POLL_PATIENCE_SECONDS = 0.002
-CANCEL_GRACE_SECONDS = 0.8
+CANCEL_GRACE_SECONDS = 0.75
 """How long a cancelled request may take to remove its files. Unless it hangs, the engine gives up before that."""
 CLOSE_SECONDS = 1.0
 HOPELESS = (WeightsError.code, EnvironmentFault.code)

@@ -24,7 +24,9 @@ from standin.session import install, strict_session  # noqa: E402
 
 install()
 
-__all__ = ["full_disk"]
+from exporting import contour, dicom_contour, export, target, warm_engine, work  # noqa: E402
+
+__all__ = ["contour", "dicom_contour", "export", "full_disk", "target", "warm_engine", "work"]
 
 
 @pytest.fixture

@@ -1,19 +1,25 @@
-"""What export tests share: a contour on a CT from DICOM, somebody who hears of an export, a reader that is not ours."""
+"""What export tests share: a contour on a CT from DICOM, somebody who hears of an export, a reader that is not ours.
 
+conftest.py hands its fixtures to the tests.
+"""
+
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pydicom
+import pytest
 import slicer
 from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.imaging.geometry import Geometry
+from BladderAutoContourLib.slicer.engine_process import EngineProcess
 from BladderAutoContourLib.slicer.export import StructureSetExport
 from BladderAutoContourLib.slicer.messages import Failure
 from BladderAutoContourLib.slicer.segmentation import Contour, show_result
-from ct_scene import drawn, grid, texture
+from ct_scene import Editor, drawn, grid, texture
 from standin.dicom import import_dicom, load_series
 
 PATIENT_NAME, PATIENT_ID = "Müller^Jürgen=山田^太郎", "Größe-4711"
@@ -44,6 +50,12 @@ class Ear:
     def failed(self, failure: Failure) -> None:
         self.failure = failure
         self.finishes += 1
+
+    @property
+    def written(self) -> pydicom.Dataset:
+        """The file that the export told of."""
+        assert self.failure is None
+        return pydicom.dcmread(self.file)
 
     def wait(self, export: StructureSetExport) -> "Ear":
         """Until the request has ended, once."""
@@ -90,6 +102,57 @@ def contour_from_dicom(
     ct = load_series(pydicom.dcmread(files[0]).SeriesInstanceUID)
     mask = ellipsoid(geometry) if mask is None else mask
     return show_result(ct, drawn(mask, geometry, folder / "result")), files
+
+
+@pytest.fixture(scope="session")
+def warm_engine() -> Iterator[EngineProcess]:
+    """One warm engine for every test that can share it; `warm_engine.lines` is what it logged."""
+    lines: list[str] = []
+    engine = EngineProcess(Path(sys.executable), lines.append)
+    engine.lines = lines
+    yield engine
+    engine.close()
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """The working folder."""
+    folder = tmp_path / "Arbeit ü"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Where the user wants the file."""
+    folder = tmp_path / "Export für Strahlentherapie"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def export(warm_engine: EngineProcess, work: Path) -> StructureSetExport:
+    """What is tested."""
+    return StructureSetExport(warm_engine, work)
+
+
+@pytest.fixture
+def dicom_contour(scene: slicer.vtkMRMLScene, tmp_path: Path) -> tuple[Contour, list[Path]]:
+    """A contour that nobody edited, on a CT from DICOM, and the CT's files."""
+    return contour_from_dicom(tmp_path)
+
+
+@pytest.fixture
+def contour(dicom_contour: tuple[Contour, list[Path]]) -> Contour:
+    """The contour alone."""
+    return dicom_contour[0]
+
+
+def paint(contour: Contour) -> None:
+    """A clinician's stroke."""
+    stroke = np.zeros_like(voxels(contour))
+    stroke[4:7, 3:9, 5:9] = True
+    Editor(contour.segmentation, contour.volume).paint(contour.segment_id, stroke)
 
 
 def voxels(contour: Contour) -> np.ndarray:

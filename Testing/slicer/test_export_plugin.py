@@ -1,30 +1,15 @@
 """Slicer's own DICOM export, through the plugin: what it offers, what it writes, what it refuses."""
 
-import sys
 from pathlib import Path
 
-import numpy as np
 import pydicom
 import pytest
 import slicer
 from BladderAutoContourLib.slicer import export_plugin
-from BladderAutoContourLib.slicer.engine_process import EngineProcess
-from BladderAutoContourLib.slicer.export import StructureNames, StructureSetExport
+from BladderAutoContourLib.slicer.export import StructureNames
 from BladderAutoContourLib.slicer.segmentation import show_result
-from ct_scene import Editor, drawn, grid
-from exporting import PATIENT_ID, PATIENT_NAME, Ear, contour_from_dicom, dice, ellipsoid, filled, voxels
-
-
-@pytest.fixture(scope="module")
-def engine():
-    process = EngineProcess(Path(sys.executable), lambda _line: None)
-    yield process
-    process.close()
-
-
-@pytest.fixture
-def export(engine, tmp_path):
-    return StructureSetExport(engine, tmp_path)
+from ct_scene import drawn, grid
+from exporting import PATIENT_ID, PATIENT_NAME, Ear, dice, ellipsoid, filled, paint, voxels
 
 
 def wait(step, cancel) -> None:
@@ -46,27 +31,14 @@ def write(exportable, folder: Path) -> str:
     return slicer.modules.dicomPlugins[exportable.pluginClass]().export([exportable])
 
 
-@pytest.fixture
-def contour_and_files(scene, tmp_path, export):
+@pytest.fixture(autouse=True)
+def registered(app, export) -> None:
+    """The plugin, known to Slicer's DICOM module."""
     export_plugin.register(lambda: export, wait)
-    return contour_from_dicom(tmp_path)
 
 
-@pytest.fixture
-def contour(contour_and_files):
-    return contour_and_files[0]
-
-
-@pytest.fixture
-def target(tmp_path):
-    folder = tmp_path / "DICOM ü"
-    folder.mkdir()
-    return folder
-
-
-def test_registered_beside_the_others_under_a_name_of_its_own(app, export):
-    others = getattr(slicer.modules, "dicomPlugins", {})
-    slicer.modules.dicomPlugins = {**others, "DicomRtImportExportPlugin": object}
+def test_registered_beside_the_others_under_a_name_of_its_own(export):
+    slicer.modules.dicomPlugins = {"DicomRtImportExportPlugin": object}
     export_plugin.register(lambda: export, wait)
     assert slicer.modules.dicomPlugins["DicomRtImportExportPlugin"] is object
     plugin = slicer.modules.dicomPlugins[export_plugin.KEY]()
@@ -89,11 +61,9 @@ def test_offers_our_contours_and_nothing_else(contour):
     assert slicer.modules.dicomPlugins[export_plugin.KEY]().examineForExport(tree.GetSceneItemID()) == []
 
 
-def test_writes_the_contour_with_the_names_of_the_table(contour_and_files, target):
-    contour, ct_files = contour_and_files
-    stroke = np.zeros_like(voxels(contour))
-    stroke[4:7, 3:9, 5:9] = True
-    Editor(contour.segmentation, contour.volume).paint(contour.segment_id, stroke)
+def test_writes_the_contour_with_the_names_of_the_table(dicom_contour, target):
+    contour, ct_files = dicom_contour
+    paint(contour)
     (exportable,) = offer(contour.segmentation)
     exportable.setTag("ROIName", "Blase ü")
     exportable.setTag("PatientName", PATIENT_NAME)  # as Slicer's table fills it in from the subject hierarchy
@@ -110,11 +80,9 @@ def test_writes_the_contour_with_the_names_of_the_table(contour_and_files, targe
     assert dice(filled(rs, ct_files), voxels(contour)) == 1.0
 
 
-def test_only_the_one_contour_that_is_shown(contour_and_files, target, tmp_path):
-    contour, ct_files = contour_and_files
-    stroke = np.zeros_like(voxels(contour))
-    stroke[4:7, 3:9, 5:9] = True
-    Editor(contour.segmentation, contour.volume).paint(contour.segment_id, stroke)
+def test_only_the_one_contour_that_is_shown(dicom_contour, target, tmp_path):
+    contour, ct_files = dicom_contour
+    paint(contour)
     smaller = ellipsoid(grid(), radii=(3, 6, 7))
     second = show_result(contour.volume, drawn(smaller, grid(), tmp_path / "second result"))
     assert second.segmentation is contour.segmentation

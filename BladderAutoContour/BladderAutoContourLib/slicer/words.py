@@ -45,9 +45,11 @@ def confidence_words(confidence: float) -> str:
 
 
 def origin_words(device: str, model: str) -> str:
-    """Which part of the computer contoured, with which weights. device: as the report names it, "cpu" or "cuda"."""
-    if device.startswith("cuda"):
-        return _("Contoured on the graphics card (GPU) with the weights {model}.").format(model=model)
+    """Which part of the computer contoured, with which weights. device: as the report names it, "CPU, float32"."""
+    if device.startswith("GPU"):
+        return _("Contoured on the graphics card, {device}, with the weights {model}.").format(
+            device=device.partition(",")[0], model=model
+        )
     return _("Contoured on the processor (CPU) with the weights {model}.").format(model=model)
 
 

@@ -1,0 +1,114 @@
+"""Somebody in front of the panel: opens the shipped module, looks, clicks, waits."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import qt
+import slicer
+from PySide6.QtCore import QEventLoop
+from standin.dicom import import_dicom, load_series
+from standin.scripted_module import load_module
+from watching import living
+
+MODULE_FILE = Path(__file__).resolve().parents[2] / "BladderAutoContour" / "BladderAutoContour.py"
+WAKE_MILLISECONDS = 20
+
+
+class Clinician:
+    """One user of one session.
+
+    Usage::
+
+        clinician = Clinician()
+        clinician.open()
+        clinician.ui.contourButton.click()
+        clinician.wait_for_result()
+    """
+
+    def __init__(self) -> None:
+        self._module = load_module(MODULE_FILE).widgetRepresentation()
+        self._module.show()
+        self.widget = self._module.self()
+        self.panel = self.widget.panel
+        self.ui = self.panel.ui
+        self._wake = qt.QTimer()  # so that the event loop comes back although nothing happens
+        self._wake.start(WAKE_MILLISECONDS)
+
+    def open(self) -> None:
+        """Choose the module."""
+        self._module.enter()
+        self.settle()
+
+    def leave(self) -> None:
+        """Choose another module."""
+        self._module.exit()
+        self.settle()
+
+    def close(self) -> None:
+        """End Slicer."""
+        self._wake.stop()
+        self.widget.cleanup()
+
+    def wait_until(self, reached: Callable[[], object], seconds: float = 120.0) -> float:
+        """Let the application live until something is so; how long that took."""
+        begun, loop = time.monotonic(), QEventLoop()
+        while not reached():
+            assert time.monotonic() - begun < seconds, self.sight()
+            loop.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+        return time.monotonic() - begun
+
+    def settle(self, seconds: float = 0.4) -> None:
+        """Let the application live for a moment: longer than the panel waits before it looks at the scene again."""
+        end = time.monotonic() + seconds
+        self.wait_until(lambda: time.monotonic() > end)
+
+    def contour(self) -> None:
+        """Press the button and wait until all CTs have had their turn."""
+        self.ui.contourButton.click()
+        self.wait_for_result()
+
+    def wait_for_result(self) -> None:
+        """Wait until nothing is contoured any more."""
+        self.wait_until(lambda: not self.panel.logic.contouring)
+        self.settle()
+
+    def wait_for_step(self, words: str) -> None:
+        """Wait until the panel names a step."""
+        self.wait_until(lambda: words in self.ui.stepLabel.text)
+
+    def cell(self, table: str, row: int, column: int) -> Any:
+        """A cell of one of the panel's tables."""
+        return getattr(self.ui, table).item(row, column)
+
+    def sight(self) -> str:
+        """What the panel says, for a test that waits in vain."""
+        labels = ("messageLabel", "stepLabel", "volumeLabel", "exportOutcomeLabel", "weightsStateLabel")
+        said = {name: getattr(self.ui, name).text for name in labels}
+        return f"{said}\n{self.ui.logText.toPlainText()}"
+
+
+def load_ct(folder: Path) -> Any:
+    """Import a DICOM series into Slicer's database, load it, show it."""
+    import_dicom(str(folder))
+    first = next(path for path in sorted(folder.rglob("*")) if path.is_file())
+    return show(load_series(pydicom.dcmread(first, stop_before_pixels=True).SeriesInstanceUID))
+
+
+def show(volume: Any) -> Any:
+    """Show a volume in the slice views."""
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    return volume
+
+
+def add_volume(array: np.ndarray, name: str) -> Any:
+    """A volume that came from no file, 3 mm voxels; not shown."""
+    return slicer.util.addVolumeFromArray(array, ijkToRAS=np.diag([-3.0, -3.0, 3.0, 1.0]), name=name)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process or one of its children lives."""
+    return bool(living(pid))

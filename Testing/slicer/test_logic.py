@@ -1,0 +1,253 @@
+"""The logic without a widget: CTs of a real scene through the real engine one by one; what stays, and what goes."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import slicer
+from BladderAutoContourLib.slicer.destinations import ToFolder
+from BladderAutoContourLib.slicer.engine_process import EngineChoice
+from BladderAutoContourLib.slicer.export import StructureNames
+from BladderAutoContourLib.slicer.logic import Job, Logic, State
+from BladderAutoContourLib.slicer.messages import Failure
+from BladderAutoContourLib.slicer.outcome import outcome_of, volume_ml
+from BladderAutoContourLib.slicer.segmentation import contours_of
+from clinic import add_volume, is_alive, load_ct
+from small_engine import water_scene
+from watching import Witness
+
+DEADLINE_SECONDS = 120.0
+
+
+@dataclass
+class Desk:
+    """A ticker that ticks when the test says so, and a watcher that remembers."""
+
+    states: list[tuple[str, State]] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    ends: int = 0
+    tick: Callable[[], None] = lambda: None
+
+    def start(self, callback: Callable[[], None], milliseconds: int) -> None:
+        """Tick from now on."""
+        assert milliseconds <= 100
+        self.tick = callback
+
+    def stop(self) -> None:
+        """Tick no more."""
+        self.tick = lambda: None
+
+    def job_changed(self, job: Job) -> None:
+        """Remember what is new."""
+        if (job.volume_id, job.state) not in self.states[-1:]:
+            self.states.append((job.volume_id, job.state))
+            self.shares.clear()
+        self.shares.append(job.share)
+        assert self.shares == sorted(self.shares), "the bar went back"
+        if job.step not in self.steps[-1:]:
+            self.steps.append(job.step)
+
+    def jobs_ended(self) -> None:
+        """Count."""
+        self.ends += 1
+
+    def logged(self, line: str) -> None:
+        """Remember."""
+        self.lines.append(line)
+
+    def wait_until(self, reached: Callable[[], object]) -> float:
+        """Tick until something is so; how long that took."""
+        begun = time.monotonic()
+        while not reached():
+            assert time.monotonic() - begun < DEADLINE_SECONDS, (self.states, self.steps, self.lines)
+            self.tick()
+        return time.monotonic() - begun
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def working_folder(tmp_path):
+    folder = tmp_path / "Arbeit 作業"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def logic(scene, python, desk, working_folder):
+    """A logic whose engine ends with the test."""
+    logic = Logic(scene, python, desk, desk, working_folder)
+    yield logic
+    logic.close()
+    assert list(working_folder.iterdir()) == [], "something was left behind"
+
+
+def nobody() -> np.ndarray:
+    """A body without a bladder."""
+    return water_scene(bladder=False)[0].array
+
+
+def states_of(logic: Logic) -> list[State]:
+    return [job.state for job in logic.jobs]
+
+
+def test_several_cts_one_process_a_result_each_and_the_failure_of_one_is_its_own(
+    logic, desk, scene, ct_folder, weights, working_folder
+):
+    ct, empty = load_ct(ct_folder), add_volume(nobody(), "No bladder")
+    other = slicer.modules.volumes.logic().CloneVolume(scene, ct, "Copy")
+    logic.warm(EngineChoice("cpu", weights))
+    pids = set()
+    logic.contour([ct, empty, other])
+    logic.contour([ct])  # somebody clicks twice
+    assert [job.volume_id for job in logic.jobs] == [ct.GetID(), empty.GetID(), other.GetID()]
+    desk.wait_until(lambda: pids.add(logic.pid) or desk.ends)
+    assert states_of(logic) == [State.DONE, State.FAILED, State.DONE]
+    assert desk.ends == 1
+    assert len(pids - {None}) == 1
+    assert {"read", "localise", "segment", "write"} <= set(desk.steps)
+
+    failure = logic.jobs[1].failure
+    assert (failure.code, failure.kind) == (4, "no-bladder")
+    assert contours_of(empty) == []
+    for volume in (ct, other):
+        (contour,) = contours_of(volume)
+        outcome = outcome_of(contour)
+        assert contour.volume is volume
+        assert volume_ml(contour) == pytest.approx(outcome.volume_ml, rel=1e-3)
+        assert outcome.device.startswith("CPU")
+        assert outcome.model_name == "water"
+    # of all files only what a later export needs is there still
+    assert sorted(path.suffix for path in working_folder.iterdir()) == [".nrrd", ".nrrd"]
+
+
+def test_cancel_ends_the_process_and_the_next_ct_begins_anew(
+    logic, desk, scene, ct_folder, slow_weights, weights, working_folder, one_second
+):
+    ct, other = load_ct(ct_folder), add_volume(nobody(), "No bladder")
+    nodes = scene.GetNumberOfNodes()
+    logic.warm(EngineChoice("cpu", slow_weights))
+    logic.contour([ct, other])
+    desk.wait_until(lambda: "segment" in desk.steps)
+    pid, asked = logic.pid, time.monotonic()
+    logic.cancel()
+    desk.wait_until(lambda: not is_alive(pid))
+    assert time.monotonic() - asked <= one_second()
+    desk.wait_until(lambda: desk.ends)
+    assert states_of(logic) == [State.CANCELLED, State.CANCELLED]
+    assert desk.ends == 1
+    assert scene.GetNumberOfNodes() == nodes
+    assert list(working_folder.iterdir()) == []
+
+    logic.warm(EngineChoice("cpu", weights))
+    logic.contour([ct])
+    desk.wait_until(lambda: desk.ends == 2)
+    assert states_of(logic) == [State.DONE]
+    assert logic.pid not in (None, pid)
+
+
+def test_a_scene_that_is_closed_cancels(logic, desk, scene, ct_folder, slow_weights, working_folder):
+    ct = load_ct(ct_folder)
+    logic.warm(EngineChoice("cpu", slow_weights))
+    logic.contour([ct])
+    desk.wait_until(lambda: "segment" in desk.steps)
+    pid = logic.pid
+    scene.Clear(0)
+    desk.wait_until(lambda: desk.ends)
+    assert states_of(logic) == [State.CANCELLED]
+    assert not is_alive(pid)
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
+    assert list(working_folder.iterdir()) == []
+
+
+def test_a_ct_that_is_removed_meanwhile_is_told(logic, desk, scene, ct_folder, weights):
+    ct, removed = load_ct(ct_folder), add_volume(nobody(), "No bladder")
+    logic.warm(EngineChoice("cpu", weights))
+    logic.contour([ct, removed])
+    desk.wait_until(lambda: "localise" in desk.steps)
+    scene.RemoveNode(removed)
+    scene.RemoveNode(ct)
+    desk.wait_until(lambda: desk.ends)
+    assert states_of(logic) == [State.FAILED, State.FAILED]
+    assert all("no longer" in job.failure.message for job in logic.jobs)
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
+
+
+def test_a_working_folder_that_is_not_there_is_told(logic, desk, ct_folder, weights, tmp_path):
+    logic.warm(EngineChoice("cpu", weights))
+    logic.working_folder = tmp_path / "gone"
+    logic.contour([load_ct(ct_folder)])
+    desk.wait_until(lambda: desk.ends)
+    assert states_of(logic) == [State.FAILED]
+    assert str(tmp_path / "gone") in logic.jobs[0].failure.sentence
+    assert "Advanced" in logic.jobs[0].failure.sentence
+
+
+def test_the_look_and_the_export_are_of_the_contour_and_use_its_probability(logic, desk, ct_folder, weights, tmp_path):
+    ct, out = load_ct(ct_folder), tmp_path / "out"
+    out.mkdir()
+    logic.warm(EngineChoice("cpu", weights))
+    logic.contour([ct])
+    desk.wait_until(lambda: desk.ends)
+    contour = logic.jobs[0].contour
+    look = logic.look(contour)
+    assert look.generation == "AUTOMATIC"
+    assert look.unopened == outcome_of(contour).unopened
+    assert look.volume_ml == pytest.approx(volume_ml(contour))
+    files = []
+    for logic_knows_the_probability in (True, False):
+        if not logic_knows_the_probability:
+            logic._forget_probabilities()
+        witness = Witness()
+        logic.export(contour, StructureNames(), ToFolder(out), witness)
+        assert logic.exporting
+        desk.wait_until(lambda heard=witness: heard.ends)
+        assert not logic.exporting
+        files.append(witness.ends[0])
+    smooth, stepped = (path.read_bytes() for path in files)
+    assert smooth[128:132] == stepped[128:132] == b"DICM"
+    assert smooth != stepped
+
+
+def test_weights_are_tried_in_a_process_of_their_own(logic, desk, weights, tmp_path):
+    damaged = tmp_path / "damaged.pt"
+    damaged.write_bytes(weights.read_bytes()[:1000])
+    damaged.with_suffix(".json").write_bytes(weights.with_suffix(".json").read_bytes())
+    logic.warm(EngineChoice("cpu", weights))
+    answers: list[Failure | None] = []
+    logic.check(EngineChoice("cpu", damaged), answers.append)
+    desk.wait_until(lambda: answers)
+    assert answers[0].code == 7
+    assert "damaged" in answers[0].message
+    logic.check(EngineChoice("cpu", weights), answers.append)
+    desk.wait_until(lambda: answers[1:])
+    assert answers[1:] == [None]
+
+
+def test_close_ends_the_process_and_removes_its_files(scene, python, desk, working_folder, ct_folder, slow_weights):
+    logic = Logic(scene, python, desk, desk, working_folder)
+    logic.warm(EngineChoice("cpu", slow_weights))
+    logic.contour([load_ct(ct_folder)])
+    desk.wait_until(lambda: "segment" in desk.steps)
+    pid = logic.pid
+    logic.close()
+    assert not is_alive(pid)
+    assert list(working_folder.iterdir()) == []
+    scene.Clear(0)  # nothing of the logic hears of it
+    assert desk.ends == 0
+
+
+@pytest.fixture(scope="session")
+def python() -> Path:
+    """The Python that runs the engine."""
+    import sys
+
+    return Path(sys.executable)

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import slicer
 import vtk
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QImage, QPainter
+from PySide6.QtWidgets import QApplication, QWidget
 from vtk.util.numpy_support import vtk_to_numpy
 
 SLICE_MANAGERS = (slicer.vtkMRMLModelSliceDisplayableManager, slicer.vtkMRMLSegmentationsDisplayableManager2D)
@@ -17,6 +20,9 @@ THREE_D_MANAGERS = (
 )
 # Slicer's slice images are already coloured: shown as they are.
 WHOLE_WINDOW, MIDDLE_LEVEL = 255.0, 127.5
+# Slicer's arrangement of four views, with the colours of their bars: column, row.
+FOUR_UP = {"Red": (0, 0, "#f34a33"), "Green": (0, 1, "#6eb04b"), "Yellow": (1, 1, "#edd54c")}
+BAR, GAP = 14, 4
 
 
 def slice_picture(name: str, size: tuple[int, int] = (400, 400)) -> np.ndarray:
@@ -41,6 +47,35 @@ def three_d_picture(size: tuple[int, int] = (400, 400)) -> np.ndarray:
     renderer, window = _window(size)
     node = slicer.app.layoutManager().threeDWidget(0).mrmlViewNode()
     return _draw(renderer, window, THREE_D_MANAGERS, node, whole=True)
+
+
+def window_picture(panel: QWidget, panel_width: int = 440, size: tuple[int, int] = (1440, 900)) -> QImage:
+    """The panel with the four views beside it, as the main window shows them."""
+    width, height = size
+    panel.resize(panel_width, height)
+    panel.show()
+    QApplication.processEvents()
+    picture = QImage(width, height, QImage.Format.Format_RGB888)
+    picture.fill(QColor("#efefef"))
+    painter = QPainter(picture)
+    painter.drawPixmap(0, 0, panel.grab())
+    view = ((width - panel_width - 2 * GAP) // 2, (height - GAP) // 2)
+    inner = (view[0], view[1] - BAR)
+    left, step = panel_width + GAP, (view[0] + GAP, view[1] + GAP)
+    for name, (column, row, colour) in FOUR_UP.items():
+        x, y = left + column * step[0], row * step[1]
+        painter.fillRect(x, y, view[0], BAR, QColor(colour))
+        painter.drawText(x + 4, y, view[0], BAR, Qt.AlignmentFlag.AlignVCenter, name[0])
+        painter.drawImage(x, y + BAR, _as_image(slice_picture(name, inner)))
+    painter.fillRect(left + step[0], 0, view[0], BAR, QColor("#7c7ccf"))
+    painter.drawImage(left + step[0], BAR, _as_image(three_d_picture(inner)))
+    painter.end()
+    return picture
+
+
+def _as_image(picture: np.ndarray) -> QImage:
+    rows, columns, _ = picture.shape
+    return QImage(picture.tobytes(), columns, rows, 3 * columns, QImage.Format.Format_RGB888).copy()
 
 
 def _window(size: tuple[int, int]) -> tuple[vtk.vtkRenderer, vtk.vtkRenderWindow]:

@@ -1,5 +1,6 @@
 """What becomes of a contour that somebody works on: edits, undo, the automatic one restored, and a run after it."""
 
+import dataclasses
 import time
 
 import numpy as np
@@ -16,7 +17,7 @@ from BladderAutoContourLib.slicer.segmentation import (
     slice_position_ras,
     write_mask,
 )
-from ct_scene import CORNER, RAS, Editor, add_ct, blob, drawn, grid, segment_of, texture, voxels
+from ct_scene import CORNER, RAS, Editor, add_ct, blob, drawn, grid, refine, segment_of, texture, voxels
 from ct_scene import OBLIQUE as GRID
 from mrml_scene import fresh_scene
 
@@ -232,3 +233,23 @@ def test_a_segmentation_made_of_surfaces_gets_no_voxels(ct, result, other_result
     second = show_result(ct, other_result)
     assert second.segmentation is not first.segmentation
     np.testing.assert_array_equal(voxels(second, ct), blob(GRID, seed=1))
+
+
+def test_a_segmentation_that_was_given_a_finer_lattice_is_not_resampled(ct, result, other_result):
+    first = show_result(ct, result)
+    double = refine(first, blob(GRID))
+    kept = voxels(first, double)
+    second = show_result(ct, other_result)
+    assert second.segmentation is not first.segmentation
+    np.testing.assert_array_equal(voxels(first, double), kept)
+    np.testing.assert_array_equal(voxels(second, ct), blob(GRID, seed=1))
+
+
+def test_a_ct_that_was_moved_for_good_gets_a_segmentation_where_it_is_now(ct, result, tmp_path):
+    first = show_result(ct, result)
+    ct.SetOrigin(11.1, -22.2, 33.3)
+    moved = dataclasses.replace(GRID, origin_mm=(-11.1, 22.2, 33.3))
+    second = show_result(ct, drawn(blob(GRID), moved, tmp_path / "moved"))
+    assert second.segmentation is not first.segmentation
+    np.testing.assert_array_equal(voxels(second, ct), blob(GRID))
+    assert show_result(ct, drawn(blob(GRID, seed=1), moved, tmp_path / "again")) == second

@@ -26,6 +26,7 @@ from ct_scene import (
     drawn,
     grid,
     load_dicom,
+    refine,
     segment_of,
     texture,
     voxels,
@@ -114,15 +115,23 @@ def test_a_contour_beyond_the_ct_is_not_cut_in_silence(ct, result, tmp_path):
 
 def test_a_contour_on_a_finer_lattice_is_written_on_the_cts(ct, result, tmp_path):
     contour = show_result(ct, result)
-    fine = GRID.matrix @ np.diag([0.5, 0.5, 0.5, 1])
-    fine[:3, 3] = GRID.to_patient((-0.25, -0.25, -0.25))
-    double = slicer.util.addVolumeFromArray(np.zeros([2 * n for n in GRID.shape], np.int16), ijkToRAS=RAS @ fine)
-    mask = np.kron(blob(GRID), np.ones((2, 2, 2), np.uint8))
-    slicer.util.updateSegmentBinaryLabelmapFromArray(mask, contour.segmentation, contour.segment_id, double)
+    refine(contour, blob(GRID))
     assert is_edited(contour.segmentation, contour.segment_id)
     volume_ml = write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
     np.testing.assert_array_equal(read_volume(tmp_path / "mask.nrrd").array, blob(GRID))
     assert volume_ml == pytest.approx(blob(GRID).sum() * GRID.voxel_ml)
+
+
+def test_slices_that_the_engine_left_out_are_not_cut_in_silence(ct, tmp_path):
+    shorter = grid(DIRECTIONS["oblique"], size=(40, 36, 19))
+    contour = show_result(ct, drawn(blob(shorter), shorter, tmp_path / "result"))
+    write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+    np.testing.assert_array_equal(read_volume(tmp_path / "mask.nrrd").array, blob(shorter))
+    last = np.zeros(GRID.shape, np.uint8)
+    last[19, 10:20, 10:20] = 1
+    Editor(contour.segmentation, ct).paint(contour.segment_id, last)
+    with pytest.raises(InputError, match=r"0\.4 mL\) lies outside"):
+        write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
 
 
 def test_a_contour_moved_against_its_ct_is_not_written(ct, result, tmp_path):

@@ -131,6 +131,14 @@ def test_a_resampled_volume_is_read_from_the_scene(series, tmp_path):
     np.testing.assert_array_equal(read_volume(source.paths[0]).array, array)
 
 
+def test_a_multi_frame_ct_is_read_from_the_scene(series, tmp_path):
+    _, node = series
+    node.SetAttribute("DICOM.instanceUIDs", node.GetAttribute("DICOM.instanceUIDs").split()[0])
+    source = source_of(node, tmp_path)
+    assert "one multi-frame DICOM file" in source.why_not_dicom
+    np.testing.assert_array_equal(read_volume(source.paths[0]).array, slicer.util.arrayFromVolume(node))
+
+
 @pytest.mark.parametrize(("degrees", "millimetres"), [(10.0, 0.0), (0.0, 1.0)])
 def test_a_moved_ct_is_refused(series, tmp_path, degrees, millimetres):
     _, node = series

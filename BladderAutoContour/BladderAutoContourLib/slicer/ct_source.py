@@ -84,6 +84,10 @@ def source_of(volume_node: slicer.vtkMRMLScalarVolumeNode | None, working_folder
             "The DICOM files of this CT are not in Slicer's DICOM database. Import the series into the DICOM module, "
             "then load it from there."
         )
+    elif len(instance_uids(volume_node)) == 1:
+        why = _(
+            "This CT is one multi-frame DICOM file; structure sets can be written for a CT of one file a slice only."
+        )
     else:
         why = _(
             "This CT was moved, cropped or resampled after it was loaded from DICOM, so its slices are no longer those "

@@ -58,8 +58,20 @@ def test_a_ct_from_no_dicom_is_refused_with_what_can_be_done(scene, export, tmp_
     segment_id = loaded.GetSegmentation().GetNthSegmentID(0)
     again = slicer.util.arrayFromSegmentBinaryLabelmap(loaded, segment_id, contour.volume) > 0
     assert np.array_equal(again, expected)
-    with pytest.raises(OutputError, match="cannot be saved"):
-        save_segmentation(contour, tmp_path / "no such folder" / "Bladder.seg.nrrd")
+
+
+def test_a_segmentation_is_saved_whole_or_not_at_all(contour, tmp_path, full_disk):
+    file = full_disk / "Bladder ü.seg.nrrd"
+    save_segmentation(contour, file)
+    before = file.read_bytes()
+    ragged = np.random.default_rng(1).random(voxels(contour).shape) > 0.5
+    segmentation, wide = contour.segmentation, np.tile(ragged.astype(np.uint8), (4, 4, 4))
+    slicer.util.updateSegmentBinaryLabelmapFromArray(wide, segmentation, contour.segment_id, contour.volume)
+    for target in (file, tmp_path / "no such folder" / "Bladder.seg.nrrd"):
+        with pytest.raises(OutputError, match="cannot be saved"):
+            save_segmentation(contour, target)
+    assert file.read_bytes() == before
+    assert list(full_disk.iterdir()) == [file]
 
 
 def test_what_cannot_be_exported_is_refused(export, dicom_contour, work, target):

@@ -13,6 +13,7 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
+from .. import TEMPORARY_PREFIX, host
 from ..errors import InputError, OutputError, UsageError
 from . import kept_contour
 from .ct_source import CtSource, source_of
@@ -94,7 +95,7 @@ def last_look(contour: Contour, working_folder: Path, unopened: tuple[str, ...] 
     )
 
 
-def value_of(volume_node: "slicer.vtkMRMLScalarVolumeNode", tag: str) -> str:
+def value_of(volume_node: slicer.vtkMRMLScalarVolumeNode, tag: str) -> str:
     """A value of the first image of a CT from DICOM, as Slicer's database knows it."""
     return slicer.dicomDatabase.instanceValue(instance_uids(volume_node)[0], tag).strip()
 
@@ -117,19 +118,30 @@ def date(value: str) -> str:
 
 
 def save_segmentation(contour: Contour, path: Path) -> None:
-    """Save the contour's segmentation as a .seg.nrrd file, which Slicer can load again. Raises OutputError."""
-    contour.segmentation.AddDefaultStorageNode()
-    storage = contour.segmentation.GetStorageNode()
-    storage.SetFileName(str(path))
-    if not storage.WriteData(contour.segmentation) or not path.is_file():
-        raise OutputError(
-            _("The segmentation cannot be saved as {file}. Choose another folder or make room.").format(file=path),
-            [path],
-        )
+    """Save the contour's segmentation as a .seg.nrrd file, which Slicer can load again. Raises OutputError.
+
+    An older file of that name stays until the new one is whole.
+    """
+    partial = path.with_name(f"{TEMPORARY_PREFIX}{path.name}")
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.SetFileName(str(partial))
+    try:
+        if storage.WriteData(contour.segmentation):
+            host.replace_file(partial, path)
+            return
+    except OSError:
+        pass
+    finally:
+        partial.unlink(missing_ok=True)
+    raise OutputError(
+        _("The segmentation cannot be saved as {file}. Choose another folder or make room.").format(file=path), [path]
+    )
 
 
 class StructureSetExport:
-    """Takes contours to their destinations, one after the other. Nothing in it waits.
+    """Takes contours to their destinations, one after the other.
+
+    Nothing in it waits but Slicer's own sender, for as long as a node that answers takes to receive one file.
 
     Usage::
 

@@ -1,15 +1,20 @@
 """Somebody in front of the panel: opens the shipped module, looks, clicks, waits."""
 
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
+import pytest
 import qt
 import slicer
+from BladderAutoContourLib.slicer import settings
 from PySide6.QtCore import QEventLoop
+from standin.application import qSlicerApplication
 from standin.dicom import import_dicom, load_series
 from standin.scripted_module import load_module
 from watching import living
@@ -112,3 +117,38 @@ def add_volume(array: np.ndarray, name: str) -> Any:
 def is_alive(pid: int) -> bool:
     """Whether a process or one of its children lives."""
     return bool(living(pid))
+
+
+@pytest.fixture
+def clinician(app: qSlicerApplication) -> Iterator[Clinician]:
+    """A user of the shipped module and its shipped weights."""
+    yield from _use_module()
+
+
+@pytest.fixture
+def quick_clinician(app: qSlicerApplication, weights: Path) -> Iterator[Clinician]:
+    """A user whose settings name small weights, which know the analytic CT alone."""
+    settings.save(settings.Settings("cpu", weights))
+    yield from _use_module()
+
+
+def _use_module() -> Iterator[Clinician]:
+    user = Clinician()
+    yield user
+    user.close()
+
+
+@pytest.fixture(scope="session")
+def python() -> Path:
+    """The Python that runs the engine."""
+    return Path(sys.executable)
+
+
+@pytest.fixture(scope="session")
+def pelvis_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generated pelvis, coarse, as a DICOM series."""
+    folder = tmp_path_factory.mktemp("pelvis")
+    options = ["--seed", "7", "--spacing", "4", "4", "6", "--dicom", "--output", folder]
+    command = [sys.executable, "-m", "BladderAutoContourLib", "phantom", *map(str, options)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return folder / "case_0007" / "ct"

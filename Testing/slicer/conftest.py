@@ -24,9 +24,22 @@ from standin.session import install, strict_session  # noqa: E402
 
 install()
 
+from clinic import clinician, pelvis_folder, python, quick_clinician  # noqa: E402
 from exporting import contour, dicom_contour, export, target, warm_engine, work  # noqa: E402
 
-__all__ = ["contour", "dicom_contour", "export", "full_disk", "target", "warm_engine", "work"]
+__all__ = [
+    "clinician",
+    "contour",
+    "dicom_contour",
+    "export",
+    "full_disk",
+    "pelvis_folder",
+    "python",
+    "quick_clinician",
+    "target",
+    "warm_engine",
+    "work",
+]
 
 
 @pytest.fixture

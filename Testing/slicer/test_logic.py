@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -243,11 +242,3 @@ def test_close_ends_the_process_and_removes_its_files(scene, python, desk, worki
     assert list(working_folder.iterdir()) == []
     scene.Clear(0)  # nothing of the logic hears of it
     assert desk.ends == 0
-
-
-@pytest.fixture(scope="session")
-def python() -> Path:
-    """The Python that runs the engine."""
-    import sys
-
-    return Path(sys.executable)

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 import qt
 from slicer.i18n import tr as _
 
+from .table_height import TableHeight
+
 NAME, STATE = 0, 1
+MOST_PIXELS = 160
+"""More CTs than fit scroll."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class CtList:
         self._ticked_by_hand: dict[str, bool] = {}
         self._shown: str | None = None
         self._filling = False
+        self._height = TableHeight(table, MOST_PIXELS)
         header = table.horizontalHeader()
         header.setSectionResizeMode(NAME, qt.QHeaderView.Stretch)
         header.setSectionResizeMode(STATE, qt.QHeaderView.ResizeToContents)
@@ -87,6 +92,7 @@ class CtList:
             self._table.setItem(number, STATE, _item(row.state, row.reason or row.refusal or ""))
             if row.volume_id == self._shown:
                 self._table.selectRow(number)
+        self._height.fit()
         self._filling = False
 
     def _name_item(self, row: Row) -> "qt.QTableWidgetItem":

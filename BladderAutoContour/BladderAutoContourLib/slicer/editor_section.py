@@ -28,9 +28,8 @@ class EditorSection:
 
     def __init__(self, ui: object, edited: Callable[[], None]) -> None:
         self._section, self._editor, self._restore = ui.correctSection, ui.segmentEditor, ui.restoreButton
-        self._edited = edited
         self._contour: Contour | None = None
-        self._observed: tuple[slicer.vtkSegmentation, int] | None = None
+        self._observations: list[tuple[slicer.vtkSegmentation, int]] = []
         self._editor.setMaximumNumberOfUndoStates(UNDO_STATES)
         self._editor.setEffectNameOrder(EFFECTS)
         self._editor.unorderedEffectsVisible = False
@@ -41,14 +40,14 @@ class EditorSection:
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLE_MILLISECONDS)
-        self._timer.timeout.connect(self._settled)
-        self._restore.clicked.connect(self._restore_clicked)
-        self.enter()
+        self._timer.timeout.connect(edited)
+        self._restore.clicked.connect(lambda: self._restore_automatic())
+        self._section.contentsCollapsed.connect(self._folded)
+        self._prepare()
 
     def enter(self) -> None:
-        """The module is shown, or a new scene has come: the editor gets its parameter node, and then the scene."""
-        self._editor.setMRMLSegmentEditorNode(_parameter_node())
-        self._editor.setMRMLScene(slicer.mrmlScene)
+        """The module is shown, or a new scene has come."""
+        self._prepare()
         self._editor.installKeyboardShortcuts()
         self._show_in_editor()
 
@@ -64,9 +63,7 @@ class EditorSection:
             self._forget()
             self._contour = contour
             if contour is not None:
-                segments = contour.segmentation.GetSegmentation()
-                tag = segments.AddObserver(segments.SourceRepresentationModified, lambda *_: self._timer.start())
-                self._observed = segments, tag
+                self._observe(contour.segmentation.GetSegmentation())
             self._show_in_editor()
         self._section.setEnabled(contour is not None)
         self._restore.setEnabled(contour is not None and is_edited(contour.segmentation, contour.segment_id))
@@ -77,11 +74,19 @@ class EditorSection:
         self.leave()
         self.show(None)
 
+    def _prepare(self) -> None:
+        # The parameter node comes first: what the editor chooses when it gets the scene is kept there.
+        self._editor.setMRMLSegmentEditorNode(_parameter_node())
+        self._editor.setMRMLScene(slicer.mrmlScene)
+
+    def _observe(self, segments: slicer.vtkSegmentation) -> None:
+        for event in (segments.SourceRepresentationModified, segments.SegmentModified, segments.SegmentRemoved):
+            self._observations.append((segments, segments.AddObserver(event, lambda *_: self._timer.start())))
+
     def _forget(self) -> None:
-        if self._observed is not None:
-            segments, tag = self._observed
+        for segments, tag in self._observations:
             segments.RemoveObserver(tag)
-            self._observed = None
+        self._observations.clear()
 
     def _show_in_editor(self) -> None:
         contour = self._contour
@@ -91,15 +96,14 @@ class EditorSection:
             self._editor.setSourceVolumeNode(contour.volume)
             self._editor.setCurrentSegmentID(contour.segment_id)
 
-    def _settled(self) -> None:
-        self.show(self._contour)
-        self._edited()
+    def _folded(self, folded: bool) -> None:
+        if folded:
+            self._editor.setActiveEffect(None)  # a brush that nobody sees should not paint
 
-    def _restore_clicked(self) -> None:
+    def _restore_automatic(self) -> None:
         contour = self._contour
         if contour is not None:
-            self._editor.saveStateForUndo()
-            restore_automatic(contour.segmentation, contour.segment_id)
+            restore_automatic(contour.segmentation, contour.segment_id, self._editor.saveStateForUndo)
 
 
 def _parameter_node() -> slicer.vtkMRMLSegmentEditorNode:

@@ -47,7 +47,7 @@ class Panel(VTKObservationMixin):
         self._cts = CtList(ui.ctTable, ticked=self._show_readiness, chosen=self._show_ct)
         self._result = ResultSection(ui, chosen=self._show_contour, tell=self._run.show_message)
         self._install = InstallSection(ui, installed=self.enter)
-        self._editor = EditorSection(ui, edited=self._contour_edited)
+        self._editor = EditorSection(ui, edited=self.refresh)
         self._advanced = AdvancedSection(
             ui, choice_changed=self._warm, try_weights=self._try_weights, folder_changed=self._move_working_folder
         )
@@ -154,6 +154,7 @@ class Panel(VTKObservationMixin):
         self._later.start()
 
     def _scene_closes(self, _caller: object, _event: str) -> None:
+        self._editor.leave()
         self._editor.show(None)
 
     def _scene_closed(self, _caller: object, _event: str) -> None:
@@ -184,9 +185,6 @@ class Panel(VTKObservationMixin):
         contour = self._result.contour
         self._editor.show(contour)
         self._export.show(contour)
-
-    def _contour_edited(self) -> None:
-        self._later.start()
 
     def _show_readiness(self) -> None:
         """Say what can be done now, and what stands in the way of the rest."""

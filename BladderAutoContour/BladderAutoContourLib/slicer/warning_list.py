@@ -5,9 +5,11 @@ from collections.abc import Callable, Collection, Sequence
 import qt
 
 from .result import SliceWarning
+from .table_height import TableHeight
 from .words import severity_words, slices_words
 
 SEVERITY, SENTENCE, SLICES = 0, 1, 2
+MOST_PIXELS = 240
 
 
 class WarningList:
@@ -26,6 +28,7 @@ class WarningList:
         self._tell_opened, self._jump = opened, jump
         self._warnings: list[SliceWarning] = []
         self._visited: dict[int, int] = {}
+        self._height = TableHeight(table, MOST_PIXELS)
         header = table.horizontalHeader()
         header.setSectionResizeMode(SEVERITY, qt.QHeaderView.ResizeToContents)
         header.setSectionResizeMode(SENTENCE, qt.QHeaderView.Stretch)
@@ -49,6 +52,7 @@ class WarningList:
                 item.setToolTip(self._table.toolTip)
                 self._table.setItem(number, column, item)
             self._table.item(number, SEVERITY).setIcon(self._icon(warning.severity))
+        self._height.fit()
 
     def _slices_text(self, number: int) -> str:
         return slices_words(len(self._warnings[number].slices), self._visited.get(number))

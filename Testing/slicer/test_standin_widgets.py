@@ -129,15 +129,6 @@ def test_a_path_is_typed_or_browsed_for(app, answers, tmp_path):
         edit.setFilters(ctk.ctkPathLineEdit.Dirs)
 
 
-def test_a_folder_is_chosen_by_a_button(app, answers, tmp_path):
-    button = ctk.ctkDirectoryButton()
-    heard = []
-    button.directoryChanged.connect(lambda path: heard.append(path))
-    answers.give(tmp_path)
-    assert button.browse() == str(tmp_path)
-    assert heard == [button.directory]
-
-
 # Widgets over the scene
 
 

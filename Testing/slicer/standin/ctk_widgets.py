@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
     QMessageBox,
-    QPushButton,
     QStyle,
     QStyleOptionButton,
     QToolButton,
@@ -152,46 +151,6 @@ class ctkPathLineEdit(QWidget):
         """Offer the paths kept in the settings; the stand-in keeps none there."""
 
 
-class ctkDirectoryButton(QWidget):
-    """A button that shows a folder and asks for another: Libs/Widgets/ctkDirectoryButton.h."""
-
-    _changed = Signal(str)
-    _selected = Signal(str)
-    _signals: ClassVar = {"directoryChanged(QString)": "_changed", "directorySelected(QString)": "_selected"}
-    caption = stored(str, "")
-    text = stored(str, "")
-    options = stored(int, 0)
-
-    def __init__(self, directory: Any = "", parent: QWidget | None = None) -> None:
-        directory, parent = (
-            ("", directory) if directory is None or isinstance(directory, QWidget) else (directory, parent)
-        )
-        super().__init__(parent)
-        self._directory = ""
-        self._button = QPushButton(self)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self._button)
-        self._button.clicked.connect(self.browse)
-        self._show(directory)
-
-    def _show(self, directory: str) -> None:
-        changed, self._directory = directory != self._directory, directory
-        self._button.setText(directory)
-        if changed:
-            self._changed.emit(directory)
-
-    directory = Property(str, lambda self: self._directory, _show)
-
-    def browse(self) -> str:
-        """Ask for a folder; "" if none was chosen."""
-        directory = QFileDialog.getExistingDirectory(self, self.caption, self.directory)
-        if directory:
-            self._show(directory)
-            self._selected.emit(directory)
-        return directory
-
-
 class ctkMessageBox(QMessageBox):
     """A message box with "Don't show again": Libs/Widgets/ctkMessageBox.h."""
 
@@ -201,5 +160,5 @@ class ctkMessageBox(QMessageBox):
 
 
 WIDGETS: dict[str, type[QWidget]] = {
-    kind.__name__: kind for kind in (ctkCollapsibleButton, ctkPathLineEdit, ctkDirectoryButton, ctkMessageBox)
+    kind.__name__: kind for kind in (ctkCollapsibleButton, ctkPathLineEdit, ctkMessageBox)
 }

@@ -112,6 +112,8 @@ def test_close_ends_everything_and_says_nothing(stage, tmp_path, one_second):
     pid = engine.pid
     asked = time.monotonic()
     engine.close()
+    with pytest.raises(ProcessLookupError):  # gone by now: Slicer itself may be gone a moment later
+        os.kill(pid, 0)
     assert time.monotonic() - asked < one_second()
     assert living(pid) == []
     assert list((tmp_path / "out").iterdir()) == []
@@ -263,13 +265,15 @@ def test_a_listener_may_poll_as_a_dialog_does(stage, tmp_path):
 
         def finished(self, folder: Path | None) -> None:
             super().finished(folder)
-            poll_until(engine, lambda: second.ends or not contour(engine, tmp_path / "second", second))
+            contour(engine, tmp_path / "second", second)
+            poll_until(engine, lambda: second.ends)
 
     second = Witness()
     engine = stage(OBEYS)
     first = contour(engine, tmp_path / "first", Modal())
     poll_until(engine, lambda: first.ends)
     assert first.ends == [tmp_path / "first"]
+    assert second.ends == [tmp_path / "second"]
     assert not engine.busy
 
 

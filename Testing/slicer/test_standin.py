@@ -119,6 +119,23 @@ def test_slots_take_no_keywords(line):
         line.setText(text="a")
 
 
+def test_slots_take_the_values_that_they_declare(app, line):
+    button = qt.QPushButton()
+    with pytest.raises(TypeError):
+        line.clear(False)
+    button.connect("clicked()", line.clear)
+    button.click()
+    assert line.text == ""
+    assert button.disconnect("clicked()", line.clear)
+
+
+def test_a_slot_connected_to_a_signal_that_brings_more_than_it_takes_raises():
+    with pytest.raises(TypeError), strict_session():  # noqa: PT012
+        line, button = qt.QLineEdit(), qt.QPushButton()
+        button.clicked.connect(line.clear)  # brings "checked"
+        button.click()
+
+
 def test_lists_come_back_as_tuples(app):
     box = qt.QWidget()
     child = qt.QLabel(box)
@@ -297,14 +314,18 @@ def test_nothing_of_a_session_is_left():
     assert sys.excepthook is sys.__excepthook__
 
 
-def test_each_session_begins_with_empty_settings_and_an_empty_scene():
+def test_each_session_begins_with_empty_settings_an_empty_scene_and_nobody_listening():
+    started = []
     for _time in range(2):
         with session() as app:
+            app.connect("startupCompleted()", lambda: started.append(True))
+            app.startupCompleted.emit()
             assert qt.QSettings().allKeys() == ()
             qt.QSettings().setValue("device", "cpu")
             assert app.userSettings().value("device") == "cpu"
             assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
             slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    assert len(started) == 2
 
 
 def test_python_packages_lack_what_slicers_lack(app):

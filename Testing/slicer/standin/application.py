@@ -8,6 +8,7 @@ import slicer
 from PySide6.QtCore import Property, QObject, QSettings, Signal
 from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 
+from . import python_qt
 from .dicom import ctkDICOMDatabase
 from .stored import stored
 
@@ -153,7 +154,7 @@ class qSlicerApplication(QApplication):
         self.setApplicationName("Slicer")
         self.setOrganizationName("slicer.org")
         self.setStyle("fusion")
-        self._home, self._logic, self._layout, self._modules = None, None, None, qSlicerModuleManager()
+        self._home, self._logic, self._layout, self._modules = None, None, None, None
 
     def _begin(self, application_logic: Any) -> None:
         """A new session: views over a fresh scene, empty settings, an empty temporary folder, a main window."""
@@ -169,17 +170,19 @@ class qSlicerApplication(QApplication):
         self._user_settings = QSettings()
         self._logic = application_logic
         self._layout = qSlicerLayoutManager(application_logic)
+        self._modules = qSlicerModuleManager()
         slicer.dicomDatabase = ctkDICOMDatabase(home / "DICOM database")
 
     def _end(self) -> None:
-        """The session's windows go, and its folders."""
+        """The session's windows go, and its folders; nobody listens to the application any more."""
+        python_qt.forget(self)
         self.restoreOverrideCursor()
         for window in self.topLevelWidgets():
             window.deleteLater()
         self.sendPostedEvents(None, 52)  # QEvent.DeferredDelete
         self.processEvents()
         slicer.dicomDatabase = None
-        self._logic = self._layout = self._window = self._user_settings = None
+        self._logic = self._layout = self._modules = self._window = self._user_settings = None
         self._home.cleanup()
 
     def mrmlScene(self) -> Any:

@@ -47,6 +47,12 @@ class Member:
     def __call__(self, *values: Any) -> Any:
         return frozen(self._function(*values))
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Member) and (self._owner, self._name) == (other._owner, other._name)
+
+    def __hash__(self) -> int:
+        return hash((self._owner, self._name))
+
     def __repr__(self) -> str:
         return f"<slot {self._name} of {class_name(self._owner)}>"
 
@@ -144,6 +150,14 @@ def disconnect(sender: QObject, signature: str, function: Function | None = None
         QObject.disconnect(sender, SIGNAL(native), target[1])
         targets.remove(target)
     return bool(ended)
+
+
+def forget(sender: QObject) -> None:
+    """Undo every connection that Python code made to an object's signals."""
+    pointer = shiboken6.getCppPointer(sender)[0]
+    for key in [key for key in _targets if key[0] == pointer]:
+        for _function, receiver in _targets.pop(key):
+            QObject.disconnect(sender, SIGNAL(key[1]), receiver)
 
 
 def normalized(signature: str) -> str:

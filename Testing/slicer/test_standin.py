@@ -328,6 +328,16 @@ def test_each_session_begins_with_empty_settings_an_empty_scene_and_nobody_liste
     assert len(started) == 2
 
 
+def test_the_application_tells_that_it_is_about_to_quit():
+    heard = []
+    with session() as app:
+        app.connect("aboutToQuit()", lambda: heard.append(app.temporaryPath))
+        temporary = app.temporaryPath
+        assert Path(temporary).is_dir()
+        assert heard == []
+    assert heard == [temporary]
+
+
 def test_python_packages_lack_what_slicers_lack(app):
     import ctk
 

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import ctk
+import DICOMLib
 import numpy as np
 import pydicom
 import pytest
@@ -313,6 +314,12 @@ def test_copied_files_lie_with_the_database(app, tmp_path):
     copies = [Path(name) for name in database.allFiles()]
     assert len(copies) == len(files)
     assert all(Path(database.databaseDirectory) in path.parents for path in copies)
+    with DICOMLib.DICOMUtils.TemporaryDICOMDatabase() as other:
+        assert slicer.dicomDatabase is other
+        assert other.allFiles() == ()
+    assert slicer.dicomDatabase is database
+    (node_id,) = DICOMLib.DICOMUtils.loadSeriesByUID([database.seriesForFile(str(copies[0]))])
+    assert slicer.mrmlScene.GetNodeByID(node_id).GetImageData().GetDimensions() == (40, 36, len(files))
     database.removeSeries(database.seriesForFile(str(copies[0])))
     assert database.allFiles() == ()
     assert files[0].exists()

@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +216,24 @@ def load_series(series_uid: str) -> Any:
     return volume
 
 
+def load_series_by_uid(seriesUIDs: list[str]) -> list[str]:
+    """`DICOMUtils.loadSeriesByUID`: the IDs of the nodes loaded."""
+    if not isinstance(seriesUIDs, list) or not seriesUIDs:
+        raise ValueError("SeriesUIDs must contain a list")
+    return [load_series(uid).GetID() for uid in seriesUIDs if slicer.dicomDatabase.filesForSeries(uid)]
+
+
+@contextmanager
+def temporary_database(directory: str | None = None) -> Iterator[ctkDICOMDatabase]:
+    """`DICOMUtils.TemporaryDICOMDatabase`: another database for a while, empty."""
+    before = slicer.dicomDatabase
+    slicer.dicomDatabase = ctkDICOMDatabase(Path(slicer.app.temporaryPath, directory or "TempDICOMDatabase"))
+    try:
+        yield slicer.dicomDatabase
+    finally:
+        slicer.dicomDatabase = before
+
+
 def _height(database: ctkDICOMDatabase, name: str) -> float:
     """Where a slice lies along the normal of its plane: DICOMUtils.getSortedImageFiles."""
     position, plane = ([float(part) for part in database.fileValue(name, tag).split("\\")] for tag in PLACE_TAGS)
@@ -243,4 +263,6 @@ def dicom_library() -> types.ModuleType:
     package.DICOMPlugin, package.DICOMSender = DICOMPlugin, DICOMSender
     package.DICOMUtils = types.ModuleType("DICOMLib.DICOMUtils")
     package.DICOMUtils.importDicom = import_dicom
+    package.DICOMUtils.loadSeriesByUID = load_series_by_uid
+    package.DICOMUtils.TemporaryDICOMDatabase = temporary_database
     return package

@@ -14,6 +14,7 @@ process with it (exit code 130): whoever started it starts a new one.
 import argparse
 import contextlib
 import functools
+import importlib
 import json
 import queue
 import sys
@@ -50,6 +51,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     inbox: Inbox = queue.SimpleQueue()
     host.read_lines(sys.stdin.fileno(), inbox.put)
     engine = segment.load_engine(arguments, events)
+    importlib.import_module("..pipeline.job", __package__)  # the rest of a CT's way: the first one need not wait for it
     # Events alone go to standard output: whatever a library prints goes beside them.
     with contextlib.redirect_stdout(sys.stderr):
         worker = Worker(events)

@@ -40,7 +40,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
 
 # What Slicer brings: its scene and its other modules for all of its room, Qt for what is seen and for the settings.
 SCENE = {"slicer", "vtk", "vtkmodules", "numpy", "DICOMLib", "SampleData", "PyTorchUtils"}
-SHOWN = ("panel", "ct_list", "warning_list", "editor_section", "export_section", "export_dialog", "settings")
+SHOWN = (
+    *("panel", "ct_list", "warning_list", "table_height", "install_section", "editor_section", "export_section"),
+    *("export_dialog", "settings"),
+)
 
 # What a room may use beside the standard library; `vtkmodules` is how vtk is imported in parts.
 PACKAGES: dict[str, set[str]] = {

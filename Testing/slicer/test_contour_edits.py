@@ -172,6 +172,17 @@ def test_edited_work_stays_and_the_new_contour_stands_beside_it(ct, result, othe
     assert voxels(third, ct).all()
 
 
+def test_of_two_untouched_contours_the_later_is_replaced(ct, result, other_result):
+    first = show_result(ct, result)
+    editor = Editor(first.segmentation, ct)
+    editor.paint(first.segment_id, CORNER)
+    second = show_result(ct, result)
+    editor.erase(first.segment_id, CORNER)
+    assert not is_edited(first.segmentation, first.segment_id)
+    assert show_result(ct, other_result) == second
+    np.testing.assert_array_equal(voxels(first, ct), blob(GRID))
+
+
 def test_undo_takes_a_run_back(ct, result, other_result):
     contour = show_result(ct, result)
     editor = Editor(contour.segmentation, ct)

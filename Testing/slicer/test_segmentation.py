@@ -155,6 +155,17 @@ def test_a_contour_follows_the_slices_that_slicer_bent(tmp_path):
     np.testing.assert_array_equal(written.array, mask)
 
 
+def test_a_slice_spacing_that_was_rounded_keeps_slice_with_slice(ct, result, tmp_path):
+    """As where the spacing is taken from the first two slices: 0.01 mm off, 0.2 mm at the last one."""
+    ct.SetSpacing(1.2, 1.1, 3.01)
+    contour = show_result(ct, result)
+    np.testing.assert_array_equal(voxels(contour, ct), blob(GRID))
+    write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+    written = read_volume(tmp_path / "mask.nrrd")
+    assert written.geometry.same_as(GRID)
+    np.testing.assert_array_equal(written.array, blob(GRID))
+
+
 def test_a_warning_leads_to_its_slice(ct, result):
     contour = show_result(ct, result)
     for index in (0, 9, 19):

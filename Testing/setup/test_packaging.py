@@ -1,6 +1,7 @@
 """What Slicer installs is what the repository holds."""
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -9,6 +10,13 @@ import pytest
 from shipped import LISTS, MODULE, RESOURCES, ROOT, SCRIPTS, listed, shipped, tracked
 
 TOP_LEVEL = {"BladderAutoContour", "CMakeLists.txt", "LICENSE", "README.md", "Resources", "Testing", "setup_dev.py"}
+
+# The extension catalog's schema, version 1.0.2: what an entry may hold, each with its type.
+CATALOG_REQUIRED = {"$schema": str, "category": str, "scm_url": str}
+CATALOG_OPTIONAL = {
+    **dict.fromkeys(("build_subdirectory", "dicom_support_rule", "scm_revision", "scm_type"), str),
+    **{"build_dependencies": list, "enabled": bool, "tier": int},
+}
 
 # A Slicer that is nothing but the macros that our CMake files call; they say what they were given.
 STAND_IN = """
@@ -53,6 +61,17 @@ def test_module_file_has_the_classes_that_slicer_looks_for() -> None:
     tree = ast.parse((MODULE / "BladderAutoContour.py").read_text(encoding="utf-8"))
     classes = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
     assert classes >= {MODULE.name, f"{MODULE.name}Widget", f"{MODULE.name}Test"}
+
+
+def test_catalog_entry_keeps_the_schema() -> None:
+    entry = json.loads((ROOT / "Resources" / "BladderAutoContour.json").read_text(encoding="utf-8"))
+    assert entry["$schema"].endswith("/slicer-extension-catalog-entry-schema-v1.0.2.json#")
+    types = {**CATALOG_REQUIRED, **CATALOG_OPTIONAL}
+    assert entry.keys() >= CATALOG_REQUIRED.keys()
+    assert {name: type(value) for name, value in entry.items()} == {name: types.get(name) for name in entry}
+    assert entry["scm_type"] in ("git", "local")
+    assert 1 <= entry["tier"] <= 5
+    assert f'EXTENSION_CATEGORY "{entry["category"]}"' in (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
 
 
 def test_cmake_configures_the_extension(judge, tmp_path) -> None:

@@ -13,7 +13,8 @@ import pytest
 import qt
 import slicer
 from BladderAutoContourLib.slicer import settings
-from PySide6.QtCore import QEventLoop
+from PySide6.QtCore import QEventLoop, Qt
+from PySide6.QtTest import QTest
 from standin.application import qSlicerApplication
 from standin.dicom import import_dicom, load_series
 from standin.scripted_module import load_module
@@ -88,6 +89,22 @@ class Clinician:
     def cell(self, table: str, row: int, column: int) -> Any:
         """A cell of one of the panel's tables."""
         return getattr(self.ui, table).item(row, column)
+
+    def click_cell(self, table: str, row: int, column: int) -> None:
+        """Click into a table with the mouse."""
+        view = getattr(self.ui, table)
+        place = view.visualItemRect(view.item(row, column)).center()
+        QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+
+    def tick_all(self) -> None:
+        """Tick every CT."""
+        for row in range(self.ui.ctTable.rowCount):
+            self.cell("ctTable", row, 0).setCheckState(qt.Qt.Checked)
+
+    def open_dialog(self) -> Any:
+        """The widgets of the dialog that is open."""
+        (dialog,) = (one for one in slicer.app.topLevelWidgets() if one.inherits("QDialog") and one.isVisible())
+        return slicer.util.childWidgetVariables(dialog)
 
     def sight(self) -> str:
         """What the panel says, for a test that waits in vain."""

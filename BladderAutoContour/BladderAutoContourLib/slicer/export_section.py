@@ -33,7 +33,7 @@ class ExportSection:
     def __init__(self, ui: object, logic: Logic, changed: Callable[[], None]) -> None:
         self._ui, self._logic, self._changed = ui, logic, changed
         self._contour: Contour | None = None
-        self._dialog: ExportDialog | None = None
+        self.dialog: ExportDialog | None = None
         self._promise = ""
         ui.exportButton.clicked.connect(lambda: self._look())
         ui.saveButton.clicked.connect(lambda: self._save())
@@ -80,8 +80,8 @@ class ExportSection:
         except BladderError as error:
             self._say(error.message)
         else:
-            self._dialog = ExportDialog(look, self._export, slicer.util.mainWindow())
-            self._dialog.open()
+            self.dialog = ExportDialog(look, self._export, slicer.util.mainWindow())
+            self.dialog.open()
 
     def _export(self, names: StructureNames, destination: Destination) -> None:
         self._promise = destination.promise

@@ -142,13 +142,14 @@ class Logic:
     def warm(self, choice: EngineChoice) -> None:
         """Load the engine in the background, so that the first contour comes sooner."""
         self._engine.warm(choice)
-        self._ticker.start(self._tick, POLL_MILLISECONDS)
+        self._begin_ticking()
 
     def check(self, choice: EngineChoice, answer: Answer) -> None:
         """Look whether an engine of this choice can be loaded; a look that is still going on is given up."""
         if self._check is not None:
             self._check.close()
         self._check = WeightsCheck(self._python, choice, answer)
+        self._begin_ticking()
 
     def contour(self, volumes: Sequence[slicer.vtkMRMLScalarVolumeNode]) -> None:
         """Contour these CTs, a result each. One that fails is told, and the others are done all the same.
@@ -160,6 +161,7 @@ class Logic:
         self._jobs = [Job(volume.GetID()) for volume in volumes]
         for job in self._jobs:
             self._watcher.job_changed(job)
+        self._begin_ticking()
 
     def look(self, contour: Contour) -> LastLook:
         """What is true of a contour before it is exported. Raises what `export.last_look` does."""
@@ -170,6 +172,7 @@ class Logic:
         """Begin to write a contour as a structure set. Raises what `StructureSetExport.write` does."""
         self._export = StructureSetExport(self._engine, self.working_folder)
         self._export.write(contour, names, destination, listener, self._probabilities.get(contour))
+        self._begin_ticking()
 
     def cancel(self) -> None:
         """Stop everything; the process that works has ended within a second. What is contoured already stays."""
@@ -204,6 +207,9 @@ class Logic:
         for path in self._probabilities.values():
             path.unlink(missing_ok=True)
         self._probabilities.clear()
+
+    def _begin_ticking(self) -> None:
+        self._ticker.start(self._tick, POLL_MILLISECONDS)
 
     def _tick(self) -> None:
         (self._export or self._engine).poll()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import qt
 import slicer
-import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
@@ -18,6 +17,7 @@ from .export_section import ExportSection
 from .install_section import InstallSection
 from .logic import Job, Logic, State
 from .messages import Failure
+from .node_watch import NodeWatch
 from .outcome import volume_ml
 from .result_section import ResultSection
 from .run_section import RunSection
@@ -43,6 +43,7 @@ class Panel(VTKObservationMixin):
         self.ui = ui
         self._entered = False
         self._later = _Later(self.refresh, SETTLE_MILLISECONDS)
+        self._nodes = NodeWatch(self._later.start)
         self._run = RunSection(ui, contour=self.contour, cancel=self.cancel)
         self._cts = CtList(ui.ctTable, ticked=self._show_readiness, chosen=self._show_ct)
         self._result = ResultSection(ui, chosen=self._show_contour, tell=self._run.show_message)
@@ -78,15 +79,20 @@ class Panel(VTKObservationMixin):
     def close(self) -> None:
         """The module goes away, or Slicer ends."""
         self._later.stop()
+        self._nodes.watch([])
         self.removeObservers()
         self._editor.close()
         self.logic.close()
 
+    def ticked_cts(self) -> list[slicer.vtkMRMLScalarVolumeNode]:
+        """The CTs that the button contours, from top to bottom."""
+        volumes = [slicer.mrmlScene.GetNodeByID(volume_id) for volume_id in self._cts.ticked_ids]
+        return [volume for volume in volumes if volume is not None]
+
     def contour(self) -> None:
         """Contour the CTs that are ticked."""
-        volumes = [slicer.mrmlScene.GetNodeByID(volume_id) for volume_id in self._cts.ticked_ids]
         self._run.show_message("")
-        self.logic.contour([volume for volume in volumes if volume is not None])
+        self.logic.contour(self.ticked_cts())
 
     def cancel(self) -> None:
         """Stop what runs."""
@@ -96,7 +102,7 @@ class Panel(VTKObservationMixin):
         """Show the scene as it is."""
         shown = shown_ct(slicer.mrmlScene)
         volumes = candidates(slicer.mrmlScene)
-        self._observe_views()
+        self._nodes.watch([*volumes, *slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")])
         self.ui.noCtLabel.setVisible(not volumes)
         self._cts.show([self._row(volume) for volume in volumes], shown.GetID() if shown else None)
         ct = shown or (volumes[0] if len(volumes) == 1 else None)
@@ -144,16 +150,11 @@ class Panel(VTKObservationMixin):
             state, reason = _("{volume} mL").format(volume=f"{volume_ml(contours[-1]):.0f}") if contours else "", ""
         return Row(volume.GetID(), volume.GetName(), reason_against(volume), state, reason)
 
-    def _observe_views(self) -> None:
-        """Hear when another CT is shown. Views come and go with the layout."""
-        for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-            if not self.hasObserver(view, vtk.vtkCommand.ModifiedEvent, self._scene_changed):
-                self.addObserver(view, vtk.vtkCommand.ModifiedEvent, self._scene_changed)
-
     def _scene_changed(self, _caller: object, _event: str) -> None:
         self._later.start()
 
     def _scene_closes(self, _caller: object, _event: str) -> None:
+        self._nodes.watch([])
         self._editor.leave()
         self._editor.show(None)
 

@@ -15,7 +15,9 @@ TOP_LEVEL = {"BladderAutoContour", "CMakeLists.txt", "LICENSE", "README.md", "Re
 CATALOG_REQUIRED = {"$schema": str, "category": str, "scm_url": str}
 CATALOG_OPTIONAL = {
     **dict.fromkeys(("build_subdirectory", "dicom_support_rule", "scm_revision", "scm_type"), str),
-    **{"build_dependencies": list, "enabled": bool, "tier": int},
+    "build_dependencies": list,
+    "enabled": bool,
+    "tier": int,
 }
 
 # A Slicer that is nothing but the macros that our CMake files call; they say what they were given.

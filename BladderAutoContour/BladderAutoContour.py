@@ -95,10 +95,14 @@ class BladderAutoContourTest(ScriptedLoadableModuleTest):
             widget = BladderAutoContourWidget()
             widget.enter()
             self.delayDisplay("Contouring its bladder")
-            widget.panel.ui.contourButton.click()
+            button = widget.panel.ui.contourButton
+            self.assertTrue(button.enabled, button.toolTip)
+            button.click()
             while widget.panel.logic.contouring:
                 slicer.app.processEvents()
+            message = widget.panel.ui.messageLabel.text
             widget.cleanup()
+        self.assertEqual(message, "")
         (contour,) = contours_of(ct)
         centre = contour.segmentation.GetSegmentCenterRAS(contour.segment_id)
         bounds = [0.0] * 6

@@ -13,9 +13,10 @@ from ..errors import EnvironmentFault, InputError
 from .child_process import ChildProcess, Ended, ErrorLine, OutputLine
 from .messages import failure_ended, failure_to_start, failure_told
 
-CATEGORY = "BladderAutoContour"
-SAMPLE_NAME = "BladderAutoContourPelvis"
+CATEGORY = "Bladder Auto-Contour"
+SAMPLE_NAME = "GeneratedPelvisCT"
 SEED = 7
+SPACING_MM = ("2", "2", "3")
 PATIENCE_SECONDS = 0.05
 SERIES_UID = "0020,000E"
 
@@ -51,7 +52,9 @@ def load_pelvis(python: Path, keep_alive: Callable[[], None]) -> slicer.vtkMRMLS
 
 
 def _generate(python: Path, folder: Path, keep_alive: Callable[[], None]) -> None:
-    child = ChildProcess(python, ["phantom", "--seed", str(SEED), "--output", str(folder), "--dicom"])
+    child = ChildProcess(
+        python, ["phantom", f"--seed={SEED}", "--spacing", *SPACING_MM, "--dicom", f"--output={folder}"]
+    )
     error: dict[str, object] = {}
     while True:
         keep_alive()

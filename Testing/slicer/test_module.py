@@ -1,0 +1,61 @@
+"""The module as Slicer loads it: registration, what it offers to other modules, and its own test for a real Slicer."""
+
+import shutil
+from pathlib import Path
+
+import DICOMLib
+import pytest
+import qt
+import SampleData
+import slicer
+from BladderAutoContourLib.errors import EnvironmentFault, InputError
+from BladderAutoContourLib.slicer import export_plugin, sample_data
+from clinic import MODULE_FILE
+from standin.scripted_module import load_module
+
+import BladderAutoContour
+
+
+@pytest.fixture
+def module(app):
+    """The module after Slicer has started."""
+    return load_module(MODULE_FILE)
+
+
+def test_registration(module):
+    assert module.title == "Bladder Auto-Contour"
+    assert module.categories == ("Segmentation",)
+    assert "not a medical device" in module.helpText
+    assert "10.1007/s11548-018-1733-7" in module.acknowledgementText
+    assert not module.icon.isNull()
+
+
+def test_it_offers_a_sample_ct_and_a_dicom_export(module):
+    (sample,) = slicer.modules.sampleDataSources[sample_data.CATEGORY]
+    assert sample.sampleName == sample_data.SAMPLE_NAME
+    assert sample.thumbnailFileName.endswith(".png")
+    plugin = slicer.modules.dicomPlugins[export_plugin.KEY]()
+    assert isinstance(plugin, DICOMLib.DICOMPlugin)
+    assert "Bladder Auto-Contour" in plugin.loadType
+
+
+def test_its_own_test_passes(module):
+    """From the sample CT to the contour, as ctest runs it inside Slicer."""
+    BladderAutoContour.BladderAutoContourTest().runTest()
+
+
+def test_a_sample_ct_that_cannot_be_made_is_told(module, answers):
+    (source,) = slicer.modules.sampleDataSources[sample_data.CATEGORY]
+    slicer.dicomDatabase.closeDatabase()
+    answers.give(qt.QMessageBox.Ok)
+    with pytest.raises(InputError, match="no DICOM database"):
+        SampleData.SampleDataLogic().downloadFromSource(source)
+    assert "no DICOM database" in answers.shown[0].text
+    assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == []
+
+
+def test_an_engine_that_cannot_generate_is_told(module, tmp_path):
+    with pytest.raises(EnvironmentFault, match="could not be started"):
+        sample_data.load_pelvis(tmp_path / "no Python", slicer.app.processEvents)
+    with pytest.raises(EnvironmentFault, match="unexpectedly"):
+        sample_data.load_pelvis(Path(shutil.which("false")), slicer.app.processEvents)

@@ -85,6 +85,7 @@ def test_a_ui_file_makes_widgets_properties_and_connections(load, scene, ct):
         ("setMRMLScene(vtkMRMLScene*)", "setScene(vtkMRMLScene*)"),
         ("<sender>box", "<sender>tick"),
         ("toggled(bool)", "toggled(int)"),
+        ("setEnabled(bool)", "enabled(bool)"),
     ],
 )
 def test_a_ui_file_with_a_mistake_is_refused(load, old, new):
@@ -153,12 +154,17 @@ def test_the_node_selector_follows_the_scene(scene, ct):
     box.setCurrentNode(other)
     scene.RemoveNode(other)
     assert box.currentNode() is ct
+    others = [add_ct(texture(grid()), name=name) for name in "AB"]
+    box.setCurrentNode(others[1])
+    scene.RemoveNode(others[1])
+    assert box.currentNode() is others[0]
+    scene.RemoveNode(others[0])
     box.noneEnabled = True
     box.setCurrentNodeID("")
     assert box.currentNode() is None
-    assert heard == [ct, other, ct, None]
-    assert valid == [True, True, True, False]
-    assert ids == [ct.GetID(), other.GetID() or ids[1], ct.GetID(), ""]
+    assert heard == [ct, other, ct, others[1], others[0], ct, None]
+    assert valid == [*[True] * 6, False]
+    assert (ids[0], ids[2], ids[-1], len(ids)) == (ct.GetID(), ct.GetID(), "", 7)
     box.setCurrentNode(ct)
     scene.Clear(False)
     assert (box.nodeCount(), box.currentNode()) == (0, None)
@@ -194,6 +200,10 @@ def test_the_segment_editor_edits_and_undoes(scene, ct):
     editor.undo()
     assert np.array_equal(voxels(), mask)
     editor.redo()
+    assert np.array_equal(voxels(), mask & ~half)
+    editor.saveStateForUndo()
+    slicer.util.updateSegmentBinaryLabelmapFromArray(half.astype(np.uint8), segmentation, "bladder", ct)
+    editor.undo()
     assert np.array_equal(voxels(), mask & ~half)
 
 

@@ -36,9 +36,9 @@ class Clinician:
     """
 
     def __init__(self) -> None:
-        self._module = load_module(MODULE_FILE).widgetRepresentation()
-        self._module.show()
-        self.widget = self._module.self()
+        self.window = load_module(MODULE_FILE).widgetRepresentation()
+        self.window.show()
+        self.widget = self.window.self()
         self.panel = self.widget.panel
         self.ui = self.panel.ui
         self._wake = qt.QTimer()  # so that the event loop comes back although nothing happens
@@ -46,12 +46,12 @@ class Clinician:
 
     def open(self) -> None:
         """Choose the module."""
-        self._module.enter()
+        self.window.enter()
         self.settle()
 
     def leave(self) -> None:
         """Choose another module."""
-        self._module.exit()
+        self.window.exit()
         self.settle()
 
     def close(self) -> None:

@@ -182,13 +182,15 @@ def test_corrections_are_told_restored_undone_and_survive_a_rerun(quick_clinicia
     paint(editor, brush)
     clinician.settle()
     assert is_edited(contour.segmentation, contour.segment_id)
-    assert "corrected by hand" in ui.volumeLabel.text
-    assert automatic in ui.volumeLabel.text
+    assert ui.correctedLabel.isVisible()
+    assert automatic in ui.correctedLabel.text
+    assert ui.volumeLabel.text not in ("", automatic)
     edited = voxels(contour, ct)
     assert ui.restoreButton.enabled
     ui.restoreButton.click()
     clinician.settle()
     assert ui.volumeLabel.text == automatic
+    assert not ui.correctedLabel.isVisible()
     assert not ui.restoreButton.enabled
     editor.undo()
     clinician.settle()
@@ -203,7 +205,7 @@ def test_corrections_are_told_restored_undone_and_survive_a_rerun(quick_clinicia
     assert editor.currentSegmentID() == newer.segment_id
     ui.contourBox.setCurrentIndex(0)
     clinician.settle()
-    assert "corrected by hand" in ui.volumeLabel.text
+    assert ui.correctedLabel.isVisible()
     assert editor.currentSegmentID() == older.segment_id
 
     clinician.contour()  # the untouched one is replaced, the edited one stays

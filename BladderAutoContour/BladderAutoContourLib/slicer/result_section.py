@@ -57,12 +57,11 @@ class ResultSection:
         ui.resultSection.setVisible(contour is not None)
         if contour is None or outcome is None:
             return
-        volume = volume_ml(contour)
-        ui.volumeLabel.text = _("{volume} mL").format(volume=f"{volume:.0f}")
-        if is_edited(contour.segmentation, contour.segment_id):
-            ui.volumeLabel.text = _("{volume} mL, corrected by hand (automatic: {automatic} mL)").format(
-                volume=f"{volume:.0f}", automatic=f"{outcome.volume_ml:.0f}"
-            )
+        ui.volumeLabel.text = _("{volume} mL").format(volume=f"{volume_ml(contour):.0f}")
+        ui.correctedLabel.setVisible(is_edited(contour.segmentation, contour.segment_id))
+        ui.correctedLabel.text = _("Corrected by hand. The automatic contour had {volume} mL.").format(
+            volume=f"{outcome.volume_ml:.0f}"
+        )
         ui.confidenceLabel.text = confidence_words(outcome.confidence)
         ui.originLabel.text = origin_words(outcome.device, outcome.model_name)
         self._refresh_warnings()

@@ -11,7 +11,6 @@ from BladderAutoContourLib.slicer.destinations import ToFolder
 from BladderAutoContourLib.slicer.engine_process import EngineChoice
 from BladderAutoContourLib.slicer.export import StructureNames
 from BladderAutoContourLib.slicer.logic import Job, Logic, State
-from BladderAutoContourLib.slicer.messages import Failure
 from BladderAutoContourLib.slicer.outcome import outcome_of, volume_ml
 from BladderAutoContourLib.slicer.segmentation import contours_of
 from clinic import add_volume, is_alive, load_ct
@@ -153,20 +152,6 @@ def test_cancel_ends_the_process_and_the_next_ct_begins_anew(
     assert logic.pid not in (None, pid)
 
 
-def test_a_scene_that_is_closed_cancels(logic, desk, scene, ct_folder, slow_weights, working_folder):
-    ct = load_ct(ct_folder)
-    logic.warm(EngineChoice("cpu", slow_weights))
-    logic.contour([ct])
-    desk.wait_until(lambda: "segment" in desk.steps)
-    pid = logic.pid
-    scene.Clear(0)
-    desk.wait_until(lambda: desk.ends)
-    assert states_of(logic) == [State.CANCELLED]
-    assert not is_alive(pid)
-    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
-    assert list(working_folder.iterdir()) == []
-
-
 def test_a_ct_that_is_removed_meanwhile_is_told(logic, desk, scene, ct_folder, weights):
     ct, removed = load_ct(ct_folder), add_volume(nobody(), "No bladder")
     logic.warm(EngineChoice("cpu", weights))
@@ -178,16 +163,6 @@ def test_a_ct_that_is_removed_meanwhile_is_told(logic, desk, scene, ct_folder, w
     assert states_of(logic) == [State.FAILED, State.FAILED]
     assert all("no longer" in job.failure.message for job in logic.jobs)
     assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
-
-
-def test_a_working_folder_that_is_not_there_is_told(logic, desk, ct_folder, weights, tmp_path):
-    logic.warm(EngineChoice("cpu", weights))
-    logic.working_folder = tmp_path / "gone"
-    logic.contour([load_ct(ct_folder)])
-    desk.wait_until(lambda: desk.ends)
-    assert states_of(logic) == [State.FAILED]
-    assert str(tmp_path / "gone") in logic.jobs[0].failure.sentence
-    assert "Advanced" in logic.jobs[0].failure.sentence
 
 
 def test_the_look_and_the_export_are_of_the_contour_and_use_its_probability(logic, desk, ct_folder, weights, tmp_path):
@@ -214,21 +189,6 @@ def test_the_look_and_the_export_are_of_the_contour_and_use_its_probability(logi
     smooth, stepped = (path.read_bytes() for path in files)
     assert smooth[128:132] == stepped[128:132] == b"DICM"
     assert smooth != stepped
-
-
-def test_weights_are_tried_in_a_process_of_their_own(logic, desk, weights, tmp_path):
-    damaged = tmp_path / "damaged.pt"
-    damaged.write_bytes(weights.read_bytes()[:1000])
-    damaged.with_suffix(".json").write_bytes(weights.with_suffix(".json").read_bytes())
-    logic.warm(EngineChoice("cpu", weights))
-    answers: list[Failure | None] = []
-    logic.check(EngineChoice("cpu", damaged), answers.append)
-    desk.wait_until(lambda: answers)
-    assert answers[0].code == 7
-    assert "damaged" in answers[0].message
-    logic.check(EngineChoice("cpu", weights), answers.append)
-    desk.wait_until(lambda: answers[1:])
-    assert answers[1:] == [None]
 
 
 def test_close_ends_the_process_and_removes_its_files(scene, python, desk, working_folder, ct_folder, slow_weights):

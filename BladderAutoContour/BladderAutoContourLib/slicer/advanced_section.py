@@ -37,7 +37,7 @@ class AdvancedSection:
         ui.weightsEdit.currentPath = str(self.settings.weights or "")
         ui.workingFolderEdit.currentPath = str(self.settings.working_folder or "")
         self._say("")
-        ui.deviceBox.currentIndexChanged.connect(self._device_chosen)
+        ui.deviceBox.currentIndexChanged.connect(lambda: self._device_chosen())
         ui.weightsEdit.currentPathChanged.connect(self._weights_chosen)
         ui.workingFolderEdit.currentPathChanged.connect(self._folder_chosen)
 
@@ -60,8 +60,8 @@ class AdvancedSection:
         """The engine could not load the weights that were chosen; the ones before stay."""
         self._say(_("These weights are not used. {reason}").format(reason=reason))
 
-    def _device_chosen(self, index: int) -> None:
-        self._keep(device=DEVICES[index])
+    def _device_chosen(self) -> None:
+        self._keep(device=DEVICES[self._ui.deviceBox.currentIndex])
         self._choice_changed()
 
     def _weights_chosen(self, text: str) -> None:

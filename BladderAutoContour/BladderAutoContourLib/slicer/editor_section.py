@@ -31,7 +31,7 @@ class EditorSection:
         self._contour: Contour | None = None
         self._observations: list[tuple[slicer.vtkSegmentation, int]] = []
         self._editor.setMaximumNumberOfUndoStates(UNDO_STATES)
-        self._editor.setEffectNameOrder(EFFECTS)
+        self._editor.setEffectNameOrder(list(EFFECTS))
         self._editor.unorderedEffectsVisible = False
         self._editor.setSegmentationNodeSelectorVisible(False)
         self._editor.setSourceVolumeNodeSelectorVisible(False)

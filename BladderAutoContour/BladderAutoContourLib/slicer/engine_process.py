@@ -280,6 +280,7 @@ class EngineProcess:
         elif _is_worth_another_try(engine, request, ended):
             self._start(request.as_command(self._choice), alone=True)
             self._engine.child.writes_to = request.output
+            self._write_log(_messages().slower_way())
             self._tell(request, request.listener.noted, _messages().slower_way())
         else:
             self._settle(engine, request, request.listener.failed, self._why(engine, ended))

@@ -1,5 +1,6 @@
 """One or several CTs of the scene through the engine, and contours out of it. No widgets."""
 
+import contextlib
 import enum
 import shutil
 import tempfile
@@ -204,9 +205,14 @@ class Logic:
         self._forget_probabilities()
 
     def _forget_probabilities(self) -> None:
-        for path in self._probabilities.values():
-            path.unlink(missing_ok=True)
-        self._probabilities.clear()
+        for contour in list(self._probabilities):
+            self._forget_probability(contour)
+
+    def _forget_probability(self, contour: Contour) -> None:
+        earlier = self._probabilities.pop(contour, None)
+        if earlier is not None:
+            with contextlib.suppress(OSError):  # what a virus scanner holds open stays
+                earlier.unlink()
 
     def _begin_ticking(self) -> None:
         self._ticker.start(self._tick, POLL_MILLISECONDS)
@@ -244,9 +250,7 @@ class Logic:
 
     def _keep_probability(self, contour: Contour, probability: Path) -> None:
         """The outline of a structure set is smoother with it."""
-        earlier = self._probabilities.pop(contour, None)
-        if earlier is not None:
-            earlier.unlink(missing_ok=True)
+        self._forget_probability(contour)
         kept = self.working_folder / f"{FOLDER_PREFIX}{uuid.uuid4().hex[:12]}.nrrd"
         self._probabilities[contour] = Path(shutil.move(probability, kept))
 

@@ -53,7 +53,7 @@ class Panel(VTKObservationMixin):
             ui, choice_changed=self._warm, try_weights=self._try_weights, folder_changed=self._move_working_folder
         )
         self.logic = Logic(slicer.mrmlScene, python, _QtTicker(), self, self._working_folder)
-        self._export = ExportSection(ui, self.logic, changed=self._show_readiness)
+        self._export = ExportSection(ui, self.logic, changed=self._export_changed)
         scene = slicer.mrmlScene
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndImportEvent):
             self.addObserver(scene, event, self._scene_changed)
@@ -73,8 +73,7 @@ class Panel(VTKObservationMixin):
         """Another module is shown. CTs at work are finished; an idle engine only holds memory."""
         self._entered = False
         self._editor.leave()
-        if not self.logic.contouring and not self.logic.exporting:
-            self.logic.rest()
+        self._rest_if_left()
 
     def close(self) -> None:
         """The module goes away, or Slicer ends."""
@@ -126,8 +125,7 @@ class Panel(VTKObservationMixin):
         """All CTs have had their turn."""
         failed = [job for job in self.logic.jobs if job.state is State.FAILED]
         self._run.show_message("\n".join(self._failure_words(job) for job in failed))
-        if not self._entered:
-            self.logic.rest()
+        self._rest_if_left()
 
     def logged(self, line: str) -> None:
         """The engine has said something that is no result."""
@@ -187,6 +185,10 @@ class Panel(VTKObservationMixin):
         self._editor.show(contour)
         self._export.show(contour)
 
+    def _export_changed(self) -> None:
+        self._show_readiness()
+        self._rest_if_left()
+
     def _show_readiness(self) -> None:
         """Say what can be done now, and what stands in the way of the rest."""
         running = [number for number, job in enumerate(self.logic.jobs, start=1) if not job.ended]
@@ -218,6 +220,10 @@ class Panel(VTKObservationMixin):
     def _warm(self) -> None:
         if self._entered and not self._install.needed:
             self.logic.warm(self._advanced.choice)
+
+    def _rest_if_left(self) -> None:
+        if not self._entered and not self.logic.contouring and not self.logic.exporting:
+            self.logic.rest()
 
     def _try_weights(self, weights: Path) -> None:
         def answer(failure: Failure | None) -> None:

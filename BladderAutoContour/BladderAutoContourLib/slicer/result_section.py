@@ -30,7 +30,7 @@ class ResultSection:
         self._contours: list[Contour] = []
         self._filling = False
         self._warnings = WarningList(ui.warningTable, opened=self._open, jump=self._jump)
-        ui.contourBox.currentIndexChanged.connect(self._box_changed)
+        ui.contourBox.currentIndexChanged.connect(lambda: self._box_changed())
         self.show([])
 
     @property
@@ -82,7 +82,7 @@ class ResultSection:
         box.setVisible(len(self._contours) > 1)
         self._filling = False
 
-    def _box_changed(self, _index: int) -> None:
+    def _box_changed(self) -> None:
         if not self._filling:
             self.refresh()
             self._chosen()

@@ -4,12 +4,15 @@ import shutil
 from pathlib import Path
 
 import DICOMLib
+import pydicom
 import pytest
 import qt
 import SampleData
 import slicer
 from BladderAutoContourLib.errors import EnvironmentFault, InputError
-from BladderAutoContourLib.slicer import export_plugin, sample_data
+from BladderAutoContourLib.slicer import export_plugin, export_waiting, sample_data
+from BladderAutoContourLib.slicer.engine_process import EngineProcess
+from BladderAutoContourLib.slicer.export_waiting import PluginEngine
 from clinic import MODULE_FILE
 from standin.scripted_module import load_module
 
@@ -59,3 +62,39 @@ def test_an_engine_that_cannot_generate_is_told(module, tmp_path):
         sample_data.load_pelvis(tmp_path / "no Python", slicer.app.processEvents)
     with pytest.raises(EnvironmentFault, match="unexpectedly"):
         sample_data.load_pelvis(Path(shutil.which("false")), slicer.app.processEvents)
+
+
+def test_slicers_own_export_writes_a_structure_set_and_leaves_no_process(contour, target, monkeypatch):
+    engines: list[EngineProcess] = []
+
+    class WatchedEngine(EngineProcess):
+        def __init__(self, *facts: object) -> None:
+            super().__init__(*facts)
+            engines.append(self)
+
+    monkeypatch.setattr(export_waiting, "EngineProcess", WatchedEngine)
+    load_module(MODULE_FILE)
+    plugin = slicer.modules.dicomPlugins[export_plugin.KEY]()
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    (exportable,) = plugin.examineForExport(tree.GetItemByDataNode(contour.segmentation))
+    exportable.directory = str(target)
+    assert plugin.export([exportable]) == ""
+    (file,) = target.iterdir()
+    assert pydicom.dcmread(file).Modality == "RTSTRUCT"
+    assert engines[0].pid is None
+
+
+def test_slicers_own_export_can_be_cancelled(app, python, work):
+    engine = PluginEngine(python, work, print)
+    engine.export()
+    cancelled = []
+
+    def step() -> bool:
+        (window,) = (one for one in app.topLevelWidgets() if one.inherits("QProgressDialog"))
+        window.cancel()
+        return len(cancelled) > 0
+
+    engine.wait(step, lambda: cancelled.append(True))
+    assert cancelled == [True]
+    app.processEvents()
+    assert not any(one.isVisible() for one in app.topLevelWidgets() if one.inherits("QProgressDialog"))

@@ -92,20 +92,24 @@ def test_cancel_leaves_no_process_and_no_trace(open_module, slow_weights, one_se
 
 
 @posix
-def test_a_scene_that_is_closed_in_the_middle(open_module, slow_weights):
+def test_a_scene_that_is_closed_in_the_middle(open_module, slow_weights, ct_folder):
     clinician, _ct = open_module("cpu", slow_weights)
     ui = clinician.ui
     ui.contourButton.click()
     clinician.wait_for_step("Drawing the contour")
     pid = clinician.panel.logic.pid
     slicer.mrmlScene.Clear(0)
-    clinician.wait_for_result()
-    assert not is_alive(pid)
+    clinician.wait_until(lambda: not is_alive(pid))
+    clinician.settle()
     assert ui.noCtLabel.isVisible()
     assert not ui.contourButton.enabled
     assert ui.contourButton.isVisible()
     assert not ui.messageLabel.isVisible()
     assert nodes() == []
+    load_ct(ct_folder)  # gets the ID that the other one had
+    clinician.settle()
+    assert clinician.cell("ctTable", 0, 1).text() == ""
+    assert ui.contourButton.enabled
 
 
 def test_a_bladder_that_is_not_there(open_module, weights):

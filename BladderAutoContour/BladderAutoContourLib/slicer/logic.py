@@ -155,9 +155,9 @@ class Logic:
     def contour(self, volumes: Sequence[slicer.vtkMRMLScalarVolumeNode]) -> None:
         """Contour these CTs, a result each. One that fails is told, and the others are done all the same.
 
-        Returns at once; nothing happens while earlier CTs are at work.
+        Returns at once; nothing happens while the engine is at other work.
         """
-        if self.contouring:
+        if self.contouring or self.exporting:
             return
         self._jobs = [Job(volume.GetID()) for volume in volumes]
         for job in self._jobs:
@@ -202,6 +202,7 @@ class Logic:
 
     def _scene_closes(self) -> None:
         self.cancel()
+        self._jobs.clear()  # the next scene's CTs may have the same IDs
         self._forget_probabilities()
 
     def _forget_probabilities(self) -> None:

@@ -137,6 +137,7 @@ def test_a_ct_that_cannot_be_contoured_says_why(clinician):
     assert not clinician.ui.contourButton.enabled
     assert "transform" in clinician.ui.contourButton.toolTip
     assert "transform" in clinician.cell("ctTable", 0, 0).toolTip()
+    assert clinician.cell("ctTable", 0, 1).text() == "not possible"
 
 
 def test_a_click_on_a_warning_opens_it_and_jumps_from_slice_to_slice(quick_clinician, ct_folder):

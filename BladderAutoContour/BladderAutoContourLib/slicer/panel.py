@@ -140,13 +140,15 @@ class Panel(VTKObservationMixin):
     # the scene
 
     def _row(self, volume: slicer.vtkMRMLScalarVolumeNode) -> Row:
+        refusal, contours = reason_against(volume), contours_of(volume)
         job = next((job for job in self.logic.jobs if job.volume_id == volume.GetID()), None)
-        contours = contours_of(volume)
         if job is not None and job.state is not State.DONE:
             state, reason = _state_words(job)
+        elif contours:
+            state, reason = _("{volume} mL").format(volume=f"{volume_ml(contours[-1]):.0f}"), ""
         else:
-            state, reason = _("{volume} mL").format(volume=f"{volume_ml(contours[-1]):.0f}") if contours else "", ""
-        return Row(volume.GetID(), volume.GetName(), reason_against(volume), state, reason)
+            state, reason = (_("not possible"), refusal) if refusal else ("", "")
+        return Row(volume.GetID(), volume.GetName(), refusal, state, reason)
 
     def _scene_changed(self, _caller: object, _event: str) -> None:
         self._later.start()

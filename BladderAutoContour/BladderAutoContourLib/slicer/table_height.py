@@ -20,6 +20,7 @@ class TableHeight:
 
     def fit(self) -> None:
         """Give the table its height."""
+        self._table.resizeRowsToContents()
         rows = sum(self._table.rowHeight(number) for number in range(self._table.rowCount))
         self._table.setFixedHeight(min(rows + 2 * self._table.frameWidth, self._most))
 

@@ -1,0 +1,50 @@
+"""The panel's phrases: every step of the engine has one, numbers read well."""
+
+import pytest
+from BladderAutoContourLib.pipeline.steps import USUAL_SHARES
+from BladderAutoContourLib.slicer.words import (
+    confidence_words,
+    origin_words,
+    slices_words,
+    step_words,
+    time_left_words,
+)
+
+
+def test_every_step_of_the_engine_has_words_of_its_own():
+    phrases = [step_words(step) for step in ("load", *USUAL_SHARES)]
+    assert len(set(phrases)) == len(phrases)
+    assert step_words("a step of a later version") not in phrases
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, ""),
+        (0.2, "about 1 s left"),
+        (59.4, "about 59 s left"),
+        (61, "about 1 min left"),
+        (200, "about 3 min left"),
+    ],
+)
+def test_time_left(seconds, words):
+    assert time_left_words(seconds) == words
+
+
+@pytest.mark.parametrize(("confidence", "word"), [(0.99, "high"), (0.95, "high"), (0.9, "moderate"), (0.7, "low")])
+def test_confidence(confidence, word):
+    assert f": {word} ({100 * confidence:.0f} %)" in confidence_words(confidence)
+
+
+def test_where_it_was_computed():
+    assert "graphics card, GPU (NVIDIA RTX A2000)," in origin_words("GPU (NVIDIA RTX A2000), bfloat16", "m")
+    assert "processor (CPU)" in origin_words("CPU, float32", "m")
+
+
+def test_slices():
+    assert [slices_words(0), slices_words(1), slices_words(7), slices_words(7, 0)] == [
+        "",
+        "1 slice",
+        "7 slices",
+        "1 of 7",
+    ]

@@ -44,19 +44,20 @@ class BladderAutoContour(ScriptedLoadableModule):
 
     def register(self):
         """Offer the sample CT in Sample Data, and structure sets in Slicer's DICOM export."""
-        from BladderAutoContourLib.slicer import export_plugin, sample_data
-        from BladderAutoContourLib.slicer.export_waiting import PluginEngine
+        from BladderAutoContourLib.slicer import sample_data
+        from BladderAutoContourLib.slicer.export import plugin
+        from BladderAutoContourLib.slicer.export.waiting import PluginEngine
 
         sample_data.register(engine_python(), Path(self.resourcePath("Icons/BladderAutoContour.png")))
         engine = PluginEngine(engine_python(), Path(slicer.app.temporaryPath), logging.info)
-        export_plugin.register(engine.export, engine.wait)
+        plugin.register(engine.export, engine.wait)
 
 
 class BladderAutoContourWidget(ScriptedLoadableModuleWidget):
     """The module's panel."""
 
     def setup(self):
-        from BladderAutoContourLib.slicer.panel import Panel
+        from BladderAutoContourLib.slicer.panel.panel import Panel
 
         super().setup()
         widget = slicer.util.loadUI(self.resourcePath("UI/BladderAutoContour.ui"))
@@ -86,7 +87,7 @@ class BladderAutoContourTest(ScriptedLoadableModuleTest):
     def test_from_click_to_contour(self):
         """The sample pelvis, the big button, a bladder of plausible volume that counts as not edited."""
         from BladderAutoContourLib.slicer.sample_data import load_pelvis
-        from BladderAutoContourLib.slicer.segmentation import contours_of, is_edited
+        from BladderAutoContourLib.slicer.scene.segmentation import contours_of, is_edited
         from DICOMLib import DICOMUtils
 
         self.delayDisplay("Generating a pelvis CT")

@@ -38,12 +38,18 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "slicer": BASE,  # it reaches the engine as a process, never by an import
 }
 
-# What Slicer brings: its scene and its other modules for all of its room, Qt for what is seen and for the settings.
+# What Slicer brings: its scene and its other modules for all of its room, Qt for what is seen.
 SCENE = {"slicer", "vtk", "vtkmodules", "numpy", "DICOMLib", "SampleData", "PyTorchUtils"}
-SHOWN = (
-    *("panel", "ct_list", "warning_list", "table_height", "install_section", "editor_section", "export_section"),
-    *("export_dialog", "settings"),
-)
+
+# Slicer's room has rooms of its own; each may use those named behind it.
+INNER_ROOMS: dict[str, tuple[str, ...]] = {
+    "process": (),
+    "sample_data": ("process",),
+    "scene": ("process.result",),
+    "export": ("process", "scene"),
+    "logic": ("process", "scene", "export"),
+    "panel": ("process", "scene", "export", "logic"),
+}
 
 # What a room may use beside the standard library; `vtkmodules` is how vtk is imported in parts.
 PACKAGES: dict[str, set[str]] = {
@@ -57,9 +63,9 @@ PACKAGES: dict[str, set[str]] = {
     "evaluation": {"numpy"},
     "commands": {"torch", "numpy", "SimpleITK", "pydicom", "vtk", "vtkmodules"},
     "slicer": SCENE,
-    "slicer.child_process": set(),
-    "slicer.engine_process": set(),
-    **{f"slicer.{module}": SCENE | {"qt", "ctk"} for module in SHOWN},
+    "slicer.process.child_process": set(),
+    "slicer.process.engine_process": set(),
+    "slicer.panel": SCENE | {"qt", "ctk"},
 }
 
 # Every module: its dotted name below the package, and its file.
@@ -137,9 +143,18 @@ def test_no_two_modules_import_each_other() -> None:
     assert set(order) == set(MODULES)
 
 
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("slicer.")])
+def test_arrows_run_one_way_in_slicers_room(module: str) -> None:
+    used = {name.removeprefix("slicer.") for name in inner(module) if name.startswith("slicer.")}
+    room = module.split(".")[1]
+    allowed = (room, *INNER_ROOMS.get(room, ()))
+    assert {name for name in used if not any(f"{name}.".startswith(f"{use}.") for use in allowed)} == set(), allowed
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_rooms_use_only_their_packages(module: str) -> None:
-    allowed = PACKAGES.get(module, PACKAGES.get(room_of(module), set()))
+    names = (module, module.rpartition(".")[0], room_of(module))
+    allowed = next((PACKAGES[name] for name in names if name in PACKAGES), set())
     assert outer(module) <= allowed, f"{module} may use {sorted(allowed)}"
 
 

@@ -12,7 +12,7 @@ import pydicom
 import pytest
 import qt
 import slicer
-from BladderAutoContourLib.slicer import settings
+from BladderAutoContourLib.slicer.panel import settings
 from PySide6.QtCore import QEventLoop, Qt
 from PySide6.QtTest import QTest
 from standin.application import qSlicerApplication

@@ -11,7 +11,7 @@ from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.geometry import IDENTITY, Geometry, Matrix
 from BladderAutoContourLib.imaging.volume import Volume
-from BladderAutoContourLib.slicer.segmentation import Contour
+from BladderAutoContourLib.slicer.scene.segmentation import Contour
 from standin.dicom import ctkDICOMDatabase, import_dicom, load_series
 
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -15,10 +15,10 @@ import pytest
 import slicer
 from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.imaging.geometry import Geometry
-from BladderAutoContourLib.slicer.engine_process import EngineProcess
-from BladderAutoContourLib.slicer.export import StructureSetExport
-from BladderAutoContourLib.slicer.messages import Failure
-from BladderAutoContourLib.slicer.segmentation import Contour, show_result
+from BladderAutoContourLib.slicer.export.structure_set import StructureSetExport
+from BladderAutoContourLib.slicer.process.engine_process import EngineProcess
+from BladderAutoContourLib.slicer.process.messages import Failure
+from BladderAutoContourLib.slicer.scene.segmentation import Contour, show_result
 from ct_scene import Editor, drawn, grid, texture
 from standin.dicom import import_dicom, load_series
 

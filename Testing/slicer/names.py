@@ -30,7 +30,10 @@ REPOSITORIES = ("Slicer", "CTK", "PythonQt", "SlicerPyTorch")
 def used() -> dict[str, list[str]]:
     """Every name that the shipped files use, and the files that use it."""
     found: dict[str, list[str]] = {}
-    for file in [MODULE / "BladderAutoContour.py", *sorted((MODULE / "BladderAutoContourLib" / "slicer").glob("*.py"))]:
+    for file in [
+        MODULE / "BladderAutoContour.py",
+        *sorted((MODULE / "BladderAutoContourLib" / "slicer").rglob("*.py")),
+    ]:
         for name in names_of(file.read_text(encoding="utf-8")):
             found.setdefault(name, []).append(file.name)
     for file in sorted((MODULE / "Resources" / "UI").glob("*.ui")):

@@ -19,7 +19,7 @@ install()
 import numpy as np  # noqa: E402
 import slicer  # noqa: E402
 from BladderAutoContourLib.slicer.sample_data import load_pelvis  # noqa: E402
-from BladderAutoContourLib.slicer.segmentation import contours_of  # noqa: E402
+from BladderAutoContourLib.slicer.scene.segmentation import contours_of  # noqa: E402
 from clinic import Clinician  # noqa: E402
 from PySide6.QtGui import QPainter  # noqa: E402
 from standin.segment_editor import paint  # noqa: E402

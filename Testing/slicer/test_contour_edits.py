@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import slicer
 from BladderAutoContourLib.errors import InputError
-from BladderAutoContourLib.slicer.kept_contour import fact
-from BladderAutoContourLib.slicer.segmentation import (
+from BladderAutoContourLib.slicer.scene.kept_contour import fact
+from BladderAutoContourLib.slicer.scene.segmentation import (
     Contour,
     contours_of,
     is_edited,

@@ -8,8 +8,8 @@ import slicer
 from BladderAutoContourLib.errors import InputError
 from BladderAutoContourLib.imaging.files import read_volume
 from BladderAutoContourLib.imaging.volume import Volume
-from BladderAutoContourLib.slicer.kept_contour import fact
-from BladderAutoContourLib.slicer.segmentation import (
+from BladderAutoContourLib.slicer.scene.kept_contour import fact
+from BladderAutoContourLib.slicer.scene.segmentation import (
     Contour,
     contours_of,
     is_edited,

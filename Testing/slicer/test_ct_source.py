@@ -10,7 +10,7 @@ from BladderAutoContourLib.dicom.ct_series import read_ct
 from BladderAutoContourLib.errors import InputError, OutputError
 from BladderAutoContourLib.imaging.files import read_volume
 from BladderAutoContourLib.imaging.volume import Volume
-from BladderAutoContourLib.slicer.ct_source import candidates, reason_against, shown_ct, source_of
+from BladderAutoContourLib.slicer.scene.ct_source import candidates, reason_against, shown_ct, source_of
 from ct_scene import DIRECTIONS, add_ct, grid, load_dicom, texture, write_series
 from mrml_scene import fresh_scene
 from standin.dicom import ctkDICOMDatabase

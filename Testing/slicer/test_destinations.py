@@ -8,9 +8,9 @@ import pydicom
 import pytest
 import slicer
 from BladderAutoContourLib.errors import OutputError, UsageError
-from BladderAutoContourLib.slicer import destinations
-from BladderAutoContourLib.slicer.destinations import ToDatabase, ToFolder, ToNode
-from BladderAutoContourLib.slicer.export import (
+from BladderAutoContourLib.slicer.export import destinations
+from BladderAutoContourLib.slicer.export.destinations import ToDatabase, ToFolder, ToNode
+from BladderAutoContourLib.slicer.export.structure_set import (
     StructureNames,
 )
 from exporting import Ear

@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-from BladderAutoContourLib.slicer.ct_source import source_of
-from BladderAutoContourLib.slicer.result import read_result
-from BladderAutoContourLib.slicer.segmentation import show_result, slice_position_ras, write_mask
+from BladderAutoContourLib.slicer.process.result import read_result
+from BladderAutoContourLib.slicer.scene.ct_source import source_of
+from BladderAutoContourLib.slicer.scene.segmentation import show_result, slice_position_ras, write_mask
 from ct_scene import load_dicom, voxels
 from mrml_scene import fresh_scene
 from small_engine import CENTRE_MM

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from BladderAutoContourLib.slicer.engine_process import EngineChoice, EngineProcess
-from BladderAutoContourLib.slicer.messages import slower_way
+from BladderAutoContourLib.slicer.process.engine_process import EngineChoice, EngineProcess
+from BladderAutoContourLib.slicer.process.messages import slower_way
 from watching import Witness, living, poll_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a script is no program on Windows")

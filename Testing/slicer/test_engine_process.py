@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.volume import Volume
-from BladderAutoContourLib.slicer.engine_process import EngineChoice, EngineProcess
+from BladderAutoContourLib.slicer.process.engine_process import EngineChoice, EngineProcess
 from small_engine import water_scene
 from watching import Witness, living, poll_until
 
@@ -230,5 +230,5 @@ def test_a_python_that_is_not_there_is_told(log, ct_folder, tmp_path):
 
 
 def test_it_can_be_imported_where_slicer_is_not():
-    program = "import sys; sys.modules['slicer'] = None; import BladderAutoContourLib.slicer.engine_process"
+    program = "import sys; sys.modules['slicer'] = None; import BladderAutoContourLib.slicer.process.engine_process"
     subprocess.run([sys.executable, "-c", program], check=True)

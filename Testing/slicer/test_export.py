@@ -10,9 +10,9 @@ import pytest
 from BladderAutoContourLib.errors import OutputError
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.volume import Volume
-from BladderAutoContourLib.slicer import destinations
-from BladderAutoContourLib.slicer.destinations import ToFolder
-from BladderAutoContourLib.slicer.export import (
+from BladderAutoContourLib.slicer.export import destinations
+from BladderAutoContourLib.slicer.export.destinations import ToFolder
+from BladderAutoContourLib.slicer.export.structure_set import (
     StructureNames,
     last_look,
 )

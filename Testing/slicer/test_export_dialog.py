@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import qt
 import slicer
-from BladderAutoContourLib.slicer.destinations import ToDatabase, ToFolder, ToNode
-from BladderAutoContourLib.slicer.export import LastLook, StructureNames
-from BladderAutoContourLib.slicer.export_dialog import ExportDialog
+from BladderAutoContourLib.slicer.export.destinations import ToDatabase, ToFolder, ToNode
+from BladderAutoContourLib.slicer.export.structure_set import LastLook, StructureNames
+from BladderAutoContourLib.slicer.panel.export_dialog import ExportDialog
 
 LOOK = LastLook(
     patient_name="Müller, Jürgen = 山田, 太郎",

@@ -5,9 +5,9 @@ from pathlib import Path
 import pydicom
 import pytest
 import slicer
-from BladderAutoContourLib.slicer import export_plugin
-from BladderAutoContourLib.slicer.export import StructureNames
-from BladderAutoContourLib.slicer.segmentation import show_result
+from BladderAutoContourLib.slicer.export import plugin as export_plugin
+from BladderAutoContourLib.slicer.export.structure_set import StructureNames
+from BladderAutoContourLib.slicer.scene.segmentation import show_result
 from ct_scene import drawn, grid
 from exporting import PATIENT_ID, PATIENT_NAME, Ear, dice, ellipsoid, filled, paint, voxels
 

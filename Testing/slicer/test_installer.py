@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import slicer
 from BladderAutoContourLib.errors import EnvironmentFault, InputError
-from BladderAutoContourLib.slicer.installer import (
+from BladderAutoContourLib.slicer.process.installer import (
     LEAST_TORCH,
     TorchState,
     install_torch,
@@ -122,7 +122,7 @@ def test_the_torch_that_is_here_is_seen():
 def test_looking_does_not_load_it():
     program = (
         "import sys, types; sys.modules['slicer.i18n'] = types.SimpleNamespace(tr=str)\n"
-        "from BladderAutoContourLib.slicer.installer import torch_state\n"
+        "from BladderAutoContourLib.slicer.process.installer import torch_state\n"
         "assert torch_state().installed\n"
         "assert 'torch' not in sys.modules"
     )

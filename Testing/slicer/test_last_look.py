@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import slicer
 from BladderAutoContourLib.errors import InputError, OutputError, UsageError
-from BladderAutoContourLib.slicer.destinations import ToFolder
-from BladderAutoContourLib.slicer.export import (
+from BladderAutoContourLib.slicer.export.destinations import ToFolder
+from BladderAutoContourLib.slicer.export.structure_set import (
     NotFromDicomError,
     StructureNames,
     date,
@@ -13,7 +13,7 @@ from BladderAutoContourLib.slicer.export import (
     person_name,
     save_segmentation,
 )
-from BladderAutoContourLib.slicer.segmentation import show_result
+from BladderAutoContourLib.slicer.scene.segmentation import show_result
 from ct_scene import Editor, add_ct, blob, drawn, grid, texture
 from exporting import PATIENT_ID, Ear, contour_from_dicom, voxels
 

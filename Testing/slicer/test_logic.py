@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import slicer
-from BladderAutoContourLib.slicer.destinations import ToFolder
-from BladderAutoContourLib.slicer.engine_process import EngineChoice
-from BladderAutoContourLib.slicer.export import StructureNames
+from BladderAutoContourLib.slicer.export.destinations import ToFolder
+from BladderAutoContourLib.slicer.export.structure_set import StructureNames
 from BladderAutoContourLib.slicer.logic import Job, Logic, State
-from BladderAutoContourLib.slicer.outcome import outcome_of, volume_ml
-from BladderAutoContourLib.slicer.segmentation import contours_of
+from BladderAutoContourLib.slicer.process.engine_process import EngineChoice
+from BladderAutoContourLib.slicer.scene.outcome import outcome_of, volume_ml
+from BladderAutoContourLib.slicer.scene.segmentation import contours_of
 from clinic import add_volume, is_alive, load_ct
 from small_engine import water_scene
 from watching import Witness

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from BladderAutoContourLib import errors
 from BladderAutoContourLib.failures import BugError, PackageMissing
-from BladderAutoContourLib.slicer.messages import (
+from BladderAutoContourLib.slicer.process.messages import (
     BUG,
     PACKAGE_MISSING,
     failure_cancelled,

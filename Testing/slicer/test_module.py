@@ -10,9 +10,11 @@ import qt
 import SampleData
 import slicer
 from BladderAutoContourLib.errors import EnvironmentFault, InputError
-from BladderAutoContourLib.slicer import export_plugin, export_waiting, sample_data
-from BladderAutoContourLib.slicer.engine_process import EngineProcess
-from BladderAutoContourLib.slicer.export_waiting import PluginEngine
+from BladderAutoContourLib.slicer import sample_data
+from BladderAutoContourLib.slicer.export import plugin as export_plugin
+from BladderAutoContourLib.slicer.export import waiting as export_waiting
+from BladderAutoContourLib.slicer.export.waiting import PluginEngine
+from BladderAutoContourLib.slicer.process.engine_process import EngineProcess
 from clinic import MODULE_FILE
 from standin.scripted_module import load_module
 

@@ -8,10 +8,10 @@ import pytest
 import qt
 import slicer
 import vtk
-from BladderAutoContourLib.slicer import settings
-from BladderAutoContourLib.slicer.ct_source import shown_ct
-from BladderAutoContourLib.slicer.outcome import outcome_of
-from BladderAutoContourLib.slicer.segmentation import contours_of, is_edited
+from BladderAutoContourLib.slicer.panel import settings
+from BladderAutoContourLib.slicer.scene.ct_source import shown_ct
+from BladderAutoContourLib.slicer.scene.outcome import outcome_of
+from BladderAutoContourLib.slicer.scene.segmentation import contours_of, is_edited
 from clinic import Clinician, add_volume, is_alive, load_ct, show
 from ct_scene import voxels
 from small_engine import water_scene

@@ -7,8 +7,8 @@ import time
 
 import pytest
 import slicer
-from BladderAutoContourLib.slicer import settings
-from BladderAutoContourLib.slicer.segmentation import contours_of
+from BladderAutoContourLib.slicer.panel import settings
+from BladderAutoContourLib.slicer.scene.segmentation import contours_of
 from clinic import Clinician, add_volume, is_alive, load_ct, show
 from small_engine import save_water_weights, water_scene
 

@@ -12,7 +12,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from BladderAutoContourLib.errors import InputError
-from BladderAutoContourLib.slicer.result import SCHEMA, SliceWarning, read_result
+from BladderAutoContourLib.slicer.process.result import SCHEMA, SliceWarning, read_result
 
 GONE = object()
 

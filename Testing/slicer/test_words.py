@@ -2,7 +2,7 @@
 
 import pytest
 from BladderAutoContourLib.pipeline.steps import USUAL_SHARES
-from BladderAutoContourLib.slicer.words import (
+from BladderAutoContourLib.slicer.panel.words import (
     confidence_words,
     origin_words,
     slices_words,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from BladderAutoContourLib.slicer.engine_process import EngineProcess
-from BladderAutoContourLib.slicer.messages import Failure
+from BladderAutoContourLib.slicer.process.engine_process import EngineProcess
+from BladderAutoContourLib.slicer.process.messages import Failure
 
 
 @dataclass

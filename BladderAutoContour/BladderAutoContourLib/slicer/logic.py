@@ -16,15 +16,15 @@ from slicer.i18n import tr as _
 
 from .. import host
 from ..errors import Cancelled, InputError, OutputError
-from .ct_source import source_of
-from .destinations import Destination
-from .engine_process import EngineChoice, EngineProcess, Listener
-from .export import LastLook, StructureNames, StructureSetExport, last_look
-from .messages import Failure, failure_of
-from .outcome import keep_outcome, outcome_of
-from .result import read_result
-from .segmentation import Contour, show_result
-from .weights_check import Answer, WeightsCheck
+from .export.destinations import Destination
+from .export.structure_set import LastLook, StructureNames, StructureSetExport, last_look
+from .process.engine_process import EngineChoice, EngineProcess, Listener
+from .process.messages import Failure, failure_of
+from .process.result import read_result
+from .process.weights_check import Answer, WeightsCheck
+from .scene.ct_source import source_of
+from .scene.outcome import keep_outcome, outcome_of
+from .scene.segmentation import Contour, show_result
 
 POLL_MILLISECONDS = 50
 FOLDER_PREFIX = "BladderAutoContour-"

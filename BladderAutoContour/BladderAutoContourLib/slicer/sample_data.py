@@ -10,8 +10,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import EnvironmentFault, InputError
-from .child_process import ChildProcess, Ended, ErrorLine, OutputLine
-from .messages import failure_ended, failure_to_start, failure_told
+from .process.child_process import ChildProcess, Ended, ErrorLine, OutputLine
+from .process.messages import failure_ended, failure_to_start, failure_told
 
 CATEGORY = "Bladder Auto-Contour"
 SAMPLE_NAME = "GeneratedPelvisCT"

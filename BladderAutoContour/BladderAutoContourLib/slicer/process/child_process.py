@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from .. import PARTIAL_NAME, TEMPORARY_PREFIX, host
+from ... import PARTIAL_NAME, TEMPORARY_PREFIX, host
 
-PACKAGE_FOLDER = Path(__file__).resolve().parents[2]
+PACKAGE_FOLDER = Path(__file__).resolve().parents[3]
 MODULE = __package__.partition(".")[0]
 MOST_AT_ONCE = 200
 """How many lines are handed out in one go: a process that floods its pipe must not hold the window."""

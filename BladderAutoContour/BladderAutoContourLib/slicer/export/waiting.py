@@ -7,8 +7,8 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
-from .engine_process import EngineProcess
-from .export import StructureSetExport
+from ..process.engine_process import EngineProcess
+from .structure_set import StructureSetExport
 
 STEP_SECONDS = 0.05
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import InputError
-from .outcome import Outcome, outcome_of, remember_opened, volume_ml
-from .segmentation import Contour, is_edited, slice_position_ras
+from ...errors import InputError
+from ..scene.outcome import Outcome, outcome_of, remember_opened, volume_ml
+from ..scene.segmentation import Contour, is_edited, slice_position_ras
 from .warning_list import WarningList
 from .words import confidence_words, origin_words
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import qt
 
-from .result import SliceWarning
+from ..process.result import SliceWarning
 from .table_height import TableHeight
 from .words import severity_words, slices_words
 

@@ -8,7 +8,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from ..errors import InputError
+from ...errors import InputError
 from .dicom_files import instance_uids, lies_where_its_files_say, series_of
 from .hierarchy import modality_of
 from .volume_files import write_volume

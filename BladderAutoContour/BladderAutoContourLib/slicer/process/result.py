@@ -9,7 +9,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from ..errors import InputError
+from ...errors import InputError
 
 SCHEMA = 1
 SEVERITIES = ("warning", "note")

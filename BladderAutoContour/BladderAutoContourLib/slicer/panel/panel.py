@@ -8,20 +8,20 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ..logic import Job, Logic, State
+from ..process.engine_process import EngineChoice
+from ..process.messages import Failure
+from ..scene.ct_source import candidates, reason_against, shown_ct
+from ..scene.node_watch import NodeWatch
+from ..scene.outcome import volume_ml
+from ..scene.segmentation import Contour, contours_of
 from .advanced_section import AdvancedSection
 from .ct_list import CtList, Row
-from .ct_source import candidates, reason_against, shown_ct
 from .editor_section import EditorSection
-from .engine_process import EngineChoice
 from .export_section import ExportSection
 from .install_section import InstallSection
-from .logic import Job, Logic, State
-from .messages import Failure
-from .node_watch import NodeWatch
-from .outcome import volume_ml
 from .result_section import ResultSection
 from .run_section import RunSection
-from .segmentation import Contour, contours_of
 
 SETTLE_MILLISECONDS = 50
 """The scene tells of every single change; the panel looks once when there has been none for so long."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import qt
 import slicer
 
-from .segmentation import Contour, is_edited, restore_automatic
+from ..scene.segmentation import Contour, is_edited, restore_automatic
 
 EFFECTS = ("Paint", "Erase", "Draw", "Scissors", "Islands", "Smoothing", "Threshold")
 PARAMETER_TAG = "BladderAutoContour"

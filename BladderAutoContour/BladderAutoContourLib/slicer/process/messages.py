@@ -8,8 +8,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from .. import host
-from ..errors import BladderError, Cancelled, EnvironmentFault, OutOfMemoryError, OutputError
+from ... import host
+from ...errors import BladderError, Cancelled, EnvironmentFault, OutOfMemoryError, OutputError
 
 BUG = 70
 """The engine's exit code for what it should have foreseen."""

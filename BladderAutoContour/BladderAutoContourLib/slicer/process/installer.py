@@ -15,7 +15,7 @@ from types import ModuleType
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import EnvironmentFault, InputError
+from ...errors import EnvironmentFault, InputError
 
 LEAST_TORCH = (2, 6)
 """The oldest PyTorch that the engine is written for."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..errors import EnvironmentFault, WeightsError
+from ...errors import EnvironmentFault, WeightsError
 from .child_process import ChildProcess, Ended, ErrorLine, OutputLine
 
 if TYPE_CHECKING:

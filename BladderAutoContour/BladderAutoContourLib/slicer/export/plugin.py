@@ -8,12 +8,12 @@ import slicer
 from DICOMLib import DICOMPlugin
 from slicer.i18n import tr as _
 
-from ..errors import BladderError, UsageError
+from ...errors import BladderError, UsageError
+from ..process.messages import Failure
+from ..scene.kept_contour import is_automatic
+from ..scene.segmentation import Contour
 from .destinations import ToFolder
-from .export import PATIENT_ID, PATIENT_NAME, StructureNames, StructureSetExport, value_of
-from .kept_contour import is_automatic
-from .messages import Failure
-from .segmentation import Contour
+from .structure_set import PATIENT_ID, PATIENT_NAME, StructureNames, StructureSetExport, value_of
 
 KEY = "BladderAutoContourStructureSetPlugin"
 """Under which Slicer's DICOM module knows the plugin."""

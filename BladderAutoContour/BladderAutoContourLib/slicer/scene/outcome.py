@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 
+from ..process.result import Result, SliceWarning
 from .kept_contour import PREFIX, fact
-from .result import Result, SliceWarning
 from .segmentation import Contour
 from .voxels import voxels_of
 

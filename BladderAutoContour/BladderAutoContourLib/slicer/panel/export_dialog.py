@@ -7,11 +7,11 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import UsageError
-from .destinations import Destination, ToDatabase, ToFolder, ToNode
-from .export import LastLook, StructureNames
+from ...errors import UsageError
+from ..export.destinations import Destination, ToDatabase, ToFolder, ToNode
+from ..export.structure_set import LastLook, StructureNames
 
-UI_FILE = Path(__file__).resolve().parents[2] / "Resources" / "UI" / "BladderAutoContourExport.ui"
+UI_FILE = Path(__file__).resolve().parents[3] / "Resources" / "UI" / "BladderAutoContourExport.ui"
 KIND, FOLDER = "BladderAutoContour/exportTo", "BladderAutoContour/exportFolder"
 ADDRESS, TITLE = "DICOM/Send/URL", "DICOM/Send/AETitle"
 """Where Slicer's own send dialog keeps its node: the clinician types it once for both."""

@@ -7,13 +7,13 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import BladderError
-from .destinations import Destination
-from .export import NotFromDicomError, StructureNames, save_segmentation
+from ...errors import BladderError
+from ..export.destinations import Destination
+from ..export.structure_set import NotFromDicomError, StructureNames, save_segmentation
+from ..logic import Logic
+from ..process.messages import Failure
+from ..scene.segmentation import Contour
 from .export_dialog import ExportDialog
-from .logic import Logic
-from .messages import Failure
-from .segmentation import Contour
 
 SEGMENTATION_SUFFIX = ".seg.nrrd"
 

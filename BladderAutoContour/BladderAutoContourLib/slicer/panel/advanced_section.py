@@ -6,8 +6,8 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
+from ..process.engine_process import EngineChoice
 from . import settings
-from .engine_process import EngineChoice
 from .settings import DEVICES, Settings
 
 

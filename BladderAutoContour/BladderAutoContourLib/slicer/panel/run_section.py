@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from slicer.i18n import tr as _
 
-from .logic import Job
+from ..logic import Job
 from .words import step_words, time_left_words
 
 

@@ -15,7 +15,7 @@ import DICOMLib
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import OutputError, UsageError
+from ...errors import OutputError, UsageError
 
 KNOCK_SECONDS = 5.0
 """How long a DICOM node may take to accept a connection."""

@@ -7,8 +7,8 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import BladderError
-from .installer import install_torch, install_torch_from, torch_state
+from ...errors import BladderError
+from ..process.installer import install_torch, install_torch_from, torch_state
 
 
 class InstallSection:

@@ -13,15 +13,15 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from .. import TEMPORARY_PREFIX, host
-from ..errors import InputError, OutputError, UsageError
-from . import kept_contour
-from .ct_source import CtSource, source_of
+from ... import TEMPORARY_PREFIX, host
+from ...errors import InputError, OutputError, UsageError
+from ..process.engine_process import EngineProcess, Listener
+from ..process.messages import Failure, failure_cancelled, failure_of
+from ..scene import kept_contour
+from ..scene.ct_source import CtSource, source_of
+from ..scene.dicom_files import instance_uids
+from ..scene.segmentation import Contour, is_edited, write_mask
 from .destinations import Destination, Ready
-from .dicom_files import instance_uids
-from .engine_process import EngineProcess, Listener
-from .messages import Failure, failure_cancelled, failure_of
-from .segmentation import Contour, is_edited, write_mask
 
 NAME_LENGTH, LABEL_LENGTH = 64, 16
 """What DICOM has room for in a structure's name and in a structure set's label."""

@@ -12,11 +12,11 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from ..errors import InputError
+from ...errors import InputError
+from ..process.result import Result
 from . import appearance, kept_contour
 from .hierarchy import place_beside
 from .kept_contour import is_automatic
-from .result import Result
 from .volume_files import read_mask, write_volume
 from .voxels import (
     SAME_SLICES,

@@ -9,7 +9,7 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import numpy_to_vtk
 
-from ..errors import InputError, OutputError
+from ...errors import InputError, OutputError
 from .voxels import Grid, VoxelBox, grid_of
 
 

@@ -1,0 +1,1 @@
+"""What is seen: the sections of the panel, its lists and its dialog."""

@@ -1,0 +1,1 @@
+"""The engine as a process of its own: kept warm, listened to, ended; and its failures in words."""

@@ -1,0 +1,1 @@
+"""CTs and contours in Slicer's scene."""

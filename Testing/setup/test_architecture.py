@@ -43,11 +43,12 @@ SCENE = {"slicer", "vtk", "vtkmodules", "numpy", "DICOMLib", "SampleData", "PyTo
 
 # Slicer's room has rooms of its own; each may use those named behind it.
 INNER_ROOMS: dict[str, tuple[str, ...]] = {
+    "working_files": (),
     "process": (),
     "sample_data": ("process",),
     "scene": ("process.result",),
-    "export": ("process", "scene"),
-    "logic": ("process", "scene", "export"),
+    "export": ("working_files", "process", "scene"),
+    "logic": ("working_files", "process", "scene", "export"),
     "panel": ("process", "scene", "export", "logic"),
 }
 

@@ -15,8 +15,12 @@ from watching import Witness, living, poll_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a script is no program on Windows")
 
+# A path with a space in it stands in no "#!" line: the shell starts Python.
+START = """\
+#!/bin/sh
+exec "{python}" -S "{play}" "$@"
+"""
 PLAY = """\
-#!{python} -S
 import json, os, subprocess, sys, time
 command = sys.argv[3]
 def say(**event):
@@ -70,7 +74,9 @@ def stage(log: list[str], played: Path) -> Iterator[Callable[[str], EngineProces
 
     def put_on(play: str) -> EngineProcess:
         script = played.with_name("python")
-        script.write_text(PLAY.format(python=sys.executable, played=str(played), play=textwrap.dedent(play)))
+        lines = script.with_suffix(".py")
+        lines.write_text(PLAY.format(python=sys.executable, played=str(played), play=textwrap.dedent(play)))
+        script.write_text(START.format(python=sys.executable, play=lines))
         script.chmod(0o755)
         engines.append(EngineProcess(script, log.append))
         return engines[-1]

@@ -1,5 +1,6 @@
 """The logic without a widget: CTs of a real scene through the real engine one by one; what stays, and what goes."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from BladderAutoContourLib.slicer.logic import Job, Logic, State
 from BladderAutoContourLib.slicer.process.engine_process import EngineChoice
 from BladderAutoContourLib.slicer.scene.outcome import outcome_of, volume_ml
 from BladderAutoContourLib.slicer.scene.segmentation import contours_of
+from BladderAutoContourLib.slicer.working_files import PREFIX
 from clinic import add_volume, is_alive, load_ct
 from small_engine import water_scene
 from watching import Witness
@@ -35,6 +37,9 @@ class Desk:
         """Tick from now on."""
         assert milliseconds <= 100
         self.tick = callback
+
+    def contour_comes(self) -> None:
+        """Nothing to undo without an editor."""
 
     def stop(self) -> None:
         """Tick no more."""
@@ -202,3 +207,15 @@ def test_close_ends_the_process_and_removes_its_files(scene, python, desk, worki
     assert list(working_folder.iterdir()) == []
     scene.Clear(0)  # nothing of the logic hears of it
     assert desk.ends == 0
+
+
+def test_what_a_killed_slicer_left_is_removed_by_the_next(scene, python, desk, working_folder):
+    old, running, foreign = (working_folder / name for name in (f"{PREFIX}1", f"{PREFIX}2.nrrd", "other"))
+    old.mkdir()
+    (old / "ct.nrrd").touch()
+    running.touch()
+    foreign.touch()
+    for path in (old, foreign):
+        os.utime(path, (0, 0))
+    Logic(scene, python, desk, desk, working_folder).close()
+    assert sorted(working_folder.iterdir()) == [running, foreign]

@@ -204,6 +204,13 @@ def test_corrections_are_told_restored_undone_and_survive_a_rerun(quick_clinicia
     assert ui.contourBox.isVisible()
     assert ui.volumeLabel.text == automatic, "the newest is shown"
     assert editor.currentSegmentID() == newer.segment_id
+    editor.undo()
+    clinician.settle()
+    assert contours_of(ct) == [older], "undo takes the run back, and not the edit before it"
+    assert np.array_equal(voxels(older, ct), edited)
+    editor.redo()
+    clinician.settle()
+    assert contours_of(ct) == [older, newer]
     ui.contourBox.setCurrentIndex(0)
     clinician.settle()
     assert ui.correctedLabel.isVisible()

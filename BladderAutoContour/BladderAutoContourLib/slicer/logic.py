@@ -5,7 +5,6 @@ import enum
 import shutil
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Protocol
 import slicer
 from slicer.i18n import tr as _
 
-from .. import host
-from ..errors import Cancelled, InputError, OutputError
+from ..errors import Cancelled, InputError
+from . import working_files
 from .export.destinations import Destination
 from .export.structure_set import LastLook, StructureNames, StructureSetExport, last_look
 from .process.engine_process import EngineChoice, EngineProcess, Listener
@@ -27,7 +26,6 @@ from .scene.outcome import keep_outcome, outcome_of
 from .scene.segmentation import Contour, show_result
 
 POLL_MILLISECONDS = 50
-FOLDER_PREFIX = "BladderAutoContour-"
 
 
 class State(enum.Enum):
@@ -86,6 +84,8 @@ class Watcher(Protocol):
 
     def job_changed(self, job: Job) -> None: ...
 
+    def contour_comes(self) -> None: ...  # into the scene: what undo shall bring back is kept now
+
     def jobs_ended(self) -> None: ...
 
     def logged(self, line: str) -> None: ...
@@ -118,6 +118,7 @@ class Logic:
         self._export: StructureSetExport | None = None
         self._check: WeightsCheck | None = None
         self._probabilities: dict[Contour, Path] = {}
+        working_files.clear_leftovers(working_folder)
         self._observation = scene.AddObserver(scene.StartCloseEvent, lambda *_: self._scene_closes())
 
     @property
@@ -231,7 +232,7 @@ class Logic:
         job.begin()
         self._watcher.job_changed(job)
         try:
-            self._run = _Run(self, job, self._new_folder())
+            self._run = _Run(self, job, working_files.temporary_folder(self.working_folder))
             source = source_of(self._volume_of(job), self._run.folder)
             self._engine.segment(source.paths, self._run.output, self._run, series_uid=source.series_uid)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other CTs have their turn
@@ -241,6 +242,7 @@ class Logic:
         """A result folder is complete: its contour goes into the scene."""
         try:
             result = read_result(folder)
+            self._watcher.contour_comes()
             job.contour = show_result(self._volume_of(job), result)
             keep_outcome(job.contour, result)
             self._keep_probability(job.contour, result.probability)
@@ -252,7 +254,7 @@ class Logic:
     def _keep_probability(self, contour: Contour, probability: Path) -> None:
         """The outline of a structure set is smoother with it."""
         self._forget_probability(contour)
-        kept = self.working_folder / f"{FOLDER_PREFIX}{uuid.uuid4().hex[:12]}.nrrd"
+        kept = working_files.free_path(self.working_folder, ".nrrd")
         self._probabilities[contour] = Path(shutil.move(probability, kept))
 
     def _failed(self, job: Job, failure: Failure) -> None:
@@ -274,26 +276,16 @@ class Logic:
             raise InputError(_("The CT is no longer loaded. Load it again, then contour it again."))
         return volume
 
-    def _new_folder(self) -> Path:
-        try:
-            return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=self.working_folder))
-        except OSError as error:
-            raise OutputError(
-                _("The working folder {folder} cannot be written. Choose another one under Advanced.").format(
-                    folder=self.working_folder
-                ),
-                [self.working_folder],
-            ) from error
-
 
 class _Run:
     """The engine's news about one CT, and the files that exist only while it is at work."""
 
-    def __init__(self, logic: Logic, job: Job, folder: Path) -> None:
+    def __init__(self, logic: Logic, job: Job, temporary: "tempfile.TemporaryDirectory[str]") -> None:
         self._logic = logic
+        self._temporary = temporary
         self.job = job
-        self.folder = folder
-        self.output = folder / "result"
+        self.folder = Path(temporary.name)
+        self.output = self.folder / "result"
 
     def progressed(self, step: str, fraction: float, seconds_left: float | None) -> None:
         self.job.progress(step, seconds_left)
@@ -309,4 +301,4 @@ class _Run:
         self._logic._failed(self.job, failure)
 
     def clear_away(self) -> None:
-        host.remove_folder(self.folder)
+        self._temporary.cleanup()

@@ -21,6 +21,7 @@ from ..scene import kept_contour
 from ..scene.ct_source import CtSource, source_of
 from ..scene.dicom_files import instance_uids
 from ..scene.segmentation import Contour, is_edited, write_mask
+from ..working_files import temporary_folder
 from .destinations import Destination, Ready
 
 NAME_LENGTH, LABEL_LENGTH = 64, 16
@@ -82,7 +83,7 @@ def last_look(contour: Contour, working_folder: Path, unopened: tuple[str, ...] 
 
     Raises NotFromDicomError; InputError: the contour is empty, not on its CT, CT files are missing; OutputError.
     """
-    with _temporary_folder(working_folder) as folder:
+    with temporary_folder(working_folder) as folder:
         volume_ml = _prepare(contour, Path(folder)).volume_ml
     ct, unknown = contour.volume, _("not given")
     return LastLook(
@@ -178,7 +179,7 @@ class StructureSetExport:
         """
         if self.busy:
             raise RuntimeError("another request is on its way")
-        folder = _temporary_folder(self._working_folder)
+        folder = temporary_folder(self._working_folder)
         try:
             prepared = _prepare(contour, Path(folder.name))
             file = destination.file(Path(folder.name) / "dicom")
@@ -298,17 +299,3 @@ def _fields(
         "generation": generation,
         "description": f"model {model}" if model else None,
     }
-
-
-def _temporary_folder(working_folder: Path) -> "tempfile.TemporaryDirectory[str]":
-    """What a virus scanner holds open at the end stays behind rather than failing the export."""
-    try:
-        return tempfile.TemporaryDirectory(prefix="export-", dir=working_folder, ignore_cleanup_errors=True)
-    except OSError as fault:
-        raise OutputError(
-            _(
-                "The working folder {folder} cannot be written. Make room, or choose another working folder in the "
-                "module's settings."
-            ).format(folder=working_folder),
-            [working_folder],
-        ) from fault

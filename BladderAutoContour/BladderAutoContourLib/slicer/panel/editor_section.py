@@ -68,6 +68,11 @@ class EditorSection:
         self._section.setEnabled(contour is not None)
         self._restore.setEnabled(contour is not None and is_edited(contour.segmentation, contour.segment_id))
 
+    def save_state(self) -> None:
+        """Keep the contour as it is now for undo: somebody else is about to change it."""
+        if self._contour is not None:
+            self._editor.saveStateForUndo()
+
     def close(self) -> None:
         """Forget the contour and observe nothing any more."""
         self._timer.stop()

@@ -93,11 +93,10 @@ class ExportSection:
         self._changed()
 
     def _save(self) -> None:
-        suggestion = f"{self._contour.segmentation.GetName()}{SEGMENTATION_SUFFIX}"
         path = qt.QFileDialog.getSaveFileName(
             slicer.util.mainWindow(),
             _("Save the contour as a segmentation"),
-            suggestion,
+            f"Bladder{SEGMENTATION_SUFFIX}",  # the segmentation's name may hold the patient's
             _("Segmentation (*.seg.nrrd)"),
         )
         if not path:

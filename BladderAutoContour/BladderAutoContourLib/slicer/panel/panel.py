@@ -121,6 +121,10 @@ class Panel(VTKObservationMixin):
         if job.ended:
             self._later.start()
 
+    def contour_comes(self) -> None:
+        """A contour is about to come into the scene: undo shall bring back what was there."""
+        self._editor.save_state()
+
     def jobs_ended(self) -> None:
         """All CTs have had their turn."""
         failed = [job for job in self.logic.jobs if job.state is State.FAILED]

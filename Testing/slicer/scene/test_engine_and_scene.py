@@ -9,12 +9,10 @@ from BladderAutoContourLib.slicer.process.result import read_result
 from BladderAutoContourLib.slicer.scene.ct_source import source_of
 from BladderAutoContourLib.slicer.scene.segmentation import show_result, slice_position_ras, write_mask
 from ct_scene import load_dicom, voxels
-from mrml_scene import fresh_scene
 from small_engine import CENTRE_MM
 
 
 def test_a_ct_goes_to_the_engine_and_its_contour_comes_back(weights, ct_folder, truth, tmp_path):
-    fresh_scene()
     ct = load_dicom(sorted(ct_folder.iterdir()))
     source = source_of(ct, tmp_path)
     command = [sys.executable, "-m", "BladderAutoContourLib", "segment", *source.paths, "--series", source.series_uid]

@@ -19,27 +19,6 @@ from BladderAutoContourLib.slicer.scene.segmentation import (
 )
 from ct_scene import CORNER, RAS, Editor, add_ct, blob, drawn, grid, refine, segment_of, texture, voxels
 from ct_scene import OBLIQUE as GRID
-from mrml_scene import fresh_scene
-
-
-@pytest.fixture(autouse=True)
-def scene() -> slicer.vtkMRMLScene:
-    return fresh_scene()
-
-
-@pytest.fixture
-def ct(scene) -> slicer.vtkMRMLScalarVolumeNode:
-    return add_ct(texture(GRID))
-
-
-@pytest.fixture
-def result(tmp_path):
-    return drawn(blob(GRID), GRID, tmp_path / "ergebnis ü", series_uid="1.2.826.0.1")
-
-
-@pytest.fixture
-def other_result(tmp_path):
-    return drawn(blob(GRID, seed=1), GRID, tmp_path / "second", model_name="mine|v2")
 
 
 def names(segmentation: slicer.vtkMRMLSegmentationNode) -> list[str]:

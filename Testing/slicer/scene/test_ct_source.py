@@ -12,13 +12,7 @@ from BladderAutoContourLib.imaging.files import read_volume
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.slicer.scene.ct_source import candidates, reason_against, shown_ct, source_of
 from ct_scene import DIRECTIONS, add_ct, grid, load_dicom, texture, write_series
-from mrml_scene import fresh_scene
 from standin.dicom import ctkDICOMDatabase
-
-
-@pytest.fixture
-def scene() -> slicer.vtkMRMLScene:
-    return fresh_scene()
 
 
 @pytest.fixture

@@ -31,22 +31,6 @@ from ct_scene import (
     write_series,
 )
 from ct_scene import OBLIQUE as GRID
-from mrml_scene import fresh_scene
-
-
-@pytest.fixture(autouse=True)
-def scene() -> slicer.vtkMRMLScene:
-    return fresh_scene()
-
-
-@pytest.fixture
-def ct(scene) -> slicer.vtkMRMLScalarVolumeNode:
-    return add_ct(texture(GRID))
-
-
-@pytest.fixture
-def result(tmp_path):
-    return drawn(blob(GRID), GRID, tmp_path / "ergebnis ü", series_uid="1.2.826.0.1")
 
 
 def test_the_result_stands_beside_its_ct(ct, result):

@@ -59,16 +59,13 @@ class Chart:
             away = np.hypot(rows - self.row(one_y), columns - self.column(one_x))
             blend(self.picture, np.clip(POINT_RADIUS_PX + 0.5 - away, 0, 1) * 0.85, colour)
 
-    def line(self, start: tuple[float, float], end: tuple[float, float], colour: Colour, text: str = "") -> None:
-        """A straight line between two points (x, y), its text above its end and inwards of it."""
+    def line(self, start: tuple[float, float], end: tuple[float, float], colour: Colour) -> None:
+        """A straight line between two points (x, y)."""
         steps = np.linspace(0, 1, 2 * WIDTH)
         (first_x, first_y), (last_x, last_y) = start, end
         columns = np.round([self.column(first_x + (last_x - first_x) * step) for step in steps]).astype(int)
         rows = np.round([self.row(first_y + (last_y - first_y) * step) for step in steps]).astype(int)
         self.picture[rows, columns] = colour
-        if text:
-            inwards = (-4, 1.0) if last_x > first_x else (4, 0.0)
-            self._text(text, int(rows[-1]) - 20, int(columns[-1]) + inwards[0], colour, inwards[1])
 
     def note(self, x: float, y: float, text: str, colour: Colour) -> None:
         """Text beside a point, on the side where there is room."""

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..pipeline.lettering import Colour
 from ..pipeline.preview import CONTOUR, LETTERS, QUIET
 from .chart import Chart
 
 LIMIT = 1.96  # standard deviations: 95 % of normally distributed differences
+LIMITS: Colour = (80, 170, 230)
 _LEAST_SPAN_ML = 5.0
 
 
@@ -37,18 +39,21 @@ def volume_plot(pairs: Sequence[tuple[float, float]]) -> np.ndarray:
     differences = [result - reference for result, reference in pairs]
     reach = 1.15 * max(_LEAST_SPAN_ML, *(abs(value) for value in (*differences, found.lower_ml, found.upper_ml)))
     right = 1.08 * max(means)
-    cases = "1 contoured case" if found.cases == 1 else f"{found.cases} contoured cases"
+    title = f"Volumes of {found.cases} contoured cases: bias {found.bias_ml:+.1f} mL"
+    lines = [(0.0, QUIET), (found.bias_ml, LETTERS)]
+    if found.cases == 1:
+        title = f"Volume of 1 contoured case: difference {found.bias_ml:+.1f} mL"
+    else:
+        title += f", 95 % limits {found.lower_ml:+.1f} and {found.upper_ml:+.1f} mL"
+        lines += [(found.lower_ml, LIMITS), (found.upper_ml, LIMITS)]
     chart = Chart(
-        f"Volumes of {cases} (Bland-Altman)",
+        title,
         "mean of result and reference, mL",
-        "result - reference, mL",
+        "result - reference, mL (white: bias; blue: 95 % limits)",
         (0.0, right),
         (-reach, reach),
     )
-    chart.line((0.0, 0.0), (right, 0.0), QUIET)
-    if found.cases > 1:
-        for value, name in ((found.upper_ml, "upper 95 % limit"), (found.lower_ml, "lower 95 % limit")):
-            chart.line((0.0, value), (right, value), QUIET, f"{name} {value:+.1f}")
-    chart.line((right, found.bias_ml), (0.0, found.bias_ml), LETTERS, f"bias {found.bias_ml:+.1f}")
+    for value, colour in lines:
+        chart.line((0.0, value), (right, value), colour)
     chart.points(means, differences, CONTOUR)
     return chart.picture

@@ -27,7 +27,7 @@ COMMANDS = {
     "contours": "print a structure's contours slice by slice, as text",
     "inspect": "tell what a folder of DICOM files holds and what is wrong with it",
     "phantom": "generate pelvis CTs with their true bladder",
-    "train": "train the networks by a plan",
+    "train": "train the networks by a plan, or finished weights on own patients",
     "evaluate": "score the whole pipeline on cases with a known bladder",
     "benchmark": "measure seconds and memory of every step",
 }

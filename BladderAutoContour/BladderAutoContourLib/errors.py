@@ -37,9 +37,16 @@ class InputError(BladderError):
 
 
 class NoBladderError(BladderError):
-    """No bladder was found: no contour is written rather than a wrong one."""
+    """No bladder was found: no contour is written rather than a wrong one.
+
+    confidence: that what resembles one most is a bladder; 0 where nothing does.
+    """
 
     code, kind = 4, "no-bladder"
+
+    def __init__(self, message: str, files: Sequence[str | Path] = (), confidence: float = 0.0) -> None:
+        super().__init__(message, files)
+        self.confidence = confidence
 
 
 class OutOfMemoryError(BladderError):

@@ -203,15 +203,17 @@ class TimeLeft:
         self._begun_at = time.monotonic()
         self._step: str | None = None
         self._step_begun_at = self._begun_at
+        self._step_begun_with = 0.0
 
     def after(self, step: str, fraction: float, now: float) -> float | None:
         """Seconds left at `now` (monotonic), None while nothing is known yet."""
         if step != self._step:
-            self._step, self._step_begun_at = step, now
+            self._step, self._step_begun_at, self._step_begun_with = step, now, fraction
         if step in self._shares:
             done, elapsed = self._done(step, fraction), now - self._begun_at
         else:
-            done, elapsed = fraction, now - self._step_begun_at
+            begun = self._step_begun_with  # not zero where a training goes on
+            done, elapsed = (fraction - begun) / max(1 - begun, 1e-9), now - self._step_begun_at
         if done <= 0:
             return None
         return round(elapsed * (1 - done) / done, 1)

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 from BladderAutoContourLib.errors import NoBladderError
+from BladderAutoContourLib.evaluation.metrics import dice
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.phantom.case import GENERATOR_VERSION
 from BladderAutoContourLib.phantom.render import render
 from BladderAutoContourLib.phantom.test_set import COUNT, TestCase, with_bladder, without_bladder
 from BladderAutoContourLib.pipeline.engine import Engine
-from BladderAutoContourLib.training.metrics import dice
 from hu_threshold import water_component
 from scipy.stats import beta
 

@@ -16,12 +16,12 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "pipeline"))
 
 from BladderAutoContourLib.errors import NoBladderError
+from BladderAutoContourLib.evaluation.metrics import dice
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.phantom.case import draw_case
 from BladderAutoContourLib.phantom.fields import draw_scan
 from BladderAutoContourLib.phantom.render import render
 from BladderAutoContourLib.pipeline.engine import Engine
-from BladderAutoContourLib.training.metrics import dice
 from storages import STORAGES, mask_on_grid
 
 SPACING_MM = (1.0, 1.0, 3.0)

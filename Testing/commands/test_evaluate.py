@@ -13,6 +13,7 @@ from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.dicom.structure_set import StructureRequest, write_rtstruct
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.volume import Volume
+from PIL import Image
 
 
 @pytest.fixture
@@ -71,6 +72,14 @@ def test_every_outcome_is_told_apart(run, cases, weights, truth, tmp_path):
     assert totals["metrics"]["dice"]["median"] == pytest.approx(np.median(dices), abs=1e-4)
     assert totals["metrics"]["asd_mm"]["cases"] == 2
     assert report["model"]["sha256"]
+    volumes = [rows[name] for name in ("a dicom", "b volume")]
+    bias_ml = np.mean([row["volume_ml"] - row["reference_ml"] for row in volumes])
+    assert report["volume_agreement"]["bias_ml"] == pytest.approx(bias_ml, abs=1e-3)
+    assert report["reliability"]["cases"] == 4
+    for name in ("volumes.png", "reliability.png", "worst_cases.png"):
+        with Image.open(output / name) as picture:
+            assert picture.size[1] > 500
+            assert np.ptp(np.asarray(picture)) > 200
     assert "c missed" in outcome.stdout
 
 
@@ -104,6 +113,16 @@ def test_a_bad_case_does_not_stop_the_others(run, cases, scene, truth, weights, 
     assert rows["b volume"]["outcome"] == "failed"
     assert report["summary"]["failed_cases"] == ["b volume"]
     assert rows["a dicom"]["dice"] > 0.85
+
+
+def test_pictures_of_an_earlier_evaluation_do_not_stay(run, cases, weights, tmp_path):
+    options = ("--output", tmp_path / "out", "--weights", weights)
+    assert run("evaluate", "--cases", cases / "b volume", *options).code == 0
+    assert (tmp_path / "out" / "volumes.png").exists()
+    assert run("evaluate", "--cases", cases / "d without", *options).code == 0
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {
+        *("evaluation.csv", "evaluation.json", "reliability.png")
+    }
 
 
 def test_folders_that_are_no_cases(run, cases, weights, tmp_path):

@@ -43,6 +43,17 @@ def test_seconds_left_follow_the_usual_shares():
     assert late == pytest.approx(0.3, abs=0.15)  # 0.5 s for five eighths
 
 
+def test_seconds_left_of_a_step_that_goes_on_count_from_where_it_was():
+    stream = io.StringIO()
+    events = Events(stream)
+    events.progress("train", 0.6)
+    time.sleep(0.3)
+    events.progress("train", 0.8)
+    begin, half = [event["seconds_left"] for event in lines(stream)]
+    assert begin is None
+    assert half == pytest.approx(0.3, abs=0.15)  # 0.3 s for half of what was left
+
+
 def test_every_progress_call_is_a_place_to_stop():
     events = Events(io.StringIO())
     events.progress("read", 0.1)

@@ -72,6 +72,7 @@ def test_no_contour_rather_than_a_wrong_one(field: Volume, evidence: float, word
     with pytest.raises(NoBladderError, match=words) as caught:
         decide(field, evidence, DecisionPlan(minimum_confidence=0.5, minimum_volume_ml=8.0))
     assert caught.value.code == 4
+    assert caught.value.confidence == pytest.approx(evidence if field.array.any() else 0.0)  # uncalibrated plan
 
 
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.floats(0.1, 5), st.floats(-4, 4))

@@ -29,7 +29,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "phantom": (*BASE, "imaging.geometry"),
     "training": (*BASE, "imaging.geometry", "networks", "phantom"),
     "pipeline": (*BASE, "events", "networks", "imaging", "dicom"),
-    "evaluation": (*BASE, "events", "networks", "imaging", "dicom", "phantom", "training.metrics", "pipeline"),
+    "evaluation": (*BASE, "events", "networks", "imaging", "dicom", "phantom", "pipeline"),
     "commands": (
         *(*BASE, "events", "failures"),
         *("networks", "imaging", "dicom", "phantom", "training", "pipeline", "evaluation"),
@@ -62,6 +62,7 @@ PACKAGES: dict[str, set[str]] = {
     "training": {"torch", "numpy"},
     "pipeline": {"torch", "numpy", "SimpleITK", "pydicom", "vtk", "vtkmodules"},
     "evaluation": {"numpy"},
+    "evaluation.metrics": {"torch", "numpy"},
     "commands": {"torch", "numpy", "SimpleITK", "pydicom", "vtk", "vtkmodules"},
     "slicer": SCENE,
     "slicer.process.child_process": set(),

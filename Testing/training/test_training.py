@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -113,8 +114,9 @@ def test_a_training_gives_weights_that_belong_to_their_plan(tmp_path: Path) -> N
     assert "--resume" in again.stderr
 
 
-def test_a_killed_training_goes_on_to_the_same_curve(tmp_path: Path) -> None:
-    plan = write_plan(tiny_plan(steps=24, checkpoint_every=4), tmp_path / "plan.json")
+@pytest.mark.parametrize("changes", [{}, {"batch": 2, "accumulate": 2, "replays": 2}])
+def test_a_killed_training_goes_on_to_the_same_curve(tmp_path: Path, changes: dict[str, int]) -> None:
+    plan = write_plan(tiny_plan(steps=24, checkpoint_every=4, **changes), tmp_path / "plan.json")
     arguments = ("--plan", plan, "--stage", "localiser")
     assert train(*arguments, "--output", tmp_path / "whole").returncode == 0
     killed = tmp_path / "killed"
@@ -128,7 +130,13 @@ def test_a_killed_training_goes_on_to_the_same_curve(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     assert not (killed / "localiser" / "average.pt").exists()
-    assert train(*arguments, "--output", killed, "--resume").returncode == 0
+    for torn in ("checkpoint.partial", "average.partial", "curve.partial"):  # a kill while these are written
+        (killed / "localiser" / torn).write_text("half a fi", encoding="utf-8")
+    resumed = train(*arguments, "--output", killed, "--resume")
+    assert resumed.returncode == 0
+    first = next(json.loads(line) for line in resumed.stdout.splitlines() if "train localiser" in line)
+    assert first["fraction"] > 0
+    assert first["seconds_left"] is None  # nothing is known yet of a training that goes on
     resumed, whole = (curve(folder / "localiser")[1:] for folder in (killed, tmp_path / "whole"))
     assert [row[0] for row in resumed] == [row[0] for row in whole]
     assert [float(row[1]) for row in resumed] == pytest.approx([float(row[1]) for row in whole], rel=1e-4)
@@ -138,3 +146,26 @@ def test_a_crop_too_small_for_reduced_precision_is_refused(tmp_path: Path) -> No
     result = train("--plan", write_plan(tiny_plan(precision="bf16"), tmp_path / "p.json"), "--output", tmp_path / "o")
     assert result.returncode == 3
     assert "float32" in result.stderr
+
+
+def test_every_loss_and_optimiser_trains(tmp_path: Path) -> None:
+    choices = [(loss, "adamw") for loss in LOSSES] + [("cross-entropy", "sgd")]
+    base = tiny_plan(steps=2).stages[0]
+    stages = tuple(
+        dataclasses.replace(base, name=f"{loss} {optimiser}", loss=loss, optimiser=optimiser, clip=1e6)
+        for loss, optimiser in choices
+    )
+    training = dataclasses.replace(tiny_plan(), stages=stages)
+    output = tmp_path / "o"
+    result = train("--plan", write_plan(training, tmp_path / "p.json"), "--output", output, "--calibrate", "0")
+    assert result.returncode == 0, result.stderr
+    for stage in stages:
+        rows = [[float(value) for value in row] for row in curve(output / stage.folder)[1:]]
+        assert [row[0] for row in rows] == [1, 2]
+        assert all(row[1] > 0 and row[3] > 0 for row in rows), stage.folder  # a loss, and a gradient to go down by
+        assert (output / stage.folder / "curve.png").read_bytes().startswith(b"\x89PNG")
+        written = list((output / stage.folder).glob("events/events.out.tfevents.*"))
+        assert bool(written) == bool(find_spec("tensorboard"))
+    states = [torch.load(output / stage.folder / "checkpoint.pt", weights_only=True)["module"] for stage in stages]
+    head = "network.head.2.weight"
+    assert len({tuple(state[head].flatten().tolist()) for state in states}) == len(stages)

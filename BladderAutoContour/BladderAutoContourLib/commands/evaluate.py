@@ -13,10 +13,11 @@ from .segment import add_engine_arguments, check_output, load_engine
 if TYPE_CHECKING:
     from ..evaluation.accuracy import CaseResult
     from ..evaluation.cases import CaseFolder
+    from ..evaluation.worst_cases import WorstCases
     from ..pipeline.engine import Engine
 
 NAME = "evaluate"
-HELP = "Score the whole pipeline on cases with a known bladder: every case as CSV and JSON, mean and median."
+HELP = "Score the whole pipeline on cases with a known bladder: every case as CSV and JSON, plots, the worst cases."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a case, or a folder of cases: each with ct (DICOM folder) or ct.nrrd, and bladder.nrrd or RTSTRUCT.dcm",
     )
     parser.add_argument(
-        "--output", required=True, type=Path, metavar="DIR", help="folder for evaluation.csv and evaluation.json"
+        "--output",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="folder for evaluation.csv, evaluation.json, volumes.png, reliability.png and worst_cases.png",
     )
     parser.add_argument("--roi", default="Bladder", metavar="NAME", help="the bladder's name in a structure set")
     add_engine_arguments(parser)
@@ -43,9 +48,11 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     check_output(arguments.output)
     engine = load_engine(arguments, events)
     from ..evaluation.report import as_text, write_evaluation
+    from ..evaluation.worst_cases import WorstCases
 
-    results, failures = _evaluate_all(cases, arguments.roi, engine, events)
-    write_evaluation(arguments.output, results, engine.plan, engine.device)
+    worst = WorstCases()
+    results, failures = _evaluate_all(cases, arguments.roi, engine, worst, events)
+    write_evaluation(arguments.output, results, engine.plan, engine.device, worst.sheet())
     print(as_text(results), flush=True)
     events.result(arguments.output)
     if failures:
@@ -55,7 +62,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
 
 
 def _evaluate_all(
-    cases: "Sequence[CaseFolder]", roi_name: str, engine: "Engine", events: Events
+    cases: "Sequence[CaseFolder]", roi_name: str, engine: "Engine", worst: "WorstCases", events: Events
 ) -> "tuple[list[CaseResult], list[BladderError]]":
     from ..evaluation.accuracy import FAILED, CaseResult, evaluate_case
     from ..evaluation.cases import read_case
@@ -65,15 +72,16 @@ def _evaluate_all(
     for number, case in enumerate(cases):
         events.progress("evaluate", number / len(cases))
         try:
-            results.append(evaluate_case(case.name, read_case(case, roi_name), engine, events.cancellation.check))
+            known = read_case(case, roi_name)
+            results.append(evaluate_case(case.name, known, engine, events.cancellation.check, worst))
         except Cancelled:
             raise
         except Exception as error:
-            known = as_bladder_error(error)
-            if known is None:
+            failure = as_bladder_error(error)
+            if failure is None:
                 raise
-            failures.append(known)
-            results.append(CaseResult(case.name, FAILED, message=known.message))
-            events.note(f"{case.name}: {known.message}")
+            failures.append(failure)
+            results.append(CaseResult(case.name, FAILED, message=failure.message))
+            events.note(f"{case.name}: {failure.message}")
     events.progress("evaluate", 1.0)
     return results, failures

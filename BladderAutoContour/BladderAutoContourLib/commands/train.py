@@ -1,22 +1,37 @@
-"""`train`: weights from a training plan."""
+"""`train`: weights from a training plan, or finished weights trained on with a hospital's own patients."""
 
 import argparse
 import dataclasses
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..errors import UsageError
 from ..events import Events
+from .own_patients import OwnPatients, add_patient_arguments, find_patients
+
+if TYPE_CHECKING:
+    from ..networks.weights import Networks
+    from ..training.plan import TrainingPlan
 
 NAME = "train"
-HELP = "train the localiser, the network and the CRF-RNN as a plan file says"
+HELP = "Train the localiser, the network and the CRF-RNN as a plan file says, or finished weights on own patients."
 CALIBRATION_SCANS = 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("--plan", type=Path, required=True, help="training plan (JSON)")
-    parser.add_argument("--output", type=Path, required=True, help="folder for checkpoints, curves and weights")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--plan", type=Path, metavar="FILE", help="training plan (JSON)")
+    what.add_argument(
+        "--start-from", type=Path, metavar="WEIGHTS", help="train these weights on with own patients (--patients)"
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="DIR", help="folder for checkpoints, curves and weights"
+    )
     parser.add_argument("--resume", action="store_true", help="go on where the folder's training stopped")
     parser.add_argument("--stage", action="append", default=[], help="train this stage alone (may be repeated)")
+    parser.add_argument("--steps", type=int, metavar="N", help="with --start-from: steps of each network (300)")
     parser.add_argument("--workers", type=int, default=1, help="processes that generate samples (default 1)")
     parser.add_argument(
         "--calibrate",
@@ -26,38 +41,108 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="scans with and without a bladder that the confidence is fitted on (0: leave it)",
     )
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
+    add_patient_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
-    """Train; code 0 when the stages are done."""
+    """Train; code 0 when the stages are done. Raises the family's errors.
+
+    Of the processes that `torchrun` starts, the first alone speaks, judges and writes.
+    """
     import torch
 
     from ..errors import EnvironmentFault
-    from ..training.plan import TrainingPlan
+    from ..training.ranks import joined
     from ..training.run import run_training
+    from .curve_picture import draw_curve
+    from .segment import check_output
 
-    training = TrainingPlan.load(arguments.plan)
+    start, training = _training(arguments)
+    patients = _patients(arguments, training)
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise EnvironmentFault("No CUDA device is available; choose --device cpu or auto.")
     device = torch.device("cuda" if arguments.device != "cpu" and torch.cuda.is_available() else "cpu")
+    check_output(arguments.output)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    weights = run_training(
-        training,
-        arguments.output,
-        device,
-        events.progress,
-        resume=arguments.resume,
-        only=arguments.stage,
-        workers=arguments.workers,
-    )
+    with joined(device) as ranks, Path(os.devnull).open("w") as nowhere:
+        heard = events if ranks.first else Events(nowhere, events.cancellation)
+        before = None
+        if patients and ranks.first:
+            patients.keep_split(arguments.output)
+            for case in patients.held_out:
+                patients.read(case)  # the sooner a bad one is told the better
+        if patients:
+            counts = {"patients": len(patients.shown), "held_out": len(patients.held_out)}
+            training = dataclasses.replace(training, notes={**training.notes, **counts})
+            heard.note(f"{counts['patients']} patients are trained on, {counts['held_out']} are held out.")
+        if patients and start and ranks.first:
+            from ..pipeline.engine import Engine
+
+            before = patients.judge(Engine(start, arguments.device), "before", heard)
+        weights = run_training(
+            training,
+            arguments.output,
+            ranks,
+            heard.progress,
+            resume=arguments.resume,
+            only=arguments.stage,
+            workers=arguments.workers,
+            patients=patients.reader(heard) if patients else None,
+            start=start,
+            stage_done=draw_curve,
+        )
+    if not ranks.first:
+        return 0
     if weights is None:
         events.note("The chosen stages are done; others are not trained yet.")
     else:
         if arguments.calibrate:
             _calibrate(weights, arguments.calibrate, events)
+        if patients:
+            from ..evaluation.before_after import write_comparison
+            from ..pipeline.engine import Engine
+
+            after = patients.judge(Engine.load(weights, arguments.device), "after", events)
+            print(write_comparison(arguments.output, before, after), flush=True)
         events.note(f"Weights: {weights}")
     events.result(arguments.output)
     return 0
+
+
+def _training(arguments: argparse.Namespace) -> "tuple[Networks | None, TrainingPlan]":
+    """The weights to start from, if any, and the plan. Raises InputError, UsageError, WeightsError."""
+    if arguments.start_from is None:
+        from ..training.plan import TrainingPlan
+
+        if arguments.steps is not None:
+            raise UsageError("--steps belongs to --start-from: a plan says itself how long its stages are.")
+        return None, TrainingPlan.load(arguments.plan)
+    from ..networks.weights import load_weights
+    from ..training.fine_tuning import STEPS, fine_tuning
+
+    if arguments.patients is None:
+        raise UsageError("--start-from needs --patients: the folder of the patients that the weights shall learn from.")
+    if arguments.steps is not None and arguments.steps < 1:
+        raise UsageError("--steps is at least 1.")
+    start = load_weights(arguments.start_from, "cpu")
+    return start, fine_tuning(start.plan, arguments.steps or STEPS)
+
+
+def _patients(arguments: argparse.Namespace, training: "TrainingPlan") -> OwnPatients | None:
+    """The patients of the command line, if any. Raises InputError, UsageError."""
+    wanted = any(schedule.patients for schedule in training.stages)
+    if arguments.patients is None:
+        if arguments.roi or arguments.hold_out or arguments.hold_out_share is not None:
+            raise UsageError("--roi, --hold-out and --hold-out-share say something about --patients, which is missing.")
+        if wanted:
+            raise UsageError(f"The plan {arguments.plan} wants own patients: add --patients and their folder.")
+        return None
+    if not wanted:
+        raise UsageError(
+            f'No stage of the plan {arguments.plan} shows own patients: write a share, such as "patients": 0.5, into '
+            "the stages that shall."
+        )
+    return find_patients(arguments)
 
 
 def _calibrate(weights: Path, scans: int, events: Events) -> None:

@@ -49,14 +49,19 @@ class StructureSet:
     dataset: pydicom.FileDataset
     rois: tuple[Roi, ...]
 
-    def roi(self, name: str) -> Roi:
-        """The structure of that name, letter case aside where needed. Raises InputError listing the names there are."""
-        exact = [roi for roi in self.rois if roi.name == name]
-        loose = [roi for roi in self.rois if roi.name.strip().casefold() == name.strip().casefold()]
-        if not (exact or loose):
-            names = ", ".join(roi.name for roi in self.rois) or "none at all"
-            raise InputError(f"{self.path.name} has no structure {name!r}; it has: {names}.", [self.path])
-        return (exact or loose)[0]
+    def roi(self, *names: str) -> Roi:
+        """The structure of the first of these names that is there, letter case aside where needed.
+
+        Raises InputError listing the names there are.
+        """
+        for name in names:
+            exact = [roi for roi in self.rois if roi.name == name]
+            loose = [roi for roi in self.rois if roi.name.strip().casefold() == name.strip().casefold()]
+            if exact or loose:
+                return (exact or loose)[0]
+        wanted = " or ".join(repr(name) for name in names)
+        there = ", ".join(roi.name for roi in self.rois) or "none at all"
+        raise InputError(f"{self.path.name} has no structure {wanted}; it has: {there}.", [self.path])
 
 
 def read_structure_set(path: Path) -> StructureSet:

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..errors import NoBladderError
 from ..pipeline.engine import Engine
-from ..training.metrics import Scores, score
 from .cases import KnownCase
+from .metrics import Scores, score
+from .worst_cases import WorstCases
 
 CONTOURED, MISSED, NONE_RIGHTLY, FALSE_CONTOUR, FAILED = "contoured", "missed", "none", "false-contour", "failed"
 OUTCOMES = (CONTOURED, MISSED, NONE_RIGHTLY, FALSE_CONTOUR, FAILED)
@@ -24,7 +25,10 @@ OF_CONTOURS_ALONE = ("rvd", "asd_mm", "msd_mm", "hd95_mm", "volume_ml")
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One case. `scores` is None where there is no bladder or an error; a missed case scores Dice 0."""
+    """One case. `scores` is None where there is no bladder or an error; a missed case scores Dice 0.
+
+    confidence: of the contour, or of what resembled a bladder most where no contour came of it.
+    """
 
     name: str
     outcome: str
@@ -48,27 +52,31 @@ class CaseResult:
         }
 
 
-def evaluate_case(name: str, case: KnownCase, engine: Engine, check: Callable[[], None]) -> CaseResult:
-    """Contour one case and score it. `check` is called often and may raise to stop. Raises InputError."""
+def evaluate_case(
+    name: str, case: KnownCase, engine: Engine, check: Callable[[], None], worst: WorstCases | None = None
+) -> CaseResult:
+    """Contour one case and score it. `check` is called often and may raise to stop. Raises InputError.
+
+    `worst` sees every case with a bladder or a contour; a false contour as Dice 0.
+    """
     begun = time.perf_counter()
-    spacing_mm, is_there = case.ct.geometry.spacing_mm, bool(case.bladder.any())
+    is_there, result = bool(case.bladder.any()), np.zeros_like(case.bladder)
+    warnings: tuple[str, ...] = ()
+    message = ""
     try:
         found = engine.contour(case.ct, lambda step, fraction: check())
     except NoBladderError as error:
-        seconds = time.perf_counter() - begun
-        if not is_there:
-            return CaseResult(name, NONE_RIGHTLY, seconds, message=error.message)
-        nothing = score(np.zeros_like(case.bladder), case.bladder, spacing_mm)
-        return CaseResult(name, MISSED, seconds, scores=nothing, message=error.message)
+        outcome = MISSED if is_there else NONE_RIGHTLY
+        confidence, message = error.confidence, error.message
+    else:
+        outcome = CONTOURED if is_there else FALSE_CONTOUR
+        confidence, result = found.confidence, found.mask.array > 0
+        warnings = tuple(dict.fromkeys(warning.code for warning in found.warnings))
     seconds = time.perf_counter() - begun
-    return CaseResult(
-        name,
-        CONTOURED if is_there else FALSE_CONTOUR,
-        seconds,
-        confidence=found.confidence,
-        warnings=tuple(dict.fromkeys(warning.code for warning in found.warnings)),
-        scores=score(found.mask.array, case.bladder, spacing_mm) if is_there else None,
-    )
+    scores = score(result, case.bladder, case.ct.geometry.spacing_mm) if is_there else None
+    if worst and outcome != NONE_RIGHTLY:
+        worst.see(name, scores.dice if scores else 0.0, case.ct, case.bladder, result)
+    return CaseResult(name, outcome, seconds, confidence, warnings, scores, message)
 
 
 def summary(results: Sequence[CaseResult]) -> dict[str, Any]:

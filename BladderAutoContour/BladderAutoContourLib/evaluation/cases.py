@@ -51,14 +51,14 @@ def find_cases(folder: Path) -> list[CaseFolder]:
     return found
 
 
-def read_case(case: CaseFolder, roi_name: str) -> KnownCase:
-    """Read the CT and the reference; `roi_name` is the bladder's name in a structure set.
+def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
+    """Read the CT and the reference; in a structure set the bladder has one of `roi_names`, the first that is there.
 
     Raises InputError: unreadable, a mask on another grid, no such structure.
     """
     ct = read_ct([case.ct]).volume if case.ct.is_dir() else read_volume(case.ct)
     if case.reference.suffix.lower() == ".dcm":
-        mask, _ = roi_mask(read_structure_set(case.reference).roi(roi_name), ct.geometry)
+        mask, _ = roi_mask(read_structure_set(case.reference).roi(*roi_names), ct.geometry)
     else:
         mask = read_volume(case.reference)
     if not mask.geometry.same_as(ct.geometry, tolerance_mm=0.1):

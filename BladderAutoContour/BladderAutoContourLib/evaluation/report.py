@@ -1,19 +1,26 @@
-"""An evaluation as a table for a spreadsheet, as JSON, and as text for the person at the screen."""
+"""An evaluation as a table for a spreadsheet, as JSON, as pictures, and as text for the person at the screen."""
 
 import csv
+import dataclasses
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import SOFTWARE_NAME, __version__, host
 from ..networks.plan import Plan
+from ..pipeline.lettering import write_png
 from ..pipeline.result_folder import unwritable
-from .accuracy import OUTCOMES, CaseResult, summary
+from .accuracy import CONTOURED, OUTCOMES, CaseResult, summary
+from .reliability import reliability, reliability_plot
+from .volumes import volume_agreement, volume_plot
 
 SCHEMA = 1
 TABLE, REPORT = "evaluation.csv", "evaluation.json"
+VOLUMES, RELIABILITY, WORST = "volumes.png", "reliability.png", "worst_cases.png"
 _SHOWN = (
     ("dice", "Dice", ".3f"),
     ("asd_mm", "ASD mm", ".2f"),
@@ -22,28 +29,52 @@ _SHOWN = (
 )
 
 
-def write_evaluation(folder: Path, results: Sequence[CaseResult], plan: Plan, device: str) -> None:
-    """Write TABLE and REPORT into `folder`. Raises OutputError."""
+def write_evaluation(
+    folder: Path, results: Sequence[CaseResult], plan: Plan, device: str, worst: np.ndarray | None = None
+) -> None:
+    """Write TABLE, REPORT, and the pictures that there is something for; `worst` is WorstCases.sheet().
+
+    Raises OutputError.
+    """
     rows = [result.row() for result in results]
+    pairs = [(one.scores.volume_ml, one.scores.reference_ml) for one in results if one.outcome == CONTOURED]
+    trust = reliability(rows)
     report = {
         "schema": SCHEMA,
         "software": {"name": SOFTWARE_NAME, "version": __version__},
         "model": {"name": plan.name, "sha256": plan.sha256},
         "device": device,
         "summary": summary(results),
+        "volume_agreement": dataclasses.asdict(volume_agreement(pairs)) if pairs else None,
+        "reliability": dataclasses.asdict(trust) if trust else None,
         "cases": rows,
     }
     write_text(folder / TABLE, _csv(rows))
+    _write_picture(folder / VOLUMES, volume_plot(pairs) if pairs else None)
+    _write_picture(folder / RELIABILITY, reliability_plot(trust) if trust else None)
+    _write_picture(folder / WORST, worst)
     write_text(folder / REPORT, json.dumps(report, indent=2) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a small text file whole or not at all, and its folder where there is none. Raises OutputError."""
+    _put(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+
+
+def _write_picture(path: Path, picture: np.ndarray | None) -> None:
+    """Write a picture likewise; where there is none, that of an earlier evaluation goes."""
+    if picture is None:
+        path.unlink(missing_ok=True)
+    else:
+        _put(path, lambda temporary: write_png(picture, temporary))
+
+
+def _put(path: Path, write: Callable[[Path], object]) -> None:
     temporary = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.write_text(text, encoding="utf-8", newline="\n")
+            write(temporary)
             host.replace_file(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -20,6 +20,9 @@ EXTENTS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 WITH_BLADDER = ("pelvis", "abdomen-pelvis", "whole-body")
 WITHOUT_BLADDER = ("chest", "abdomen", "thighs")
 
+LOCALISER_ERROR_MM = (9.0, 10.0, 11.0)
+"""How far a crop lies off the bladder, along (x, y, z): standard deviations of what a localiser errs by."""
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -59,7 +62,7 @@ def draw_crop(
 ) -> Geometry:
     """A crop of the segmenter: about the bladder, as far off as a localiser errs, or about another organ."""
     if with_bladder:
-        centre = np.asarray(case.bladder.centre) + rng.normal(0, 1, size=3) * np.array([9.0, 10.0, 11.0])
+        centre = np.asarray(case.bladder.centre) + rng.normal(0, 1, size=3) * np.array(LOCALISER_ERROR_MM)
     else:
         centre = np.array([rng.uniform(-80, 80), rng.uniform(-50, 60), rng.uniform(-200, 430)])
     return patient_grid(canonical_to_patient(case, centre), spacing_mm, size)

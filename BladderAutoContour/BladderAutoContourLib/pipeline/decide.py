@@ -44,13 +44,15 @@ def decide(probability: Volume, evidence: float, plan: DecisionPlan) -> Decision
     if volume_ml < plan.minimum_volume_ml:
         raise NoBladderError(
             f"What resembles a bladder in this CT holds only {volume_ml:.0f} mL (less than "
-            f"{plan.minimum_volume_ml:.0f} mL), so no contour was written. Contour a collapsed bladder by hand."
+            f"{plan.minimum_volume_ml:.0f} mL), so no contour was written. Contour a collapsed bladder by hand.",
+            confidence=confidence,
         )
     if confidence < plan.minimum_confidence:
         raise NoBladderError(
             f"No bladder was found with enough certainty (confidence {confidence:.2f}, at least "
             f"{plan.minimum_confidence:.2f} is needed), so no contour was written. Check that the series covers the "
-            "pelvis; contour by hand where it does."
+            "pelvis; contour by hand where it does.",
+            confidence=confidence,
         )
     agree(probability.array, mask)
     return Decision(

@@ -12,7 +12,7 @@ from ..imaging.components import bounding_box
 from ..imaging.geometry import Geometry
 from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
-from .lettering import blend, draw_text
+from .lettering import Colour, blend, draw_text
 
 WINDOW_HU = (-160.0, 240.0)
 AXIAL_COLUMNS, AXIAL_ROWS = 4, 3
@@ -61,7 +61,7 @@ def preview(ct: Volume, mask: Volume, probability: Volume, title: str) -> np.nda
     draw_text(picture, title, 11, 12, 26, LETTERS)
     middle = (view.lower_mm + view.upper_mm) / 2
     for number, z in enumerate(axial_positions(mask.geometry, view.lower_mm[2], view.upper_mm[2])):
-        tile = _tile(ct, probability, AXIAL, np.array([middle[0], middle[1], z]), view.in_plane_mm, AXIAL_PX)
+        tile = section(ct, probability, AXIAL, np.array([middle[0], middle[1], z]), view.in_plane_mm, AXIAL_PX)
         draw_text(tile, f"z {z:+.1f} mm", 6, 8, 17, LETTERS)
         row, column = divmod(number, AXIAL_COLUMNS)
         _place(picture, tile, TITLE_PX + row * (AXIAL_PX + GAP_PX), column * (AXIAL_PX + GAP_PX))
@@ -69,7 +69,7 @@ def preview(ct: Volume, mask: Volume, probability: Volume, title: str) -> np.nda
         centre = middle.copy()
         fixed = 0 if axes == SAGITTAL else 1
         centre[fixed] = view.centre_mm[fixed]
-        tile = _tile(ct, probability, axes, centre, view.upright_mm, PLANE_PX)
+        tile = section(ct, probability, axes, centre, view.upright_mm, PLANE_PX)
         draw_text(tile, f"{name}, {'xy'[fixed]} {centre[fixed]:+.1f} mm", 8, 10, 19, LETTERS)
         _place(picture, tile, TITLE_PX + number * (PLANE_PX + GAP_PX), width - PLANE_PX)
     return picture
@@ -97,17 +97,26 @@ def _view(mask: Volume) -> _View:
     return _View(mask.geometry.to_patient(index), *region.bounds_mm())
 
 
-def _tile(
-    ct: Volume, probability: Volume, axes: tuple, centre_mm: np.ndarray, side_mm: float, side_px: int
+def section(
+    ct: Volume,
+    inside: Volume | None,
+    axes: tuple,
+    centre_mm: np.ndarray,
+    side_mm: float,
+    side_px: int,
+    colour: Colour = CONTOUR,
 ) -> np.ndarray:
+    """A square of the plane `axes` (AXIAL, CORONAL or SAGITTAL) about `centre_mm`, with the contour of `inside` at 0.5.
+
+    RGB uint8 (side_px, side_px, 3); `inside` is a probability or a mask on any grid.
+    """
     low, high = WINDOW_HU
     hu = resample_to(ct, _plane(centre_mm, axes, side_mm, side_px), fill=-1000.0, antialias=False).array[0]
     grey = ((np.clip(hu, low, high) - low) / (high - low) * 255).astype(np.uint8)
     tile = np.repeat(grey[..., None], 3, axis=2)
-    fine = resample_to(
-        probability, _plane(centre_mm, axes, side_mm, side_px * FINENESS), fill=0.0, antialias=False
-    ).array[0]
-    blend(tile, _outline(fine >= 0.5), CONTOUR)
+    if inside is not None:
+        plane = _plane(centre_mm, axes, side_mm, side_px * FINENESS)
+        blend(tile, _outline(resample_to(inside, plane, fill=0.0, antialias=False).array[0] >= 0.5), colour)
     _draw_sides(tile, _SIDES[axes])
     _draw_scale(tile, side_mm)
     return tile

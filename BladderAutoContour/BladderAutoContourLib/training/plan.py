@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..networks.plan import Plan
+from ..networks.plan import Plan, StagePlan
 
 STAGES = ("localiser", "segmenter", "joint")
 LOSSES = ("dice+cross-entropy", "cross-entropy", "dice", "iou", "tversky")
@@ -19,15 +19,18 @@ class StageSchedule:
     """How one stage is trained.
 
     name: of its folder, the stage's own unless given; a network may be trained in several rounds. replays: how often a
-    generated crop is shown, each time mirrored and shifted anew. strata: share of the patients that are drawn from
-    each of these strata of the generator; the rest is drawn freely. narrow: share of the segmenter's crops whose field
-    of view is smaller on all sides.
+    generated crop is shown, each time mirrored and shifted anew. accumulate: how many passes of `batch` crops each make
+    one step of the optimiser; several processes share them, and learn the same as one. strata: share of the patients
+    that are drawn from each of these strata of the generator; the rest is drawn freely. narrow: share of the
+    segmenter's crops whose field of view is smaller on all sides. patients: share of the samples that show the
+    hospital's own patients, half of them warped in the plane as in the paper.
     """
 
     stage: str
     steps: int
     name: str = ""
     batch: int = 2
+    accumulate: int = 1
     rate: float = 2e-3
     warmup: int = 50
     optimiser: str = "adamw"
@@ -38,6 +41,7 @@ class StageSchedule:
     replays: int = 2
     strata: dict[str, float] = field(default_factory=dict)
     narrow: float = 0.0
+    patients: float = 0.0
     average: float = 0.995  # decay of the exponential moving average of the weights
     clip: float = 1.0  # largest norm of the gradient
     start_from: str = ""  # folder name of an earlier stage whose weights this one begins with
@@ -54,6 +58,11 @@ class StageSchedule:
         for value, allowed in choices:
             if value not in allowed:
                 raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
+        for number in ("steps", "batch", "accumulate", "replays", "checkpoint_every"):
+            if getattr(self, number) < 1:
+                raise ValueError(f"{number} is at least 1")
+        if not 0 <= self.patients <= 1:
+            raise ValueError(f"{self.patients} is no share of patients: it lies between 0 and 1")
 
     @property
     def folder(self) -> str:
@@ -85,6 +94,10 @@ class TrainingPlan:
             raise InputError(f"The training plan {path} cannot be read: {error.strerror}.", [path]) from error
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"{path} is not a training plan: {error}.", [path]) from error
+
+    def grid(self, schedule: StageSchedule) -> StagePlan:
+        """The plan of the network that a stage trains."""
+        return self.plan.localiser if schedule.stage == "localiser" else self.plan.segmenter
 
     def record(self) -> dict[str, Any]:
         """What the shipped plan says about its own training."""

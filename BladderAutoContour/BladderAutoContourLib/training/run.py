@@ -7,9 +7,12 @@ from pathlib import Path
 import torch
 
 from ..errors import InputError
-from ..networks.weights import build_networks, save_weights
-from .plan import TrainingPlan
-from .trainer import Trainer
+from ..networks.plan import StagePlan
+from ..networks.weights import Networks, build_networks, save_weights
+from .patients import Patient
+from .plan import StageSchedule, TrainingPlan
+from .ranks import Ranks
+from .trainer import Trainer, save_whole
 
 AVERAGE = "average.pt"
 
@@ -17,14 +20,21 @@ AVERAGE = "average.pt"
 def run_training(
     training: TrainingPlan,
     output: Path,
-    device: torch.device,
+    ranks: Ranks,
     progress: Callable[[str, float], None],
     *,
     resume: bool = False,
     only: Sequence[str] = (),
     workers: int = 1,
+    patients: Callable[[StagePlan], Sequence[Patient]] | None = None,
+    start: Networks | None = None,
+    stage_done: Callable[[Path], None] = lambda folder: None,
 ) -> Path | None:
     """Train every stage (or those in `only`) into `output`/<stage>; returns the weights file once all stages are done.
+
+    Of several ranks the first alone writes; the others get None. stage_done: called there with the folder of a stage
+    that has just been trained. patients: those that stages with a share of them show, on the grid of the stage. start:
+    networks whose weights the first round of each network begins with; what is not trained stays as it was there.
 
     A finished stage leaves its averaged weights, and is not trained again when `resume` is set. Raises InputError for
     an output that holds another training and no `resume`, or a stage whose predecessor is missing.
@@ -37,19 +47,32 @@ def run_training(
             continue
         if (folder / "checkpoint.pt").exists() and not resume:
             raise InputError(f"{folder} holds a training already: add --resume, or choose another folder.", [folder])
-        trainer = Trainer(training, schedule, folder, device, workers)
-        if not trainer.resume() and schedule.start_from:
-            trainer.start_from(_average(output / schedule.start_from))
-        torch.save(trainer.run(progress), folder / AVERAGE)
+        shown = patients(training.grid(schedule)) if patients and schedule.patients else ()
+        trainer = Trainer(training, schedule, folder, ranks, workers, shown)
+        if not trainer.resume():
+            if schedule.start_from:
+                trainer.start_from(_average(output / schedule.start_from))
+            elif start:
+                trainer.start_from(_state(start, schedule))
+        average = trainer.run(progress)
+        if ranks.first:
+            stage_done(folder)
+            save_whole(average, folder / AVERAGE)
+        ranks.wait()
     done = [output / schedule.folder / AVERAGE for schedule in training.stages]
-    if not all(path.exists() for path in done):
+    if not ranks.first or not all(path.exists() for path in done):
         return None
-    return assemble(training, output)
+    return assemble(training, output, start)
 
 
-def assemble(training: TrainingPlan, output: Path) -> Path:
-    """Put the averaged weights of all stages into one file beside its plan: `output`/<name>.pt and .json."""
+def assemble(training: TrainingPlan, output: Path, start: Networks | None = None) -> Path:
+    """Put the averaged weights of all stages into one file beside its plan: `output`/<name>.pt and .json.
+
+    What no stage has trained is that of `start`.
+    """
     networks = build_networks(dataclasses.replace(training.plan, training=training.record()))
+    if start:
+        networks.modules().load_state_dict(start.modules().state_dict())
     for schedule in training.stages:
         state = _average(output / schedule.folder)
         network = {key.removeprefix("network."): v for key, v in state.items() if key.startswith("network.")}
@@ -60,6 +83,13 @@ def assemble(training: TrainingPlan, output: Path) -> Path:
     path = output / f"{training.plan.name}.pt"
     save_weights(networks, path)
     return path
+
+
+def _state(start: Networks, schedule: StageSchedule) -> dict[str, torch.Tensor]:
+    """The weights of a stage's network and of the CRF, named as the trainer names them."""
+    network = start.localiser if schedule.stage == "localiser" else start.segmenter
+    parts = {"network": network, "crf": start.crf}
+    return {f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()}
 
 
 def _average(folder: Path) -> dict[str, torch.Tensor]:

@@ -50,9 +50,7 @@ class GeneratedSamples(Dataset):
         number = round_number * recipe.batch + place % recipe.batch
         hu, label = self._anatomy(number)
         rng = np.random.default_rng([recipe.seed, number, place // recipe.batch, 2])
-        if recipe.stage == "localiser":
-            return _replay(hu, label, rng, ends=0.35)
-        return _replay(hu, label, rng, ends=0.12, narrow=recipe.narrow)
+        return replay(hu, label, recipe, rng)
 
     def _anatomy(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         if number not in self._cache:
@@ -79,6 +77,15 @@ def _draw_stratum(rng: np.random.Generator, strata: Mapping[str, float]) -> str 
     if total == 0 or rng.random() >= total:
         return None
     return str(rng.choice(list(strata), p=np.array(list(strata.values())) / total))
+
+
+def replay(
+    hu: torch.Tensor, label: torch.Tensor, recipe: Recipe, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A crop as it is shown once: varied as its stage needs it. The tensors given stay as they are."""
+    if recipe.stage == "localiser":
+        return _replay(hu, label, rng, ends=0.35)
+    return _replay(hu, label, rng, ends=0.12, narrow=recipe.narrow)
 
 
 def _replay(

@@ -1,21 +1,25 @@
 """One stage of a training: a seeded loop that a kill at any moment only interrupts."""
 
-import csv
-import os
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from .. import host
 from ..errors import InputError
 from ..networks.channels import dual_channel
 from ..networks.crf_rnn import CrfRnn
 from ..networks.plan import Plan, StagePlan
 from ..networks.vnet import VNet
+from .curve import Curve
 from .losses import segmentation_loss
+from .patients import MixedSamples, Patient
 from .plan import StageSchedule, TrainingPlan
+from .ranks import Ranks
 from .samples import GeneratedSamples, Recipe
 
 # Where the deepest level is thinner than 3 voxels, torch 2.13's bf16 convolutions give wrong gradients on the CPU.
@@ -43,12 +47,27 @@ class StageModule(nn.Module):
 
 
 class Trainer:
-    """Trains one stage into `folder`: checkpoint.pt (bounded: one file, replaced), curve.csv."""
+    """Trains one stage into `folder`: checkpoint.pt (bounded: one file, replaced) and the curve.
+
+    Of several ranks each trains its share; all of them hold the same weights after every step.
+    """
 
     def __init__(
-        self, training: TrainingPlan, schedule: StageSchedule, folder: Path, device: torch.device, workers: int = 1
+        self,
+        training: TrainingPlan,
+        schedule: StageSchedule,
+        folder: Path,
+        ranks: Ranks,
+        workers: int = 1,
+        patients: Sequence[Patient] = (),
     ) -> None:
-        self.training, self.schedule, self.folder, self.device = training, schedule, folder, device
+        self.training, self.schedule, self.folder, self.ranks = training, schedule, folder, ranks
+        self.device = device = ranks.device
+        if schedule.accumulate % ranks.count:
+            raise InputError(
+                f"A step of the stage {schedule.folder} has {schedule.accumulate} passes: {ranks.count} processes "
+                f'cannot share them. Write "accumulate": {ranks.count}, or a multiple, into the stage of the plan.'
+            )
         torch.manual_seed(training.seed)
         self.module = StageModule(schedule.stage, training.plan, schedule.precision).to(device)
         smallest = min(self.module.plan.crop_voxels)
@@ -59,7 +78,8 @@ class Trainer:
             )
         self.average = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
         self.optimiser = self._optimiser()
-        self.workers = workers
+        self._together = ranks.together(self.module)
+        self.workers, self.patients = workers, patients
         localiser = schedule.stage == "localiser"
         rounds = [stage.folder for stage in training.stages if (stage.stage == "localiser") == localiser]
         self._round = rounds.index(schedule.folder)
@@ -104,50 +124,66 @@ class Trainer:
     def run(self, progress: Callable[[str, float], None]) -> dict[str, torch.Tensor]:
         """Train to the end of the schedule; returns the averaged weights (a StageModule's state)."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._trim_curve()
         schedule = self.schedule
+        name = f"train {schedule.folder}"
         self.module.train()
-        with (self.folder / "curve.csv").open("a", newline="", encoding="utf-8") as curve:
-            writer = csv.writer(curve)
-            if curve.tell() == 0:
-                writer.writerow(["step", "loss", "rate", "gradient"])
-            for hu, label in self._batches():
+        batches = iter(self._batches())
+        progress(name, self.step / schedule.steps)
+        with Curve(self.folder, self.step) if self.ranks.first else contextlib.nullcontext() as curve:
+            while self.step < schedule.steps:
                 rate = self._set_rate()
-                loss = segmentation_loss(self.module(hu.to(self.device)), label.to(self.device), schedule.loss)
-                self.optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                norm = nn.utils.clip_grad_norm_(self.module.parameters(), schedule.clip)
-                # a crop of nothing but air has no variance to normalise by: its gradient may overflow
-                if norm.isfinite():
-                    self.optimiser.step()
-                    self._update_average()
+                loss, norm = self._learn(batches)
                 self.step += 1
-                writer.writerow([self.step, f"{loss.item():.5f}", f"{rate:.3g}", f"{float(norm):.3g}"])
-                if self.step % schedule.checkpoint_every == 0 or self.step == schedule.steps:
-                    curve.flush()
-                    self._save()
-                progress(f"train {schedule.stage}", self.step / schedule.steps)
+                if curve:
+                    curve.add(self.step, loss, rate, norm)
+                    if self.step % schedule.checkpoint_every == 0 or self.step == schedule.steps:
+                        curve.flush()
+                        self._save()
+                progress(name, self.step / schedule.steps)
         return self.average
+
+    def _learn(self, batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> tuple[float, float]:
+        """One step of the optimiser; returns the mean loss over all passes and ranks, and the gradient's norm."""
+        self.optimiser.zero_grad(set_to_none=True)
+        passes = len(self.ranks.share(self.schedule.accumulate))
+        total = torch.zeros((), device=self.device)
+        for left in reversed(range(passes)):
+            hu, label = (part.to(self.device) for part in next(batches))
+            with self.ranks.only_last_together(self._together, last=left == 0):
+                loss = segmentation_loss(self._together(hu), label, self.schedule.loss) / passes
+                loss.backward()
+            total += loss.detach()
+        norm = nn.utils.clip_grad_norm_(self.module.parameters(), self.schedule.clip)
+        # a crop of nothing but air has no variance to normalise by: its gradient may overflow
+        if norm.isfinite():
+            self.optimiser.step()
+            self._update_average()
+        return float(self.ranks.mean(total)), float(norm)
 
     def _batches(self) -> DataLoader:
         schedule = self.schedule
         stage = self.module.plan
+        size = schedule.batch * schedule.accumulate
         recipe = Recipe(
             "localiser" if schedule.stage == "localiser" else "segmenter",
             stage,
             self.training.seed,
-            schedule.batch,
+            size,  # all of a step are different; its replays come in the next
             schedule.replays,
             schedule.without_bladder,
             schedule.strata,
             schedule.narrow,
         )
-        first = self.step * schedule.batch + UNSEEN * self._round
-        length = first + (schedule.steps - self.step) * schedule.batch
+        begin, end = (step * size + UNSEEN * self._round for step in (self.step, schedule.steps))
+        shares = [number * schedule.batch for number in self.ranks.share(schedule.accumulate)]
+        generated = GeneratedSamples(recipe, end)
         return DataLoader(
-            GeneratedSamples(recipe, length),
-            batch_size=schedule.batch,
-            sampler=range(first, length),
+            MixedSamples(generated, self.patients, schedule.patients) if schedule.patients else generated,
+            batch_sampler=[
+                range(step + share, step + share + schedule.batch)
+                for step in range(begin, end, size)
+                for share in shares
+            ],
             num_workers=self.workers,
             prefetch_factor=4 if self.workers else None,
         )
@@ -174,14 +210,11 @@ class Trainer:
             "average": self.average,
             "optimiser": self.optimiser.state_dict(),
         }
-        temporary = self.checkpoint.with_suffix(".partial")
-        torch.save(state, temporary)
-        os.replace(temporary, self.checkpoint)
+        save_whole(state, self.checkpoint)
 
-    def _trim_curve(self) -> None:
-        """Drop rows past the checkpoint: the steps that a kill cost are trained again, and recorded once."""
-        path = self.folder / "curve.csv"
-        if not path.exists():
-            return
-        rows = path.read_text(encoding="utf-8").splitlines()
-        path.write_text("".join(f"{row}\n" for row in rows[: self.step + 1 if self.step else 0]), encoding="utf-8")
+
+def save_whole(state: Mapping[str, Any], path: Path) -> None:
+    """Write tensors to a file, whole or not at all."""
+    temporary = path.with_suffix(".partial")
+    torch.save(state, temporary)
+    host.replace_file(temporary, path)

@@ -84,11 +84,11 @@ def surface_distances_mm(
     return distances_mm(theirs, spacing_mm)[ours], distances_mm(ours, spacing_mm)[theirs]
 
 
-def surface(mask: np.ndarray) -> np.ndarray:
-    """The voxels of a boolean mask (z, y, x) that have a face on the outside."""
+def surface(mask: np.ndarray, axes: tuple[int, ...] = (0, 1, 2)) -> np.ndarray:
+    """The voxels of a boolean mask (z, y, x) that have a face on the outside; only faces across `axes` count."""
     padded = np.pad(mask, 1)
     inner = mask.copy()
-    for axis in range(3):
+    for axis in axes:
         for shift in (-1, 1):
             inner &= np.roll(padded, shift, axis)[1:-1, 1:-1, 1:-1]
     return mask & ~inner

@@ -1,0 +1,172 @@
+"""A hospital's own patients for `train`: who trains and who is held out, and what both are read as."""
+
+import argparse
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import BladderError, InputError, UsageError
+
+if TYPE_CHECKING:
+    from ..evaluation.before_after import Judged
+    from ..evaluation.cases import CaseFolder, KnownCase
+    from ..events import Events
+    from ..networks.plan import StagePlan
+    from ..pipeline.engine import Engine
+    from ..training.patients import Patient
+
+HELD_OUT_SHARE = 0.2
+SPLIT = "patients.json"
+
+
+def add_patient_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which patients there are and which of them are held out."""
+    parser.add_argument(
+        "--patients",
+        type=Path,
+        metavar="DIR",
+        help="folder of own patients: each a folder with ct (DICOM) or ct.nrrd, and bladder.nrrd or RTSTRUCT.dcm",
+    )
+    parser.add_argument(
+        "--roi",
+        action="append",
+        metavar="NAME",
+        help="a name of the bladder in the structure sets (may be repeated: the first that is there; Bladder)",
+    )
+    parser.add_argument(
+        "--hold-out",
+        action="append",
+        metavar="NAME",
+        help="folder of a patient that is not trained on, but judged by (may be repeated)",
+    )
+    parser.add_argument(
+        "--hold-out-share",
+        type=float,
+        metavar="SHARE",
+        help=f"without --hold-out: hold out about this share, at least one, chosen by their names ({HELD_OUT_SHARE})",
+    )
+
+
+@dataclass(frozen=True)
+class OwnPatients:
+    """Patients on disk, and the names that the bladder may have in their structure sets."""
+
+    shown: "tuple[CaseFolder, ...]"
+    held_out: "tuple[CaseFolder, ...]"
+    roi_names: tuple[str, ...]
+
+    def read(self, case: "CaseFolder") -> "KnownCase":
+        """Read one. Raises InputError: the readers', a volume that is no CT of a pelvis."""
+        from ..evaluation.cases import KnownCase, read_case
+        from ..pipeline.suitability import check_suitable, without_padding
+
+        try:
+            known = read_case(case, *self.roi_names)
+            check_suitable(known.ct)
+        except BladderError as error:
+            raise type(error)(f"The patient in {case.name} cannot be used. {error.message}", error.files) from error
+        return KnownCase(without_padding(known.ct), known.bladder)
+
+    def reader(self, events: "Events") -> "Callable[[StagePlan], Sequence[Patient]]":
+        """A function that reads those who are shown onto a stage's grid, once for each grid."""
+
+        @cache
+        def on_grid(stage: "StagePlan") -> "Sequence[Patient]":
+            patients = []
+            for number, case in enumerate(self.shown):
+                events.progress("read patients", number / len(self.shown))
+                patients.append(on_stage(self.read(case), stage))
+            events.progress("read patients", 1.0)
+            return tuple(patients)
+
+        return on_grid
+
+    def judge(self, engine: "Engine", step: str, events: "Events") -> "Judged":
+        """Contour and score those who are held out. Raises InputError."""
+        from ..evaluation.accuracy import evaluate_case
+        from ..evaluation.before_after import Judged
+
+        results = []
+        for number, case in enumerate(self.held_out):
+            events.progress(step, number / len(self.held_out))
+            results.append(evaluate_case(case.name, self.read(case), engine, events.cancellation.check))
+        events.progress(step, 1.0)
+        return Judged(engine.plan, results)
+
+    def keep_split(self, output: Path) -> None:
+        """Write down who is held out. Raises InputError where the folder's training held out others."""
+        from ..evaluation.report import write_text
+
+        path = output / SPLIT
+        split = {
+            "shown": [case.name for case in self.shown],
+            "held_out": [case.name for case in self.held_out],
+        }
+        text = json.dumps(split, indent=2) + "\n"
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            raise InputError(
+                f"The training in {output} was begun with other patients shown or held out: going on would judge it "
+                "by patients that it has seen. Choose another folder, or the patients it was begun with.",
+                [path],
+            )
+        write_text(path, text)
+
+
+def find_patients(arguments: argparse.Namespace) -> OwnPatients:
+    """The patients of a command line, divided. Raises InputError and UsageError; nothing of a CT is read yet."""
+    from ..evaluation.cases import find_cases
+
+    cases = find_cases(arguments.patients)
+    if len(cases) < 2:
+        raise InputError(
+            f"There is one patient in {arguments.patients}: nobody could be held out to judge the training by. Add "
+            "more.",
+            [arguments.patients],
+        )
+    if arguments.hold_out:
+        held_out = set(arguments.hold_out)
+        if strangers := sorted(held_out - {case.name for case in cases}):
+            raise UsageError(f"There is no patient {strangers[0]} in {arguments.patients} to hold out.")
+    else:
+        share = HELD_OUT_SHARE if arguments.hold_out_share is None else arguments.hold_out_share
+        held_out = choose_held_out([case.name for case in cases], share)
+    shown = tuple(case for case in cases if case.name not in held_out)
+    if not shown:
+        raise UsageError("All patients are held out: nobody is left to train on. Hold out fewer.")
+    roi_names = tuple(arguments.roi or ("Bladder",))
+    return OwnPatients(shown, tuple(case for case in cases if case.name in held_out), roi_names)
+
+
+def choose_held_out(names: Sequence[str], share: float) -> set[str]:
+    """The names whose hash is small: about `share` of them, at least one, never all.
+
+    Whoever is held out stays so when other patients come. Raises UsageError for a share that holds out none or all.
+    """
+    if not 0 < share < 1:
+        raise UsageError(
+            f"A share of {share:g} holds out nobody or everybody: without patients that it has not seen, a training "
+            "cannot be judged. Choose a share between 0 and 1, such as 0.2."
+        )
+    places = {name: int(hashlib.sha256(name.encode("utf-8")).hexdigest()[:8], 16) / 2**32 for name in names}
+    ordered = sorted(names, key=places.__getitem__)
+    count = sum(place < share for place in places.values())
+    return set(ordered[: min(max(count, 1), len(ordered) - 1)])
+
+
+def on_stage(case: "KnownCase", stage: "StagePlan") -> "Patient":
+    """A whole CT and the share of each voxel inside its bladder, on a grid of the stage's spacing."""
+    from ..imaging.resample import resample_to
+    from ..imaging.volume import Volume
+    from ..pipeline.localise import coarse_copy
+    from ..training.patients import Patient
+
+    hu = coarse_copy(case.ct, stage)
+    bladder = Volume(case.bladder.astype(np.uint8), case.ct.geometry)
+    label = resample_to(bladder, hu.geometry, fill=0)
+    return Patient(np.rint(hu.array).astype(np.int16), label.array.astype(np.float16))

@@ -1,0 +1,39 @@
+"""The plan by which finished weights learn from a hospital's own patients, and do not forget the generated ones."""
+
+import dataclasses
+
+from ..networks.plan import Plan, StagePlan
+from .plan import StageSchedule, TrainingPlan
+from .trainer import SMALLEST_BF16_CROP
+
+STEPS = 300
+SEED = 2  # the shipped weights were trained with 1: generated pelves that they have not seen
+
+
+def fine_tuning(start: Plan, steps: int = STEPS) -> TrainingPlan:
+    """The plan that starts from the weights of `start`: localiser and segmenter, each at a tenth of the usual rate.
+
+    The localiser learns too, because what it misses on another scanner no segmenter sees; the CRF-RNN stays. The new
+    plan has a name of its own, and tells what it came from; the scores of `start` are not its own.
+    """
+    stages = (_schedule("localiser", start.localiser, steps, 0.3), _schedule("segmenter", start.segmenter, steps, 0.15))
+    origin = {"name": start.name, "sha256": start.sha256, "training": start.training}
+    plan = dataclasses.replace(start, name=f"{start.name}-own", training={}, scores={}, sha256="")
+    return TrainingPlan(SEED, plan, stages, {"start_from": origin})
+
+
+def _schedule(stage: str, grid: StagePlan, steps: int, without_bladder: float) -> StageSchedule:
+    fits = min(grid.crop_voxels) >= SMALLEST_BF16_CROP
+    return StageSchedule(
+        stage,
+        steps,
+        rate=2e-4,
+        warmup=max(1, min(20, steps // 10)),
+        average=0.99,
+        checkpoint_every=50,
+        without_bladder=without_bladder,
+        strata={"small": 0.25, "contrast": 0.1, "catheter": 0.05, "gas": 0.05, "fluid-bowel": 0.1},
+        narrow=0.1,
+        precision="bf16" if fits else "float32",
+        patients=0.5,
+    )

@@ -1,0 +1,131 @@
+"""Training samples from a hospital's own patients, alone or beside generated ones: one index, one sample."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ..imaging.geometry import Triple
+from ..phantom.fields import LOCALISER_ERROR_MM
+from .samples import AIR_HU, GeneratedSamples, Recipe, replay
+
+BODY_HU = -300.0
+BODY_ERROR_MM = 15.0  # how far the localiser's windows lie off the middle of the body
+WARP_MM = 15.0  # the paper's: a mesh of 2 x 2 intervals, coefficients uniform within this
+WARP_INTERVALS = 2
+WARPED = 0.5
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A CT and its bladder on a stage's grid, arrays (z, y, x): hu, and label, the share of each voxel inside it."""
+
+    hu: np.ndarray
+    label: np.ndarray
+
+    @cached_property
+    def bladder_centre(self) -> np.ndarray | None:
+        """Where the bladder lies, index (z, y, x); None where there is none."""
+        inside = np.argwhere(self.label > 0)
+        return inside.mean(axis=0) if len(inside) else None
+
+    @cached_property
+    def body_centre(self) -> np.ndarray:
+        """The middle of what is no air, index (z, y, x)."""
+        inside = np.argwhere(self.hu > BODY_HU)
+        return inside.mean(axis=0) if len(inside) else (np.array(self.hu.shape) - 1) / 2
+
+
+class MixedSamples(Dataset):
+    """(HU, soft label) pairs, float32 (Z, Y, X): `share` of them of patients, the others of `generated`.
+
+    Sample `i` depends on the recipe, the patients and their order, and `i` alone.
+    """
+
+    def __init__(self, generated: GeneratedSamples, patients: Sequence[Patient], share: float) -> None:
+        self.generated = generated
+        self.patients = tuple(patients)
+        self.share = share
+
+    def __len__(self) -> int:
+        return len(self.generated)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        recipe = self.generated.recipe
+        rng = np.random.default_rng([recipe.seed, index, 3])
+        if rng.random() >= self.share:
+            return self.generated[index]
+        patient = self.patients[int(rng.integers(len(self.patients)))]
+        hu, label = crop(patient, _draw_centre(patient, recipe, rng), recipe.plan.crop_voxels)
+        if rng.random() < WARPED:
+            hu, label = warp(hu, label, recipe.plan.spacing_mm, rng)
+        return replay(hu, label, recipe, rng)
+
+
+def crop(patient: Patient, centre: np.ndarray, size: tuple[int, int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """HU and label around an index (z, y, x), `size` voxels (x, y, z); air where the scan does not reach."""
+    shape = size[::-1]
+    start = [round(float(c) - (n - 1) / 2) for c, n in zip(centre, shape, strict=True)]
+    inside = tuple(
+        slice(min(max(a, 0), have), min(max(a + n, 0), have))
+        for a, n, have in zip(start, shape, patient.hu.shape, strict=True)
+    )
+    within = tuple(slice(part.start - a, part.stop - a) for part, a in zip(inside, start, strict=True))
+    hu, label = torch.full(shape, AIR_HU), torch.zeros(shape)
+    if all(part.stop > part.start for part in inside):
+        hu[within] = torch.from_numpy(patient.hu[inside].astype(np.float32))
+        label[within] = torch.from_numpy(patient.label[inside].astype(np.float32))
+    return hu, label
+
+
+def warp(
+    hu: torch.Tensor, label: torch.Tensor, spacing_mm: Triple, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The paper's augmentation: one cubic B-spline displacement in the plane, the same for every slice."""
+    depth, rows, columns = hu.shape
+    controls = WARP_INTERVALS + 3
+    coefficients = rng.uniform(-WARP_MM, WARP_MM, size=(controls, controls, 2))
+    along_y, along_x = (_basis(n) for n in (rows, columns))
+    shift_mm = np.einsum("ya,xb,abc->yxc", along_y, along_x, coefficients)
+    # grid_sample counts in halves of the image, from the outer edge of its first voxel
+    halves = np.array([columns * spacing_mm[0], rows * spacing_mm[1]]) / 2
+    y, x = np.meshgrid(
+        (np.arange(rows) + 0.5) * 2 / rows - 1, (np.arange(columns) + 0.5) * 2 / columns - 1, indexing="ij"
+    )
+    grid = torch.from_numpy((np.stack((x, y), axis=-1) + shift_mm / halves).astype(np.float32))
+    moved = torch.nn.functional.grid_sample(
+        torch.stack((hu, label)).reshape(1, 2 * depth, rows, columns),
+        grid[None],
+        padding_mode="border",
+        align_corners=False,
+    )
+    return tuple(moved.reshape(2, depth, rows, columns))
+
+
+def _basis(voxels: int) -> np.ndarray:
+    """Weights (voxels, intervals + 3) of the uniform cubic B-spline's coefficients along one axis."""
+    place = (np.arange(voxels) + 0.5) / voxels * WARP_INTERVALS
+    interval = np.minimum(place.astype(int), WARP_INTERVALS - 1)
+    t = place - interval
+    pieces = np.stack(((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3), axis=1) / 6
+    weights = np.zeros((voxels, WARP_INTERVALS + 3))
+    np.put_along_axis(weights, interval[:, None] + np.arange(4), pieces, axis=1)
+    return weights
+
+
+def _draw_centre(patient: Patient, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:
+    """Where a crop lies, index (z, y, x): as `phantom.fields` draws windows and crops, within this one scan."""
+    spacing = np.array(recipe.plan.spacing_mm[::-1])
+    shape = np.array(patient.hu.shape)
+    bladder = None if rng.random() < recipe.without_bladder else patient.bladder_centre
+    if recipe.stage == "localiser":
+        centre = patient.body_centre + rng.normal(0, BODY_ERROR_MM, size=3) / spacing
+        reach = recipe.plan.crop_voxels[2] / 2
+        centre[0] = rng.uniform(0, shape[0]) if bladder is None else bladder[0] + rng.uniform(-0.85, 0.85) * reach
+        return centre
+    if bladder is None:
+        return rng.uniform(0, shape)
+    return bladder + rng.normal(0, 1, size=3) * np.array(LOCALISER_ERROR_MM[::-1]) / spacing

@@ -1,0 +1,138 @@
+"""`train` on a hospital's own patients: who is held out, what is reported, weights that the engine takes."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from BladderAutoContourLib.dicom.ct_series import read_ct
+from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
+from BladderAutoContourLib.dicom.structure_set import write_rtstruct
+from BladderAutoContourLib.imaging.files import write_volume
+from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.networks.plan import NetworkPlan, Plan, StagePlan
+from BladderAutoContourLib.training.plan import StageSchedule, TrainingPlan
+from small_engine import write_water_series
+
+NAMES = ("Röntgen 1", "patient 2", "patient 3", "patient 4")
+QUICK = ("--device", "cpu", "--calibrate", "0", "--workers", "0")
+
+
+@pytest.fixture(scope="session")
+def patients(truth, scene, tmp_path_factory) -> Path:
+    """Four folders: three DICOM series with structure sets, whose bladders have two names; one volume with a mask."""
+    folder = tmp_path_factory.mktemp("own patients")
+    ct = scene()
+    mask = Volume(truth.astype(np.uint8), ct.geometry)
+    for seed, (name, roi_name) in enumerate(zip(NAMES, ("Bladder", "Vescica", "vescica "), strict=False)):
+        write_water_series(folder / name / "ct", seed=seed)
+        series = read_ct([folder / name / "ct"])
+        write_rtstruct(series, mask, folder / name / "RTSTRUCT.dcm", StructureRequest(roi_name=roi_name))
+    (folder / NAMES[3]).mkdir()
+    write_volume(ct, folder / NAMES[3] / "ct.nrrd")
+    write_volume(mask, folder / NAMES[3] / "bladder.nrrd")
+    return folder
+
+
+@pytest.fixture
+def fine_tune(run, weights, patients):
+    """Run a short fine-tuning."""
+
+    def command(output: Path, *more: str | Path):
+        options = ("--start-from", weights, "--patients", patients, "--roi", "Bladder", "--roi", "Vescica")
+        return run("train", *options, "--output", output, "--steps", "4", *QUICK, *more)
+
+    return command
+
+
+def test_own_patients_give_weights_that_segment_accepts(fine_tune, run, weights, ct_folder, tmp_path):
+    output = tmp_path / "eigene Gewichte"
+    outcome = fine_tune(output, "--hold-out", NAMES[1])
+    assert outcome.code == 0, outcome.stderr
+    report = json.loads((output / "held-out.json").read_text(encoding="utf-8"))
+    (patient,) = report["patients"]
+    assert patient["patient"] == NAMES[1]
+    for side in ("before", "after"):
+        assert patient[side]["dice"] > 0.85
+        assert patient[side]["volume_ml"] == pytest.approx(patient[side]["reference_ml"], rel=0.2)
+        assert report["mean_dice"][side] == patient[side]["dice"]
+    text = (output / "held-out.txt").read_text(encoding="utf-8")
+    assert text in outcome.stdout
+    assert f"{patient['after']['dice']:.3f}" in text
+    plan = json.loads((output / "water-own.json").read_text(encoding="utf-8"))
+    origin = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
+    assert plan["training"]["start_from"]["sha256"] == origin["sha256"] == report["models"]["before"]["sha256"]
+    assert (plan["training"]["patients"], plan["training"]["held_out"]) == (3, 1)
+    assert plan["sha256"] == report["models"]["after"]["sha256"] != origin["sha256"]
+    assert not any(name in json.dumps(plan, ensure_ascii=False) for name in NAMES)
+    contour = run("segment", ct_folder, "--output", tmp_path / "contour", "--weights", output / "water-own.pt")
+    assert contour.code == 0, contour.stderr
+    assert (tmp_path / "contour" / "RTSTRUCT.dcm").exists()
+
+
+def test_the_share_that_is_held_out_follows_the_names(fine_tune, tmp_path):
+    outcome = fine_tune(tmp_path / "a")
+    assert outcome.code == 0, outcome.stderr
+    split = json.loads((tmp_path / "a" / "patients.json").read_text(encoding="utf-8"))
+    assert len(split["held_out"]) >= 1
+    assert sorted(split["shown"] + split["held_out"]) == sorted(NAMES)
+    other = next(name for name in NAMES if name not in split["held_out"])
+    changed = fine_tune(tmp_path / "a", "--resume", "--hold-out", other)
+    changed.failed_with(3, "input", "held out", "another folder")
+    again = fine_tune(tmp_path / "a", "--resume")
+    assert again.code == 0, again.stderr
+    curve = (tmp_path / "a" / "segmenter" / "curve.csv").read_text(encoding="utf-8")
+    assert len(curve.splitlines()) == 5
+
+
+def test_a_training_that_nobody_could_judge_is_refused(fine_tune, run, weights, patients, tmp_path):
+    output = tmp_path / "out"
+    fine_tune(output, "--hold-out-share", "0").failed_with(2, "usage", "holds out nobody")
+    fine_tune(output, "--hold-out", "nobody").failed_with(2, "usage", "no patient nobody")
+    everybody = [word for name in NAMES for word in ("--hold-out", name)]
+    fine_tune(output, *everybody).failed_with(2, "usage", "nobody is left")
+    shutil.copytree(patients / NAMES[3], tmp_path / "single" / NAMES[3])
+    options = ("--start-from", weights, "--output", output, *QUICK)
+    run("train", *options, "--patients", tmp_path / "single").failed_with(3, "input", "one patient", "held out")
+    run("train", *options).failed_with(2, "usage", "--patients")
+    run("train", *options, "--patients", patients).failed_with(3, "input", "has no structure", "Vescica")
+    assert not (output / "segmenter").exists()
+
+
+def tiny_plan(path: Path, share: float) -> Path:
+    network = NetworkPlan(width=2)
+    plan = Plan(
+        "mixed",
+        StagePlan((12, 12, 12), (32, 32, 16), network=network),
+        StagePlan((8, 8, 8), (32, 32, 16), network=network),
+    )
+    stages = tuple(
+        StageSchedule(stage, 3, warmup=1, batch=1, precision="float32", patients=share)
+        for stage in ("localiser", "segmenter")
+    )
+    path.write_text(json.dumps(dataclasses.asdict(TrainingPlan(5, plan, stages))), encoding="utf-8")
+    return path
+
+
+def test_a_plan_mixes_patients_with_generated_ones(run, patients, tmp_path):
+    options = ("--patients", patients, "--roi", "Bladder", "--roi", "Vescica", "--hold-out", NAMES[3], *QUICK)
+    output = tmp_path / "out"
+    outcome = run("train", "--plan", tiny_plan(tmp_path / "plan.json", 0.5), "--output", output, *options)
+    assert outcome.code == 0, outcome.stderr
+    report = json.loads((output / "held-out.json").read_text(encoding="utf-8"))
+    assert [patient["patient"] for patient in report["patients"]] == [NAMES[3]]
+    assert "before" not in report["patients"][0]
+    assert json.loads((output / "mixed.json").read_text(encoding="utf-8"))["training"]["patients"] == 3
+
+
+def test_a_plan_and_its_patients_belong_together(run, patients, tmp_path):
+    output = ("--output", tmp_path / "out", *QUICK)
+    plan = tiny_plan(tmp_path / "without.json", 0.0)
+    run("train", "--plan", plan, "--patients", patients, *output).failed_with(2, "usage", "No stage")
+    plan = tiny_plan(tmp_path / "with.json", 0.5)
+    run("train", "--plan", plan, *output).failed_with(2, "usage", "--patients")
+    plan.write_text(plan.read_text(encoding="utf-8").replace('"patients": 0.5', '"patients": 1.5'), encoding="utf-8")
+    run("train", "--plan", plan, *output).failed_with(3, "input", "between 0 and 1")
+    assert not (tmp_path / "out").exists()

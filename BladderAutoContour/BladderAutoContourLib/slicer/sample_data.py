@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from ..errors import EnvironmentFault, InputError
 from .process.child_process import ChildProcess, Ended, ErrorLine, OutputLine
-from .process.messages import failure_ended, failure_to_start, failure_told
+from .process.messages import failure_of_end
 
 CATEGORY = "Bladder Auto-Contour"
 SAMPLE_NAME = "GeneratedPelvisCT"
@@ -66,10 +66,8 @@ def _generate(python: Path, folder: Path, keep_alive: Callable[[], None]) -> Non
                     pass  # the error object says the same
                 case Ended(code=0):
                     return
-                case Ended(code=None, reason=reason):
-                    raise EnvironmentFault(failure_to_start(python, reason).sentence)
-                case Ended(code=code):
-                    raise EnvironmentFault((failure_told(error) if error else failure_ended(code)).sentence)
+                case Ended(code=code, reason=reason):
+                    raise EnvironmentFault(failure_of_end(python, code, reason, error).sentence)
 
 
 def _load_or_say(python: Path) -> None:

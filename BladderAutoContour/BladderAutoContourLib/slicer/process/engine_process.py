@@ -286,11 +286,7 @@ class EngineProcess:
             self._settle(engine, request, request.listener.failed, self._why(engine, ended))
 
     def _why(self, engine: Engine, ended: Ended) -> "Failure":
-        if ended.code is None:
-            return _messages().failure_to_start(self._python, ended.reason)
-        if engine.error:
-            return _messages().failure_told(engine.error)
-        return _messages().failure_ended(ended.code)
+        return _messages().failure_of_end(self._python, ended.code, ended.reason, engine.error)
 
     def _settle(self, engine: Engine, request: Request, tell: Callable[..., None], *facts: Any) -> None:
         """End the request, then say so: the listener may bring the next one right away."""

@@ -99,6 +99,16 @@ def failure_ended(code: int) -> Failure:
     )
 
 
+def failure_of_end(python: Path, code: int | None, reason: str, error: Mapping[str, Any]) -> Failure:
+    """The failure of a program that came to its end without what it was started for.
+
+    code: None where it could not be started, for `reason`. error: the engine's error object, empty if it told none.
+    """
+    if code is None:
+        return failure_to_start(python, reason)
+    return failure_told(error) if error else failure_ended(code)
+
+
 def failure_to_start(python: Path, reason: str) -> Failure:
     """The failure of a program that the system would not start."""
     return Failure(

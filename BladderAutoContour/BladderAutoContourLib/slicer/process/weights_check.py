@@ -5,10 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .child_process import ChildProcess, Ended, OutputLine
-from .engine_process import EngineChoice
-from .messages import Failure, failure_ended, failure_to_start, failure_told
-
-PATIENCE_SECONDS = 0.002
+from .engine_process import POLL_PATIENCE_SECONDS, EngineChoice
+from .messages import Failure, failure_of_end
 
 Answer = Callable[[Failure | None], None]
 
@@ -31,7 +29,7 @@ class WeightsCheck:
 
     def poll(self) -> None:
         """Call every 50 ms or so."""
-        for heard in self._child.heard(PATIENCE_SECONDS):
+        for heard in self._child.heard(POLL_PATIENCE_SECONDS):
             if isinstance(heard, OutputLine):
                 self._error = json.loads(heard.text).get("error", self._error)
             elif isinstance(heard, Ended) and self._answer is not None:
@@ -44,8 +42,4 @@ class WeightsCheck:
         self._child.end()
 
     def _why(self, ended: Ended) -> Failure | None:
-        if ended.code == 0:
-            return None
-        if ended.code is None:
-            return failure_to_start(self._python, ended.reason)
-        return failure_told(self._error) if self._error else failure_ended(ended.code)
+        return None if ended.code == 0 else failure_of_end(self._python, ended.code, ended.reason, self._error)

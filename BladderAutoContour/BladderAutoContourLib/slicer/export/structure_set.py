@@ -18,7 +18,7 @@ from ...errors import InputError, OutputError, UsageError
 from ..process.engine_process import EngineProcess, Listener
 from ..process.messages import Failure, failure_cancelled, failure_of
 from ..scene import kept_contour
-from ..scene.ct_source import CtSource, source_of
+from ..scene.ct_source import CtSource, dicom_source_of
 from ..scene.dicom_files import instance_uids
 from ..scene.segmentation import Contour, is_edited, write_mask
 from ..working_files import temporary_folder
@@ -269,7 +269,7 @@ class _Prepared:
 
 
 def _prepare(contour: Contour, folder: Path) -> _Prepared:
-    source = source_of(contour.volume, folder)
+    source = dicom_source_of(contour.volume)
     if not source.from_dicom:
         offer = _("The contour can be saved as a segmentation file (.seg.nrrd) instead.")
         raise NotFromDicomError(f"{source.why_not_dicom} {offer}")

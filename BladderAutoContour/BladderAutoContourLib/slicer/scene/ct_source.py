@@ -1,7 +1,7 @@
 """What the engine gets for a CT of the scene: its DICOM files, else the volume as a file; or why it gets nothing."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import slicer
@@ -62,7 +62,21 @@ def reason_against(volume_node: slicer.vtkMRMLVolumeNode | None) -> str | None:
 def source_of(volume_node: slicer.vtkMRMLScalarVolumeNode | None, working_folder: Path) -> CtSource:
     """What the engine is to read for a volume; where that is no DICOM, a NRRD is written into the working folder.
 
-    Raises InputError: not a CT, transformed, its DICOM files missing; OutputError: the folder cannot be written.
+    Raises what `dicom_source_of` does; OutputError: the folder cannot be written.
+    """
+    source = dicom_source_of(volume_node)
+    if source.from_dicom:
+        return source
+    # Not by the node's name: it may be the patient's.
+    path = Path(working_folder) / f"ct-{uuid.uuid4().hex[:12]}.nrrd"
+    write_volume(slicer.util.arrayFromVolume(volume_node), grid_of(volume_node).ijk_to_ras, path)
+    return replace(source, paths=(path,))
+
+
+def dicom_source_of(volume_node: slicer.vtkMRMLScalarVolumeNode | None) -> CtSource:
+    """The DICOM files of a volume; without any path, and with the reason, where a structure set cannot refer to them.
+
+    Writes nothing. Raises InputError: not a CT, transformed, its DICOM files missing.
     """
     reason = reason_against(volume_node)
     if reason is not None:
@@ -93,10 +107,7 @@ def source_of(volume_node: slicer.vtkMRMLScalarVolumeNode | None, working_folder
             "This CT was moved, cropped or resampled after it was loaded from DICOM, so its slices are no longer those "
             "of its files. Load it from the DICOM module again to export a structure set."
         )
-    # Not by the node's name: it may be the patient's.
-    path = Path(working_folder) / f"ct-{uuid.uuid4().hex[:12]}.nrrd"
-    write_volume(slicer.util.arrayFromVolume(volume_node), grid_of(volume_node).ijk_to_ras, path)
-    return CtSource((path,), None, why)
+    return CtSource((), None, why)
 
 
 def _unlike_a_ct(node: slicer.vtkMRMLVolumeNode) -> str | None:

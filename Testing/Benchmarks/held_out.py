@@ -1,4 +1,4 @@
-"""The whole pipeline on the frozen test set of generated pelves: 100 with a bladder, 100 fields without one.
+"""The whole pipeline on the frozen test set of generated pelves: 300 with a bladder, 150 fields without one.
 
 Run from the repository root, alone or in parts that share the work:
 
@@ -24,7 +24,7 @@ from BladderAutoContourLib.evaluation.metrics import dice
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.phantom.case import GENERATOR_VERSION
 from BladderAutoContourLib.phantom.render import render
-from BladderAutoContourLib.phantom.test_set import COUNT, TestCase, with_bladder, without_bladder
+from BladderAutoContourLib.phantom.test_set import COUNT, COUNT_WITHOUT, STRATA, TestCase, with_bladder, without_bladder
 from BladderAutoContourLib.pipeline.engine import Engine
 from hu_threshold import water_component
 from scipy.stats import beta
@@ -34,11 +34,25 @@ BANDS_ML = ((0, 60), (60, 150), (150, 400), (400, 10_000))
 Row = dict[str, Any]
 
 
-def evaluate(test: TestCase, is_there: bool, engine: Engine) -> Row:
-    """Render one case, contour it, and score contour and threshold."""
+def scan_of(test: TestCase, is_there: bool, cache: Path | None) -> tuple[Volume, np.ndarray]:
+    """The case's CT and its bladder, rendered, or taken from `cache` where an earlier run has left them."""
+    kept = cache / f"{GENERATOR_VERSION}-{test.name}.npz" if cache else None
+    if kept and kept.exists():
+        with np.load(kept) as arrays:
+            return Volume(arrays["hu"], test.scan.geometry), arrays["bladder"]
     rendered = render(test.case, test.scan.geometry, with_bladder=is_there)
-    ct = Volume(np.rint(rendered.hu.numpy().clip(-1024, 3071)).astype(np.int16), test.scan.geometry)
+    hu = np.rint(rendered.hu.numpy().clip(-1024, 3071)).astype(np.int16)
     bladder = rendered.bladder.numpy() >= 0.5
+    if kept:
+        partial = kept.with_suffix(".partial.npz")
+        np.savez(partial, hu=hu, bladder=bladder)
+        partial.replace(kept)
+    return Volume(hu, test.scan.geometry), bladder
+
+
+def evaluate(test: TestCase, is_there: bool, engine: Engine, cache: Path | None = None) -> Row:
+    """Contour one case, and score contour and threshold."""
+    ct, bladder = scan_of(test, is_there, cache)
     begun = time.perf_counter()
     confidence, found = 0.0, np.zeros(bladder.shape, bool)
     try:
@@ -50,6 +64,7 @@ def evaluate(test: TestCase, is_there: bool, engine: Engine) -> Row:
     threshold = water_component(ct)
     return {
         "case": test.name,
+        "stratum": test.stratum,
         "bladder": is_there,
         "off_centre": is_there and test.scan.kind != "pelvis",
         "reference_ml": round(float(bladder.sum()) * ct.geometry.voxel_ml, 1),
@@ -81,6 +96,7 @@ def summary(rows: Sequence[Row]) -> str:
             )
             for low, high in BANDS_ML
         },
+        **{stratum: lambda row, stratum=stratum: row["stratum"] == stratum for stratum in STRATA},
     }
     lines = [
         f"{'with a bladder':<24}{'cases':>6}{'mean Dice':>11}{'median':>8}{'found':>8}   threshold: mean Dice, found"
@@ -137,7 +153,8 @@ def part_of(text: str) -> tuple[int, int]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--count", type=int, default=COUNT, help="the first so many cases of each kind (default: all)")
+    parser.add_argument("--count", type=int, default=10**6, help="the first so many cases of each kind (default: all)")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keep the rendered CTs here, or take them from it")
     parser.add_argument("--weights", type=Path, help="weights (default: those that are shipped)")
     parser.add_argument("--part", type=part_of, default=(1, 1), metavar="I/N", help="the I-th of N shares of the cases")
     parser.add_argument("--merge", type=Path, nargs="+", metavar="FILE", help="put the files of parts together")
@@ -148,14 +165,16 @@ def main() -> int:
         return 0
     engine = Engine.load(arguments.weights, "auto")
     model = {"name": engine.plan.name, "sha256": engine.plan.sha256}
-    tests = [(test, True) for test in with_bladder(arguments.count)]
-    tests += [(test, False) for test in without_bladder(arguments.count)]
+    tests = [(test, True) for test in with_bladder(min(arguments.count, COUNT))]
+    tests += [(test, False) for test in without_bladder(min(arguments.count, COUNT_WITHOUT))]
+    if arguments.cache:
+        arguments.cache.mkdir(parents=True, exist_ok=True)
     number, total = arguments.part
     rows: list[Row] = []
     # In an order of chance, so that every part gets its share of the long fields.
     for index in np.random.default_rng(0).permutation(len(tests))[number - 1 :: total]:
         test, is_there = tests[index]
-        row = evaluate(test, is_there, engine)
+        row = evaluate(test, is_there, engine, arguments.cache)
         rows.append(row)
         score = f"Dice {row['dice']:.3f}, threshold {row['threshold_dice']:.3f}" if is_there else "no bladder"
         contour = f"{row['volume_ml']:.0f} mL, confidence {row['confidence']:.2f}" if row["contour"] else "no contour"

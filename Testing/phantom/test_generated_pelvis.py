@@ -11,7 +11,8 @@ from BladderAutoContourLib.phantom.case import STRATA, draw_case
 from BladderAutoContourLib.phantom.fields import EXTENTS, WITHOUT_BLADDER, draw_scan
 from BladderAutoContourLib.phantom.render import bladder_centre_mm, render
 from BladderAutoContourLib.phantom.shapes import Blade, Ellipsoid, Sleeve, Tube
-from BladderAutoContourLib.phantom.test_set import COUNT, OFF_CENTRE_MM, with_bladder, without_bladder
+from BladderAutoContourLib.phantom.test_set import COUNT, COUNT_WITHOUT, OFF_CENTRE_MM, with_bladder, without_bladder
+from BladderAutoContourLib.phantom.test_set import STRATA as TEST_STRATA
 
 HELD_OUT_SHAPES = {"pear", "box", "twin"}
 
@@ -107,6 +108,8 @@ def test_a_stratum_has_its_property(stratum: str) -> None:
     elif stratum == "metal":
         grid = grid_around(21, (4, 4, 4), (64, 64, 48), stratum=stratum)
         assert float(render(case, grid).hu.max()) > 2000
+    elif stratum == "rotated":
+        assert abs(case.habitus.tilt_degrees[2]) >= 15
     else:
         assert case.fluid_bowel
 
@@ -121,28 +124,34 @@ def test_unknown_names_are_refused() -> None:
 def test_large_grids_painted_in_slabs_show_the_same_anatomy() -> None:
     case, grid = draw_case(6), grid_around(6, (4, 4, 4), (48, 48, 48))
     whole, slabs = render(case, grid), render(case, grid, slab_voxels=48 * 48 * 12)
-    # the warp is interpolated anew in each slab, which moves surfaces by fractions of a millimetre
-    assert float((whole.bladder - slabs.bladder).abs().sum()) < 0.03 * float(whole.bladder.sum())
+    assert float((whole.bladder - slabs.bladder).abs().max()) < 1e-3
     assert float((whole.hu - slabs.hu).abs().median()) < 30
+
+
+def test_a_cut_case_ends_within_the_bladder() -> None:
+    test = next(test for test in with_bladder() if test.stratum == "cut")
+    share = render(test.case, test.scan.geometry).bladder.sum(dim=(1, 2))
+    assert max(float(share[0]), float(share[-1])) > 0.3 * float(share.max())
 
 
 def test_the_test_set_is_what_was_frozen() -> None:
     positives, negatives = with_bladder(), without_bladder()
-    assert len(positives) == len(negatives) == COUNT
+    assert (len(positives), len(negatives)) == (COUNT, COUNT_WITHOUT)
     far = [
         test
         for test in positives
         if np.abs(bladder_centre_mm(test.case) - test.scan.geometry.centre_mm).max() >= OFF_CENTRE_MM
         and test.scan.kind != "pelvis"
     ]
-    assert len(far) >= COUNT // 3
+    assert len(far) >= COUNT // 4
+    assert {test.stratum for test in positives} == set(TEST_STRATA)
     assert {test.scan.kind for test in negatives} == set(WITHOUT_BLADDER)
     assert all(test.case.family == "held-out" for test in positives + negatives)
     text = repr([(test.name, test.case, test.scan) for test in positives + negatives])
     assert hashlib.sha256(text.encode()).hexdigest() == FROZEN, "a change of the priors needs a new generator version"
 
 
-FROZEN = "28398bdea864fb3816cc764b9b67ab14bceeeaa036ea8764e1f078f582c8a79b"
+FROZEN = "6a358adb2378a2bd40a19a2e258e2964683d8bbacd31c4ce610abc3a7b29b2d8"
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ class Drawn:
     """What the scene needs to know of a result of the engine."""
 
     mask: Path
-    model_name: str = "generated-pelves-1"
+    model_name: str = "generated-pelves-2"
     model_sha256: str = "ab" * 32
     series_uid: str | None = None
 

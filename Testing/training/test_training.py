@@ -18,7 +18,7 @@ from BladderAutoContourLib.training.losses import segmentation_loss
 from BladderAutoContourLib.training.plan import LOSSES, StageSchedule, TrainingPlan
 from BladderAutoContourLib.training.samples import GeneratedSamples, Recipe
 
-SHIPPED = Path(__file__).parents[2] / "BladderAutoContour" / "Resources" / "TrainingPlans" / "generated-pelves-1.json"
+SHIPPED = Path(__file__).parents[2] / "BladderAutoContour" / "Resources" / "TrainingPlans" / "generated-pelves-2.json"
 TINY = NetworkPlan(width=2)
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import torch
 
+from .bladder_prior import BladderShape
 from .canvas import Block, Canvas
-from .case import BladderShape, Case
+from .case import Case
 from .shapes import Ellipsoid, Point, Shape, Tube
 from .waves import Waves
 
@@ -14,27 +15,34 @@ NEIGHBOUR_STREAM = 8
 
 @dataclass(frozen=True)
 class Bladder:
-    """The outer wall surface as a shape: rippled ellipsoid, lobes, minus shallow indentations of the neighbours."""
+    """The outer wall surface: rippled ellipsoid, faces, lobes, minus shallow indentations of the neighbours."""
 
     shape: BladderShape
     ripples: Waves
     neighbours: tuple[Shape, ...]
 
     def bounds(self) -> tuple[Point, Point]:
-        parts = [(self.shape.centre, self.shape.radii), *self.shape.lobes]
-        reach = [1.3 * max(radii) + 4 for _, radii in parts]
+        shape = self.shape
+        reach, bulge = 1.3 * max(shape.radii) + 4, 0.35 * min(shape.radii) + 4  # ripples and smooth unions add to both
+        boxes = [(tuple(c - reach for c in shape.centre), tuple(c + reach for c in shape.centre))]
+        for lobe in shape.lobes:
+            low, high = lobe.bounds()
+            boxes.append((tuple(value - bulge for value in low), tuple(value + bulge for value in high)))
         return (
-            tuple(min(c[k] - r for (c, _), r in zip(parts, reach, strict=True)) for k in range(3)),
-            tuple(max(c[k] + r for (c, _), r in zip(parts, reach, strict=True)) for k in range(3)),
+            tuple(min(low[k] for low, _ in boxes) for k in range(3)),
+            tuple(max(high[k] for _, high in boxes) for k in range(3)),
         )
 
     def distance(self, x: torch.Tensor, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         shape = self.shape
         main = Ellipsoid(shape.centre, shape.radii, shape.tilt_degrees, shape.exponent)
         distance = main.distance(x, y, z)
-        for centre, radii in shape.lobes:
-            lobe = Ellipsoid(centre, radii, shape.tilt_degrees).distance(x, y, z)
-            distance = _smooth_union(distance, lobe, 0.25 * min(radii))
+        least = min(shape.radii)
+        for normal, offset in shape.faces:
+            plane = sum(n * (axis - c) for n, axis, c in zip(normal, (x, y, z), shape.centre, strict=True)) - offset
+            distance = -_smooth_union(-distance, -plane, 0.35 * least)
+        for lobe in shape.lobes:
+            distance = _smooth_union(distance, lobe.distance(x, y, z), 0.2 * least)
         if shape.ripple:
             u, v, w = main.local(x, y, z)
             scale = 1.0 / (u**2 + v**2 + w**2).sqrt().clamp(min=1e-3)
@@ -89,7 +97,7 @@ def _urine(case: Case, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         if contents.layer >= 1:
             share = torch.ones_like(y)
         else:
-            share = ((height - (1 - contents.layer)) / 0.08).clamp(0, 1)
+            share = ((height - (1 - contents.layer)) / contents.layer_softness).clamp(0, 1)
         hu = hu + share * contents.contrast_hu
     if contents.gas:
         hu = torch.where(height < contents.gas, torch.full_like(hu, -920.0), hu)

@@ -2,20 +2,20 @@
 
 Lengths are millimetres in canonical coordinates (x left, y posterior, z superior; origin midway between the femoral
 heads) before the patient's own scale; attenuations are HU. Two families: "training", and "held-out", whose bladder
-shapes, habitus and scanners training never draws. Priors: bladder capacity and ellipsoid proportions from ultrasound
-practice (volume = 0.52 to 0.7 x width x depth x height); wall 2 to 8 mm; urine 0 to 20 HU, muscle 45 to 65,
-fat -115 to -85.
+shapes, habitus and scanners training never draws. Priors: urine 0 to 20 HU, muscle 45 to 65, fat -115 to -85; the
+bladder's own in `bladder_prior`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from .bladder_prior import BladderShape, draw_bladder_shape
 from .shapes import Point
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 FAMILIES = ("training", "held-out")
-STRATA = ("small", "medium", "large", "very-large", "contrast", "catheter", "gas", "metal", "fluid-bowel")
+STRATA = ("small", "medium", "large", "very-large", "contrast", "catheter", "gas", "metal", "fluid-bowel", "rotated")
 
 
 @dataclass(frozen=True)
@@ -34,22 +34,6 @@ class Habitus:
 
 
 @dataclass(frozen=True)
-class BladderShape:
-    """An outer wall surface: an ellipsoid that leans and ripples, perhaps with lobes, indented by its neighbours."""
-
-    kind: str
-    centre: Point
-    radii: Point
-    tilt_degrees: Point
-    exponent: float
-    ripple: float
-    lobes: tuple[tuple[Point, Point], ...]
-    wall_mm: float
-    indentation_mm: float
-    fat_plane_mm: float
-
-
-@dataclass(frozen=True)
 class Contents:
     """What is in the bladder."""
 
@@ -57,6 +41,7 @@ class Contents:
     wall_hu: float
     contrast_hu: float  # 0: none
     layer: float  # share of the depth that contrast fills from the dependent side; 1: all of it
+    layer_softness: float  # share of the depth over which contrast and urine mix
     gas: float  # share of the depth that gas fills from the top; 0: none
     balloon_radius: float  # catheter balloon; 0: none
     stone_radius: float
@@ -91,6 +76,7 @@ class Case:
     contents: Contents
     scanner: Scanner
     fluid_bowel: bool
+    opacified_bowel: float  # share of the bowel loops that hold oral contrast
     prostate_scale: float
 
     def generator(self, stream: int) -> np.random.Generator:
@@ -107,9 +93,9 @@ def draw_case(seed: int, family: str = "training", stratum: str | None = None) -
     rng = np.random.default_rng([GENERATOR_VERSION, FAMILIES.index(family), seed, 0])
     held_out = family == "held-out"
     sex = "female" if rng.random() < 0.5 else "male"
-    habitus = _draw_habitus(rng, held_out)
+    habitus = _draw_habitus(rng, held_out, stratum)
     prostate_scale = float(rng.choice([rng.uniform(0.75, 1.1), rng.uniform(1.1, 1.7)], p=[0.7, 0.3]))
-    bladder = _draw_bladder(rng, held_out, stratum, sex, prostate_scale)
+    bladder = draw_bladder_shape(rng, held_out, stratum, sex, prostate_scale)
     return Case(
         seed=seed,
         family=family,
@@ -121,11 +107,12 @@ def draw_case(seed: int, family: str = "training", stratum: str | None = None) -
         contents=_draw_contents(rng, stratum, bladder),
         scanner=_draw_scanner(rng, held_out, stratum),
         fluid_bowel=stratum == "fluid-bowel" or bool(rng.random() < 0.3),
+        opacified_bowel=float(rng.choice([0.08, rng.uniform(0.3, 0.9)], p=[0.75, 0.25])),
         prostate_scale=prostate_scale,
     )
 
 
-def _draw_habitus(rng: np.random.Generator, held_out: bool) -> Habitus:
+def _draw_habitus(rng: np.random.Generator, held_out: bool, stratum: str | None) -> Habitus:
     frame = rng.uniform(0.88, 1.12)
     scale = tuple(float(frame * rng.uniform(0.93, 1.07)) for _ in range(3))
     spread = 12.0 if rng.random() < 0.1 else 5.0
@@ -133,9 +120,12 @@ def _draw_habitus(rng: np.random.Generator, held_out: bool) -> Habitus:
     if held_out:  # very lean and very stout patients, outside what training draws
         obese = rng.choice([rng.uniform(-0.12, 0.0), rng.uniform(0.3, 0.7), rng.uniform(1.0, 1.2)])
     front, side, back = (12 + 45 * obese, 10 + 35 * obese, 14 + 40 * obese)
+    tilt = (float(rng.normal(0, 8)), float(rng.normal(0, spread / 2.5)), float(rng.normal(0, spread / 2)))
+    if stratum == "rotated":  # lying askew: turned about the long axis, and bent to one side
+        tilt = (tilt[0], float(rng.uniform(-12, 12)), float(rng.choice([-1, 1]) * rng.uniform(15, 30)))
     return Habitus(
         scale=scale,
-        tilt_degrees=(float(rng.normal(0, 8)), float(rng.normal(0, spread / 2.5)), float(rng.normal(0, spread / 2))),
+        tilt_degrees=tilt,
         origin_mm=tuple(float(v) for v in rng.uniform(-150, 150, size=3)),
         fat_front=float(front * rng.uniform(0.7, 1.3)),
         fat_side=float(side * rng.uniform(0.7, 1.3)),
@@ -143,68 +133,6 @@ def _draw_habitus(rng: np.random.Generator, held_out: bool) -> Habitus:
         warp_mm=float(rng.uniform(6, 8) if held_out else rng.uniform(1.5, 5.5)),
         warp_wavelength_mm=(130.0, 400.0) if held_out else (90.0, 320.0),
         prone=bool(rng.random() < 0.06),
-    )
-
-
-def _draw_volume_ml(rng: np.random.Generator, stratum: str | None) -> float:
-    ranges = {"small": (15, 60), "medium": (60, 150), "large": (150, 400), "very-large": (400, 800)}
-    if stratum in ranges:
-        return float(np.exp(rng.uniform(*np.log(ranges[stratum]))))
-    if stratum == "catheter":
-        return float(np.exp(rng.uniform(*np.log((20, 150)))))
-    low, high = (15, 80) if rng.random() < 0.4 else (80, 750)
-    return float(np.exp(rng.uniform(*np.log((low, high)))))
-
-
-def _draw_bladder(
-    rng: np.random.Generator, held_out: bool, stratum: str | None, sex: str, prostate_scale: float
-) -> BladderShape:
-    volume_ml = _draw_volume_ml(rng, stratum)
-    fullness = float(np.clip(np.log(volume_ml / 20) / np.log(30), 0, 1))  # 0 at 20 mL, 1 at 600 mL
-    # small bladders are flat, full ones round to tall (height against width)
-    height = rng.uniform(0.35, 0.62) * (1 - fullness) + rng.uniform(0.7, 1.2) * fullness
-    depth = rng.uniform(0.6, 0.95) * (1 - fullness) + rng.uniform(0.65, 1.0) * fullness
-    width = (volume_ml * 1000 / (np.pi / 6 * height * depth)) ** (1 / 3)
-    radii = (width / 2, width * depth / 2, width * height / 2)
-    neck_z = rng.uniform(-12, 6) + (9 * prostate_scale - 3 if sex == "male" else -3)
-    lean = fullness * rng.uniform(-5, 32)  # a full dome falls forward over the pubis
-    centre = (
-        float(rng.normal(0, 4 + 4 * fullness)),
-        float(-16 - rng.uniform(-3, 9) - 0.45 * lean),
-        float(neck_z + radii[2] * rng.uniform(0.9, 1.05)),
-    )
-    kind = str(rng.choice(["pear", "box", "twin"] if held_out else ["ellipsoid", "lobed", "flat-top"]))
-    lobes: tuple[tuple[Point, Point], ...] = ()
-    exponent = 2.0
-    if kind == "lobed":
-        side = rng.normal(size=3) * np.array([1.0, 0.6, 0.8])
-        side /= np.linalg.norm(side)
-        where = np.array(centre) + side * np.array(radii) * rng.uniform(0.4, 0.75)
-        lobes = ((tuple(map(float, where)), tuple(float(r * rng.uniform(0.45, 0.75)) for r in radii)),)
-    elif kind == "flat-top":
-        exponent = 2.5
-    elif kind == "pear":  # a narrow base that opens upwards
-        where = (centre[0], centre[1] - 0.2 * radii[1], centre[2] + 0.45 * radii[2])
-        lobes = ((where, (radii[0] * 1.05, radii[1] * 0.95, radii[2] * 0.6)),)
-        radii = (radii[0] * 0.72, radii[1] * 0.8, radii[2])
-    elif kind == "box":
-        exponent = 3.2
-    elif kind == "twin":  # two ears, as when the uterus or bowel presses on the middle of the dome
-        shift = 0.5 * radii[0]
-        ears = ((centre[0] + s * shift, centre[1], centre[2] + 0.25 * radii[2]) for s in (-1, 1))
-        lobes = tuple((ear, (radii[0] * 0.6, radii[1] * 0.85, radii[2] * 0.85)) for ear in ears)
-        radii = (radii[0] * 0.95, radii[1] * 0.9, radii[2] * 0.75)
-    return BladderShape(
-        kind=kind,
-        centre=centre,
-        radii=tuple(float(r) for r in radii),
-        tilt_degrees=(float(-lean + rng.normal(0, 6)), float(rng.normal(0, 7)), float(rng.normal(0, 5))),
-        exponent=exponent,
-        ripple=0.0 if kind in ("box", "twin") else float(rng.uniform(0.02, 0.13)),
-        lobes=lobes,
-        wall_mm=float(rng.uniform(2, 4) + (1 - fullness) * rng.uniform(0, 4.5)),
-        indentation_mm=float(rng.uniform(0, 0.45) * min(radii)),
-        fat_plane_mm=float(max(0.0, rng.uniform(-2, 5))),
     )
 
 
@@ -220,6 +148,7 @@ def _draw_contents(rng: np.random.Generator, stratum: str | None, bladder: Bladd
         wall_hu=float(max(rng.uniform(22, 55), urine + 6)),
         contrast_hu=float(np.exp(rng.uniform(np.log(60), np.log(900)))) if contrast else 0.0,
         layer=float(rng.choice([1.0, rng.uniform(0.15, 0.8)])),
+        layer_softness=float(np.exp(rng.uniform(np.log(0.03), np.log(0.5)))),
         gas=float(rng.uniform(0.05, 0.3)) if gas else 0.0,
         balloon_radius=radius if radius > 4 else 0.0,
         stone_radius=float(rng.uniform(2, 7)) if rng.random() < 0.03 else 0.0,

@@ -37,10 +37,24 @@ def draw_scan(
 ) -> Scan:
     """A scan of `kind` (a key of EXTENTS) at `spacing_mm` (x, y, z), its field of view 420 to 520 mm unless given."""
     low, high = (rng.uniform(*ends) for ends in EXTENTS[kind])
-    width = width_mm or rng.uniform(420, 520)
+    return _scan(case, kind, spacing_mm, rng, (low, high), width_mm or rng.uniform(420, 520))
+
+
+def _scan(
+    case: Case, kind: str, spacing_mm: Triple, rng: np.random.Generator, extent: tuple[float, float], width: float
+) -> Scan:
+    low, high = extent
     size = (round(width / spacing_mm[0]), round(width / spacing_mm[1]), round((high - low) / spacing_mm[2]))
     centre = canonical_to_patient(case, np.array([rng.normal(0, 12), 12 + rng.normal(0, 12), (low + high) / 2]))
     return Scan(kind, patient_grid(centre, spacing_mm, size))
+
+
+def draw_cut_scan(case: Case, spacing_mm: Triple, rng: np.random.Generator) -> Scan:
+    """A pelvic scan that ends, below or above, within the bladder."""
+    low, high = (rng.uniform(*ends) for ends in EXTENTS["pelvis"])
+    through = case.bladder.centre[2] + rng.uniform(-0.3, 0.3) * case.bladder.radii[2]
+    low, high = (through, high) if rng.random() < 0.5 else (low, through)
+    return _scan(case, "pelvis", spacing_mm, rng, (low, high), rng.uniform(420, 520))
 
 
 def draw_window(

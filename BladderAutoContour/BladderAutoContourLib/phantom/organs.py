@@ -1,11 +1,10 @@
-"""Neighbours of the bladder, and what else in the trunk looks like one: gut, genital organs, vessels, kidneys."""
+"""Neighbours of the bladder, and what else in the trunk looks like one: genital organs, vessels, kidneys, stomach."""
 
 import numpy as np
 
 from .canvas import Canvas
 from .case import Case
-from .shapes import Ellipsoid, Point, Shape, Tube
-from .torso import CAVITY_BACK, CAVITY_FRONT, CAVITY_WIDTH, CAVITY_Z
+from .shapes import Ellipsoid, Shape, Tube
 
 
 def paint_vessels(canvas: Canvas, case: Case) -> None:
@@ -49,55 +48,6 @@ def _ball(centre: np.ndarray, radius: float) -> Ellipsoid:
     return Ellipsoid(tuple(map(float, centre)), (float(radius),) * 3)
 
 
-def _filling(rng: np.random.Generator) -> float:
-    """HU of gut contents: fluid, chyme, oral contrast, stool, gas."""
-    kind = rng.choice(5, p=[0.27, 0.28, 0.10, 0.15, 0.20])
-    ranges = ((-5, 28), (25, 60), (80, 450), (-80, 60), (-950, -500))
-    return float(rng.uniform(*ranges[kind]))
-
-
-def paint_bowel(canvas: Canvas, case: Case) -> None:
-    """Small bowel and colon as many loops, the sigmoid and the rectum as tubes."""
-    rng = case.generator(5)
-    wall = rng.uniform(28, 50) + (20 if case.enhanced else 0)
-    ascites = rng.uniform(0, 16) if rng.random() < 0.05 else None
-    if ascites is not None:
-        canvas.paint(Ellipsoid((0, -15, 110), (95, 52, 90)), ascites)
-    loops: list[Shape] = []
-    for _ in range(int(rng.integers(25, 95))):
-        z = rng.uniform(25, 290)
-        width, front, back = (np.interp(z, CAVITY_Z, c) for c in (CAVITY_WIDTH, CAVITY_FRONT, CAVITY_BACK))
-        x = rng.uniform(-0.85, 0.85) * width
-        y = rng.uniform(front + 10, front + 0.75 * (back - front))
-        radii = tuple(rng.uniform(6, 19, size=3) * np.array([1.4, 1.0, 1.0]))
-        loops.append(Ellipsoid((x, y, z), radii, tuple(rng.uniform(-60, 60, size=3))))
-    for s in (-1, 1):  # ascending and descending colon
-        sway = rng.normal(0, 10, size=(5, 2))
-        way = tuple((s * 88 + dx, 10 + dy, z) for (dx, dy), z in zip(sway, (70, 120, 170, 220, 270), strict=True))
-        loops.append(Tube(way, tuple(rng.uniform(14, 27, size=5))))
-    for loop in loops:
-        canvas.paint(loop, wall * rng.uniform(0.85, 1.15))
-        canvas.paint(loop, _filling(rng), inset_mm=rng.uniform(1.5, 3.5))
-    sigmoid = _wander(rng, (rng.normal(0, 8), 58.0, 70.0), (62.0, 20.0, 100.0))
-    radii = tuple(rng.uniform(9, 19, size=len(sigmoid)))
-    canvas.paint(Tube(sigmoid, radii), wall)
-    canvas.paint(Tube(sigmoid, radii), _filling(rng), inset_mm=3.0)
-    ampulla = rng.uniform(12, 30)
-    way = ((0, 36, -62), (0, 40, -34), (0, 52 - ampulla * 0.3, 0), (rng.normal(0, 5), 60, 38), sigmoid[0])
-    tube = Tube(way, (9, 11, ampulla, ampulla * rng.uniform(0.6, 1.0), 14))
-    canvas.paint(tube, wall)
-    canvas.paint(tube, _filling(rng), inset_mm=rng.uniform(3, 5))
-
-
-def _wander(rng: np.random.Generator, start: Point, end: Point) -> tuple[Point, ...]:
-    """A winding path through the lower abdomen, now and then right over the bladder."""
-    steps = np.linspace(0, 1, 6)[:, None]
-    way = np.array(start) * (1 - steps) + np.array(end) * steps
-    way[1:-1] += rng.normal(0, 1, size=(4, 3)) * np.array([28, 22, 18])
-    way[:, 2] = np.maximum(way[:, 2], 35)
-    return tuple(tuple(map(float, point)) for point in way)
-
-
 def genital_organs(case: Case) -> list[tuple[Shape, float]]:
     """(shape, HU) of prostate and seminal vesicles, or uterus, vagina and ovaries with their cysts."""
     rng = case.generator(6)
@@ -108,12 +58,12 @@ def genital_organs(case: Case) -> list[tuple[Shape, float]]:
         k = case.prostate_scale
         size = (24 * k, 17 * k, 18 * k)
         gland = (x * 0.3, y * 0.3 - 8, neck_z - size[2] * rng.uniform(0.35, 0.95))
-        flesh = rng.uniform(32, 55) + (20 if case.enhanced else 0)
+        flesh = rng.uniform(28, 55) + (20 if case.enhanced else 0)
         organs: list[tuple[Shape, float]] = [(Ellipsoid(gland, size, (rng.uniform(-20, 5), 0, 0)), flesh)]
-        for s in (-1, 1):
-            start = (s * 4, gland[1] + size[1] * 0.8, gland[2] + size[2] * 0.7)
-            end = (s * rng.uniform(22, 34), start[1] + rng.uniform(2, 12), start[2] + rng.uniform(6, 20))
-            organs.append((Tube((start, end), (rng.uniform(4, 6), rng.uniform(5, 9))), rng.uniform(15, 45)))
+        if rng.random() < 0.35:  # a middle lobe that rises into the bladder's floor
+            where = (gland[0] + rng.normal(0, 4), gland[1], gland[2] + size[2] * 0.9)
+            organs.append((_ball(np.array(where), rng.uniform(0.3, 0.6) * size[0]), flesh + rng.normal(0, 6)))
+        organs += _seminal_vesicles(rng, case, neck_z)
         return organs
     flesh = rng.uniform(38, 60) + (45 * rng.random() if case.enhanced else 0)
     vagina_y = y + bladder.radii[1] * 0.8 + 6
@@ -131,29 +81,39 @@ def genital_organs(case: Case) -> list[tuple[Shape, float]]:
     return organs
 
 
+def _seminal_vesicles(rng: np.random.Generator, case: Case, neck_z: float) -> list[tuple[Shape, float]]:
+    """A bow tie behind the bladder's base, mostly in touch with it, as dense as urine or as muscle."""
+    x, y, _ = case.bladder.centre
+    hu = rng.uniform(8, 48)
+    behind = y + case.bladder.radii[1] * rng.uniform(0.55, 1.0) + rng.uniform(0, 7)
+    height = neck_z + rng.uniform(-2, 24)
+    organs: list[tuple[Shape, float]] = []
+    for s in (-1, 1):
+        if rng.random() < 0.5:
+            half = rng.uniform(11, 24)
+            centre = (x * 0.5 + s * half * 0.85, behind + rng.uniform(0, 6), height + rng.uniform(0, 6))
+            size = (half, rng.uniform(4, 9), rng.uniform(5, 13))
+            organs.append((Ellipsoid(centre, size, (rng.uniform(-30, 30), s * rng.uniform(-25, 5), s * 12)), hu))
+        else:
+            start = (x * 0.5 + s * 3, behind, height - 4)
+            end = (x * 0.5 + s * rng.uniform(20, 36), behind + rng.uniform(0, 12), height + rng.uniform(2, 18))
+            organs.append((Tube((start, end), (rng.uniform(4, 6), rng.uniform(5, 9))), hu))
+    return organs
+
+
 def paint_clutter(canvas: Canvas, case: Case) -> None:
     """Nameless soft tissue between bladder and side walls: nodes, plexus, adnexa, scars."""
     rng = case.generator(14)
     centre, radii = np.asarray(case.bladder.centre), np.asarray(case.bladder.radii)
-    for _ in range(int(rng.integers(0, 14))):
+    for _ in range(int(rng.integers(0, 18))):
         where = rng.normal(size=3)
         where = centre + where / np.linalg.norm(where) * (radii + rng.uniform(0, 25))
-        size = tuple(rng.uniform(3, 15, size=3))
-        canvas.paint(Ellipsoid(tuple(map(float, where)), size, tuple(rng.uniform(-60, 60, 3))), rng.uniform(10, 65))
-
-
-def dome_loops(case: Case) -> list[tuple[Ellipsoid, float]]:
-    """(loop, HU) of gut lying on the bladder's dome; water-dense where the case asks for fluid bowel."""
-    rng = case.generator(7)
-    (x, y, z), (a, b, c) = case.bladder.centre, case.bladder.radii
-    loops = []
-    for number in range(int(rng.integers(1, 5))):
-        radii = tuple(rng.uniform(10, 26, size=3))
-        where = (
-            x + rng.uniform(-0.9, 0.9) * a,
-            y + rng.uniform(-0.6, 1.0) * b,
-            z + c + radii[2] * rng.uniform(0.5, 0.95),
-        )
-        filling = rng.uniform(-4, 26) if case.fluid_bowel and number < 2 else _filling(rng)
-        loops.append((Ellipsoid(where, radii, tuple(rng.uniform(-40, 40, size=3))), float(filling)))
-    return loops
+        hu = rng.uniform(-50, 65)
+        if rng.random() < 0.6:
+            size = tuple(rng.uniform(3, 15, size=3))
+            canvas.paint(Ellipsoid(tuple(map(float, where)), size, tuple(rng.uniform(-60, 60, 3))), hu)
+        else:  # vessels of the plexus, ureter, vas, folds of the peritoneum
+            way = rng.normal(0, 1, size=3)
+            way *= rng.uniform(12, 40) / np.linalg.norm(way)
+            ends = (tuple(map(float, where - way)), tuple(map(float, where + way)))
+            canvas.paint(Tube(ends, tuple(rng.uniform(1.5, 5, size=2))), hu)

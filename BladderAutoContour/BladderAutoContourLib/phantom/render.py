@@ -7,9 +7,10 @@ import torch
 
 from ..imaging.geometry import Geometry
 from .bladder import make_bladder, paint_bladder
+from .bowel import dome_loops, paint_bowel, paint_gut
 from .canvas import Canvas
 from .case import Case
-from .organs import dome_loops, genital_organs, paint_abdomen, paint_bowel, paint_clutter, paint_vessels
+from .organs import genital_organs, paint_abdomen, paint_clutter, paint_vessels
 from .scanner import expose, paint_couch, paint_metal
 from .shapes import rotation_matrix
 from .skeleton import paint_skeleton
@@ -53,7 +54,7 @@ def canonical_coordinates(case: Case, geometry: Geometry, device: torch.device |
         + parts[2][:, None, None, None] * axes[2][:, None, None]
         + torch.as_tensor(offset, dtype=torch.float32, device=device)[:, None, None, None]
     )
-    steps = [max(1, int(COARSE_MM / spacing)) for spacing in geometry.spacing_mm[::-1]]
+    steps = _coarse_steps(geometry)
     coarse_shape = [int(np.ceil((n - 1) / step)) + 1 for n, step in zip(geometry.shape, steps, strict=True)]
     waves = Waves.draw(case.generator(13), 3, habitus.warp_wavelength_mm)
     nodes = torch.stack(
@@ -89,18 +90,24 @@ def render(
     painted in slabs of at most `slab_voxels` to bound memory; noise then differs from slab to slab, as it should.
     """
     nz, ny, nx = geometry.shape
-    rows = max(8, slab_voxels // max(1, ny * nx))
+    step = _coarse_steps(geometry)[0]  # slabs begin where the warp has a node: it is the same in every slab
+    rows = max(1, slab_voxels // max(1, ny * nx) // step) * step
     if nz <= rows:
         return _render_slab(case, geometry, device, with_bladder, exposure)
     hu, label = torch.empty(nz, ny, nx), torch.empty(nz, ny, nx)
     for number, start in enumerate(range(0, nz, rows)):
         stop = min(nz, start + rows)
-        low, high = max(0, start - 2), min(nz, stop + 2)  # a margin for the blur along z
+        low, high = max(0, start - step), min(nz, stop + 2)  # a margin for the blur along z
         part = geometry.region((0, 0, low), (nx, ny, high - low))
         slab = _render_slab(case, part, device, with_bladder, exposure + 1000 * (number + 1))
         hu[start:stop] = slab.hu[start - low : stop - low]
         label[start:stop] = slab.bladder[start - low : stop - low]
     return Rendered(hu, label)
+
+
+def _coarse_steps(geometry: Geometry) -> tuple[int, int, int]:
+    """Voxels (z, y, x) between the nodes of the warp."""
+    return tuple(max(1, int(COARSE_MM / spacing)) for spacing in geometry.spacing_mm[::-1])
 
 
 def _render_slab(
@@ -120,9 +127,9 @@ def _render_slab(
         canvas.paint(shape, hu)
     loops = dome_loops(case)
     wall = case.contents.wall_hu
+    rng = case.generator(15)
     for loop, filling in loops:
-        canvas.paint(loop, wall)
-        canvas.paint(loop, filling, inset_mm=2.0)
+        paint_gut(canvas, case, rng, loop, wall, 2.0, filling)
     if with_bladder:
         bladder = make_bladder(case, [shape for shape, _ in organs] + [loop for loop, _ in loops])
         label = paint_bladder(canvas, case, bladder, fat_hu=-100.0)

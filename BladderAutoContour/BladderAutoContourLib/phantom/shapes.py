@@ -167,13 +167,16 @@ def interpolate(
     z: torch.Tensor, knots: Sequence[float], columns: Sequence[Sequence[float]]
 ) -> tuple[torch.Tensor, ...]:
     """Piecewise linear functions of z through `knots`, one a column, constant beyond the ends."""
-    place = torch.tensor(knots, device=z.device, dtype=z.dtype)
-    upper = torch.bucketize(z.contiguous(), place).clamp(1, len(knots) - 1)
-    low = place[upper - 1]
-    t = ((z - low) / (place[upper] - low)).clamp(0, 1)
-    result = []
-    for column in columns:
-        values = torch.tensor(column, device=z.device, dtype=z.dtype)
-        start = values[upper - 1]
-        result.append(start + t * (values[upper] - start))
+    # sums of ramps: several times faster than looking up each voxel's interval
+    result = [torch.full_like(z, column[0]) for column in columns]
+    for low, high, starts, ends in zip(
+        knots[:-1],
+        knots[1:],
+        zip(*(c[:-1] for c in columns), strict=True),
+        zip(*(c[1:] for c in columns), strict=True),
+        strict=True,
+    ):
+        ramp = (z - low).clamp_(0, high - low)
+        for total, start, end in zip(result, starts, ends, strict=True):
+            total.add_(ramp, alpha=(end - start) / (high - low))
     return tuple(result)

@@ -2,7 +2,7 @@
 
 Frozen with GENERATOR_VERSION and FIRST_SEED by a commit, before the training that is judged on it. A change of the
 generator that changes a voxel needs a new version and a new freeze; so does a set that somebody has looked at in
-order to decide what to train next (seeds from 900,000 served the first weights that way).
+order to decide what to train next (seeds from 900,000 and from 800,000 served earlier weights that way).
 """
 
 from dataclasses import dataclass
@@ -10,37 +10,51 @@ from dataclasses import dataclass
 import numpy as np
 
 from .case import Case, draw_case
-from .fields import WITHOUT_BLADDER, Scan, draw_scan
+from .fields import WITHOUT_BLADDER, Scan, draw_cut_scan, draw_scan
 from .render import bladder_centre_mm
 
-FIRST_SEED = 800_000
-COUNT = 100
+FIRST_SEED = 700_000
+COUNT, COUNT_WITHOUT = 300, 150
+STRATA = (
+    "plain",
+    "small",
+    "fluid-bowel",
+    "metal",
+    "contrast",
+    "catheter",
+    "gas",
+    "rotated",
+    "cut",
+    "very-large",
+)
+"""What the cases are drawn to show, a tenth each; "plain" forces nothing, "cut" ends the scan in the bladder."""
 OFF_CENTRE_MM = 100.0  # how far from the field's centre the bladder lies in a third of the cases
 
 
 @dataclass(frozen=True)
 class TestCase:
-    """A held-out patient and the scan made of it."""
+    """A held-out patient and the scan made of it. stratum: one of STRATA; the kind of field without a bladder."""
 
     name: str
+    stratum: str
     case: Case
     scan: Scan
 
 
 def with_bladder(count: int = COUNT) -> list[TestCase]:
-    """The first `count` of the 100 cases: two thirds pelvic, one third wider fields with the bladder off centre."""
+    """The first `count` of the 300 cases: two thirds pelvic, one third wider fields with the bladder off centre."""
     return [_positive(number) for number in range(count)]
 
 
-def without_bladder(count: int = COUNT) -> list[TestCase]:
-    """The first `count` of the 100 bladder-free fields: chest, abdomen with kidneys and gallbladder, thighs in turn."""
+def without_bladder(count: int = COUNT_WITHOUT) -> list[TestCase]:
+    """The first `count` of the 150 bladder-free fields: chest, abdomen with kidneys and gallbladder, thighs in turn."""
     result = []
     for number in range(count):
         seed = FIRST_SEED + 10_000 + number
         case = draw_case(seed, "held-out")
         rng = np.random.default_rng([seed, 77])
         kind = WITHOUT_BLADDER[number % len(WITHOUT_BLADDER)]
-        result.append(TestCase(f"{kind}-{number:03d}", case, draw_scan(case, kind, _spacing(rng), rng)))
+        result.append(TestCase(f"{kind}-{number:03d}", kind, case, draw_scan(case, kind, _spacing(rng), rng)))
     return result
 
 
@@ -51,12 +65,15 @@ def _spacing(rng: np.random.Generator) -> tuple[float, float, float]:
 
 def _positive(number: int) -> TestCase:
     seed = FIRST_SEED + number
-    case = draw_case(seed, "held-out")
+    stratum = STRATA[number % len(STRATA)]
+    case = draw_case(seed, "held-out", None if stratum in ("plain", "cut") else stratum)
     rng = np.random.default_rng([seed, 77])
     spacing = _spacing(rng)
+    if stratum == "cut":
+        return TestCase(f"cut-{number:03d}", stratum, case, draw_cut_scan(case, spacing, rng))
     kind = "pelvis" if number % 3 else ("whole-body" if number % 2 else "abdomen-pelvis")
     while True:
         scan = draw_scan(case, kind, spacing, rng)
         offset = np.abs(bladder_centre_mm(case) - scan.geometry.centre_mm).max()
         if kind == "pelvis" or offset >= OFF_CENTRE_MM:
-            return TestCase(f"{kind}-{number:03d}", case, scan)
+            return TestCase(f"{stratum}-{number:03d}", stratum, case, scan)

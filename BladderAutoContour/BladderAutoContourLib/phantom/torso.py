@@ -1,5 +1,6 @@
 """Skin, fat, muscle and the cavities: everything that lies between the skin and the organs."""
 
+import numpy as np
 import torch
 
 from .canvas import Canvas
@@ -44,14 +45,17 @@ def paint_torso(canvas: Canvas, case: Case) -> None:
     _paint_legs(canvas, habitus.fat_side, fat, muscle)
     core = Sleeve(CORE_Z, CORE_WIDTH, CORE_FRONT, CORE_BACK)
     septa = Waves.draw(rng, 2, (18, 60), waves=5)
+    planes = Waves.draw(rng, 1, (60, 170), waves=5)  # of fat between the large muscles
     block = canvas.block(core)
     if block is not None:
         coordinates = canvas.coordinates[(slice(None), *block)]
         fields = septa.at(coordinates)
         streaks = ((fields[0].abs() < rng.uniform(0.03, 0.22)) & (fields[1] > -0.6)).float() * rng.uniform(0.3, 0.9)
-        flesh = muscle + (fat - muscle) * streaks + 4 * fields[1]
+        gaps = (planes.at(coordinates)[0].abs() < rng.uniform(0, 0.22)).float() * rng.uniform(0.6, 1.0)
+        flesh = muscle + (fat - muscle) * torch.maximum(streaks, gaps) + 4 * fields[1]
         canvas.blend(block, canvas.coverage(core.distance(*coordinates)), flesh)
-    room = rng.uniform(0.84, 1.06)  # how far the pelvic side walls stand apart
+    _paint_groins(canvas, rng, fat, muscle)
+    room = rng.uniform(0.72, 1.06)  # how far the pelvic side walls stand apart
     width = tuple(value * room for value in CAVITY_WIDTH)
     cavity = Sleeve(CAVITY_Z, width, CAVITY_FRONT, CAVITY_BACK)
     inner_fat = fat + (rng.uniform(10, 75) if rng.random() < 0.15 else rng.uniform(0, 10))  # oedema, now and then
@@ -79,7 +83,24 @@ def _stranded(canvas: Canvas, cavity: Sleeve, rng, fat: float) -> float | torch.
         return fat
     field = Waves.draw(rng, 1, (10, 45), waves=5).at(canvas.coordinates[(slice(None), *block)])[0]
     strands = (field.abs() < 0.12).float() * rng.uniform(0, 70)
-    return fat + strands + rng.uniform(0, 10) * field
+    clouds = Waves.draw(rng, 1, (40, 120), waves=4).at(canvas.coordinates[(slice(None), *block)])[0].clamp(min=0)
+    return fat + strands + rng.uniform(0, 10) * field + rng.uniform(0, 30) * clouds * float(rng.random() < 0.4)
+
+
+def _paint_groins(canvas: Canvas, rng: np.random.Generator, fat: float, muscle: float) -> None:
+    """Before the hips: fat with sartorius, rectus femoris, pectineus and iliopsoas in it, more or less of it."""
+    amount = rng.uniform(0, 1.15)
+    if amount < 0.25:
+        return
+    for s in (-1, 1):
+        canvas.paint(Ellipsoid((80 * s, -62, -12), (40 * amount, 26 * amount, 70)), fat)
+        for bundle, radii in (
+            (((112 * s, -52, 70), (104 * s, -70, 0), (92 * s, -72, -90)), (11, 10, 10)),
+            (((118 * s, -36, 40), (108 * s, -52, -10), (100 * s, -58, -90)), (12, 13, 16)),
+            (((28 * s, -58, -6), (66 * s, -34, -50)), (11, 15)),
+            (((78 * s, -40, 40), (88 * s, -38, -20), (94 * s, -20, -60)), (20, 19, 14)),
+        ):
+            canvas.paint(Tube(bundle, tuple(radius * rng.uniform(0.75, 1.1) for radius in radii)), muscle)
 
 
 def _paint_legs(canvas: Canvas, fat_side: float, fat: float, muscle: float) -> None:

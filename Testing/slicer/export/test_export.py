@@ -42,7 +42,7 @@ def test_the_contour_as_the_engine_drew_it(export, dicom_contour, target, work, 
     assert (str(rs.PatientName), rs.PatientID) == (PATIENT_NAME, PATIENT_ID)
     roi = rs.StructureSetROISequence[0]
     assert (roi.ROIName, rs.StructureSetLabel, roi.ROIGenerationAlgorithm) == ("Blase ü", "Plan A", "AUTOMATIC")
-    assert "model generated-pelves-1" in roi.ROIDescription
+    assert "model generated-pelves-2" in roi.ROIDescription
     study = rs.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
     referred = {item.ReferencedSOPInstanceUID for item in study.RTReferencedSeriesSequence[0].ContourImageSequence}
     assert referred == {pydicom.dcmread(file).SOPInstanceUID for file in ct_files}

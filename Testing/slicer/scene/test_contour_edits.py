@@ -169,7 +169,7 @@ def test_undo_takes_a_run_back(ct, result, other_result):
     editor.logic.Undo()
     np.testing.assert_array_equal(voxels(contour, ct), blob(GRID))
     assert not is_edited(contour.segmentation, contour.segment_id)
-    assert fact(segment_of(contour), "model") == "generated-pelves-1"
+    assert fact(segment_of(contour), "model") == "generated-pelves-2"
 
 
 def rename(contour: Contour) -> None:

@@ -45,7 +45,7 @@ def test_the_result_stands_beside_its_ct(ct, result):
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     assert logic.GetSegmentStatus(segment) == logic.InProgress
     facts = {name: fact(segment, name) for name in ("model", "model_sha256", "series_uid")}
-    assert facts == {"model": "generated-pelves-1", "model_sha256": "ab" * 32, "series_uid": "1.2.826.0.1"}
+    assert facts == {"model": "generated-pelves-2", "model_sha256": "ab" * 32, "series_uid": "1.2.826.0.1"}
     assert before <= datetime.datetime.fromisoformat(fact(segment, "time")) <= datetime.datetime.now().astimezone()
     assert not is_edited(node, contour.segment_id)
 

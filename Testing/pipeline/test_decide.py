@@ -5,9 +5,9 @@ import pytest
 from BladderAutoContourLib.errors import NoBladderError
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
-from BladderAutoContourLib.networks.plan import DecisionPlan
+from BladderAutoContourLib.networks.plan import DecisionPlan, DoubtPlan
 from BladderAutoContourLib.pipeline.decide import agree, calibrated, decide, single_solid_part
-from BladderAutoContourLib.pipeline.doubt import doubts, isoline_distances_mm
+from BladderAutoContourLib.pipeline.doubt import FEATURES, SliceFeatures, doubts, slice_features
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -100,7 +100,31 @@ def test_isoline_distance_is_measured_in_millimetres(ramp_mm: float) -> None:
     array = np.zeros(grid.shape, np.float32)
     array[1:3] = field
     volume = Volume(array, grid)
-    first, distances = isoline_distances_mm(volume, Volume((array >= 0.5).astype(np.uint8), grid))
-    assert first == 1
-    assert distances == pytest.approx([0.4 * ramp_mm] * 2, rel=0.08)
-    assert doubts(distances) == pytest.approx([min(0.4 * ramp_mm / 8, 1)] * 2, rel=0.08)
+    features = slice_features(volume, Volume((array >= 0.5).astype(np.uint8), grid), evidence=0.9)
+    assert features.first_slice == 1
+    assert features.column("isoline_mm") == pytest.approx([0.4 * ramp_mm] * 2, rel=0.08)
+    for name in ("outward_mm", "inward_mm"):
+        assert features.column(name) == pytest.approx([0.2 * ramp_mm] * 2, abs=0.8)
+    for name in ("weak_outward_mm", "strong_inward_mm"):
+        assert features.column(name) == pytest.approx([0.4 * ramp_mm] * 2, abs=0.8)
+    assert features.column("area_mm2") == pytest.approx([np.pi * 30**2] * 2, rel=0.01)
+    assert features.column("crf_shift_mm") == features.column("neighbour_shift_mm") == (0.0, 0.0)
+
+
+def test_a_weak_horn_that_the_contour_leaves_out_makes_its_slice_the_most_doubtful() -> None:
+    grid = Geometry((100, 100, 3), (1.0, 1.0, 3.0))
+    y, x = np.indices((100, 100))
+    array = np.tile((np.hypot(x - 50, y - 50) < 20) * np.float32(0.97), (3, 1, 1))
+    array[1, 46:54, 70:84] = 0.25  # 14 mm beyond the contour, and far below 0.5
+    features = slice_features(Volume(array, grid), Volume((array >= 0.5).astype(np.uint8), grid), evidence=0.9)
+    assert features.column("weak_outward_mm") == pytest.approx([0, 14, 0], abs=1.1)
+    plan = DoubtPlan(weights={"weak_outward_mm": 2.0}, offset=-3.0)
+    first, horn, last = doubts(features, plan)
+    assert horn > 0.8 > 0.1 > first == last
+
+
+def test_doubt_is_the_plans_logistic_curve() -> None:
+    values = np.zeros((2, len(FEATURES)))
+    values[1, FEATURES.index("isoline_mm")] = np.e - 1
+    found = doubts(SliceFeatures(4, values), DoubtPlan(weights={"isoline_mm": 2.0}, offset=-1.0))
+    assert found == pytest.approx([1 / (1 + np.e), 1 / (1 + 1 / np.e)])

@@ -146,12 +146,15 @@ def _patients(arguments: argparse.Namespace, training: "TrainingPlan") -> OwnPat
 
 
 def _calibrate(weights: Path, scans: int, events: Events) -> None:
-    """Fit the confidence on generated scans, and save the plan with it."""
-    from ..evaluation.calibration import fit, gather
+    """Fit the confidence, and the doubt of a slice, on generated scans, and save the plan with them."""
+    from ..evaluation import calibration, doubt_fit
     from ..networks.weights import load_weights, save_weights
     from ..pipeline.engine import Engine
 
     networks = load_weights(weights, "cpu")
-    evidence = gather(Engine(networks, "cpu"), scans, events.progress)
-    decision = fit(evidence, networks.plan.decision)
-    save_weights(dataclasses.replace(networks, plan=dataclasses.replace(networks.plan, decision=decision)), weights)
+    engine = Engine(networks, "cpu")
+    decision = calibration.fit(calibration.gather(engine, scans, events.progress), networks.plan.decision)
+    plan = dataclasses.replace(networks.plan, decision=decision)
+    if known := doubt_fit.gather(engine, scans, events.progress):
+        plan = dataclasses.replace(plan, doubt=doubt_fit.fit(known))
+    save_weights(dataclasses.replace(networks, plan=plan), weights)

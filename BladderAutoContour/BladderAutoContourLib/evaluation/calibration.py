@@ -16,11 +16,11 @@ from ..phantom.render import render
 from ..pipeline.decide import logit
 from ..pipeline.engine import Engine
 from ..pipeline.steps import Progress
+from .logistic import fit_logistic
 
 FIRST_SEED = 700_000
 SPACING_MM = (3.0, 3.0, 4.0)
 PRIOR = 1.0  # strength of the pull towards slope 1: few scans must not make a step of the curve
-ITERATIONS = 50
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,11 @@ def gather(engine: Engine, count: int, progress: Progress) -> list[Evidence]:
 
 
 def fit(evidence: list[Evidence], plan: DecisionPlan) -> DecisionPlan:
-    """The plan with slope and offset of maximum likelihood under a weak prior (Newton's method, two numbers)."""
+    """The plan with slope and offset of maximum likelihood under a weak prior."""
     x = np.array([logit(one.value) for one in evidence])
     y = np.array([float(one.bladder) for one in evidence])
     design = np.stack((x, np.ones_like(x)), axis=1)
-    weights, centre = np.array([1.0, 0.0]), np.array([1.0, 0.0])
+    centre = np.array([1.0, 0.0])
     precision = np.diag([PRIOR, 0.05 * PRIOR])
-    for _ in range(ITERATIONS):
-        p = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
-        gradient = design.T @ (p - y) + precision @ (weights - centre)
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + precision
-        weights = weights - np.linalg.solve(hessian, gradient)
+    weights = fit_logistic(design, y, centre, precision)
     return dataclasses.replace(plan, calibration_slope=float(weights[0]), calibration_offset=float(weights[1]))

@@ -76,6 +76,14 @@ class DecisionPlan:
 
 
 @dataclass(frozen=True)
+class DoubtPlan:
+    """The logistic curve of a slice's doubt: a weight for each of `pipeline.doubt.FEATURES` that counts, an offset."""
+
+    weights: dict[str, float] = field(default_factory=lambda: {"isoline_mm": 3.0})
+    offset: float = -4.0
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that prediction needs besides the weights themselves, and how those came about."""
 
@@ -84,6 +92,7 @@ class Plan:
     segmenter: StagePlan
     crf: CrfPlan = CrfPlan()
     decision: DecisionPlan = DecisionPlan()
+    doubt: DoubtPlan = field(default_factory=DoubtPlan)
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
@@ -102,6 +111,7 @@ class Plan:
             segmenter=_stage(raw["segmenter"]),
             crf=_dataclass(CrfPlan, raw.get("crf", {})),
             decision=_dataclass(DecisionPlan, raw.get("decision", {})),
+            doubt=_dataclass(DoubtPlan, raw.get("doubt", {})),
             training=dict(raw.get("training", {})),
             scores=dict(raw.get("scores", {})),
             sha256=str(raw.get("sha256", "")),

@@ -9,7 +9,7 @@ from ..networks.plan import Plan
 from ..networks.weights import Networks, default_weights, load_weights
 from .decide import NOTHING_SEEN, decide
 from .device import describe, is_device_failure, resolve_device
-from .doubt import doubts, isoline_distances_mm
+from .doubt import SliceFeatures, doubts, slice_features
 from .inference import Inference
 from .localise import Candidate, localise
 from .restore import restore
@@ -25,7 +25,8 @@ class Contouring:
 
     probability: float32, at least 0.5 exactly where `mask` (uint8) is 1. confidence: calibrated probability that this
     is a bladder. crf_change_in_band: share of the voxels within 5 mm of the CNN's boundary whose label the CRF-RNN
-    changed. slice_doubt: one number in [0, 1] for each of the slices `first_slice`, `first_slice` + 1, ...
+    changed. slice_doubt: one number in [0, 1] for each of the slices `first_slice`, `first_slice` + 1, ...;
+    slice_features: what it was computed from.
     device: where the networks ran, in words.
     """
 
@@ -37,6 +38,7 @@ class Contouring:
     steps: tuple[StepCost, ...]
     crf_change_in_band: float
     slice_doubt: tuple[float, ...]
+    slice_features: SliceFeatures
     first_slice: int
     device: str
 
@@ -95,10 +97,11 @@ class Engine:
         with steps.step("decide") as tell:
             decision = decide(probability, seen.refined.evidence, self.plan.decision)
             tell(0.5)
-            first_slice, isoline_mm = isoline_distances_mm(seen.refined.cnn_probability, decision.mask)
+            features = slice_features(seen.refined.cnn_probability, decision.mask, seen.refined.evidence)
+            isoline_mm = features.column("isoline_mm")
             masses_ml = tuple(candidate.mass_ml for candidate in seen.candidates)
             found = warnings_of(
-                Contoured(volume, decision.mask, decision.volume_ml, masses_ml, first_slice, isoline_mm)
+                Contoured(volume, decision.mask, decision.volume_ml, masses_ml, features.first_slice, isoline_mm)
             )
         return Contouring(
             probability=decision.probability,
@@ -108,8 +111,9 @@ class Engine:
             warnings=found + notes,
             steps=steps.costs,
             crf_change_in_band=seen.refined.crf_change_in_band,
-            slice_doubt=doubts(isoline_mm),
-            first_slice=first_slice,
+            slice_doubt=doubts(features, self.plan.doubt),
+            slice_features=features,
+            first_slice=features.first_slice,
             device=device,
         )
 

@@ -1,0 +1,78 @@
+"""The logistic curve of a slice's doubt, fitted on generated scans of the training family whose bladder is known."""
+
+import contextlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import NoBladderError
+from ..imaging.volume import Volume
+from ..networks.plan import DoubtPlan
+from ..phantom.case import STRATA, draw_case
+from ..phantom.fields import draw_scan
+from ..phantom.render import render
+from ..pipeline.doubt import FEATURES, scaled
+from ..pipeline.engine import Contouring, Engine
+from ..pipeline.steps import Progress
+from .logistic import fit_logistic
+from .slices import slice_errors
+
+FIRST_SEED = 740_000
+KINDS = (None, *STRATA)  # every property in turn
+SPACINGS_MM = ((1.5, 3.0), (1.8, 4.0), (2.0, 5.0))  # in the plane, across: finer than what makes a slice wrong
+PULL = 2.0  # of the prior towards 0, on standardised features: few cases must not make a steep curve
+
+
+@dataclass(frozen=True)
+class KnownSlices:
+    """`pipeline.doubt.FEATURES` (slices, features) of contoured slices, and whether each was wrong (slices,)."""
+
+    features: np.ndarray
+    wrong: np.ndarray
+
+
+def scan_of(seed: int, number: int) -> tuple[str, Volume, np.ndarray]:
+    """Name, CT and true bladder, boolean (z, y, x), of a pelvic scan; `number` picks its stratum and spacing."""
+    case = draw_case(seed, stratum=KINDS[number % len(KINDS)])
+    in_plane, across = SPACINGS_MM[number % len(SPACINGS_MM)]
+    scan = draw_scan(case, "pelvis", (in_plane, in_plane, across), np.random.default_rng([seed, 1]))
+    rendered = render(case, scan.geometry)
+    ct = Volume(np.rint(rendered.hu.numpy().clip(-1024, 3071)).astype(np.int16), scan.geometry)
+    return f"{case.stratum or 'any'}-{seed}", ct, rendered.bladder.numpy() >= 0.5
+
+
+def known_slices(found: Contouring, bladder: np.ndarray) -> KnownSlices:
+    """The slices of a contour; one beside which the contour missed a slice of the bladder is wrong too."""
+    first, count = found.first_slice, len(found.slice_doubt)
+    wrong = np.zeros(count, dtype=bool)
+    for error in slice_errors(found.mask.array > 0, bladder, found.mask.geometry.spacing_mm):
+        wrong[int(np.clip(error.number - first, 0, count - 1))] |= error.wrong
+    return KnownSlices(found.slice_features.values, wrong)
+
+
+def gather(engine: Engine, count: int, progress: Progress) -> list[KnownSlices]:
+    """The slices of `count` scans with seeds of their own; a bladder that is not found has none."""
+    known = []
+    for number in range(count):
+        _, ct, bladder = scan_of(FIRST_SEED + number, number)
+        with contextlib.suppress(NoBladderError):  # no contour, no slice to doubt
+            known.append(known_slices(engine.contour(ct, lambda step, fraction: None), bladder))
+        progress("fit the doubt", (number + 1) / count)
+    return known
+
+
+def fit(known: list[KnownSlices]) -> DoubtPlan:
+    """The curve of largest likelihood under a prior that holds weights near 0. Raises ValueError without any slice."""
+    if not known:
+        raise ValueError("no slice to fit the doubt on")
+    values = scaled(np.concatenate([one.features for one in known]))
+    wrong = np.concatenate([one.wrong for one in known]).astype(float)
+    middle, spread = values.mean(axis=0), values.std(axis=0) + 1e-6
+    design = np.column_stack(((values - middle) / spread, np.ones(len(values))))
+    precision = np.diag([PULL] * len(FEATURES) + [1e-3])
+    fitted = fit_logistic(design, wrong, np.zeros(design.shape[1]), precision)
+    weights = fitted[:-1] / spread
+    return DoubtPlan(
+        weights={name: round(float(weight), 4) for name, weight in zip(FEATURES, weights, strict=True)},
+        offset=round(float(fitted[-1] - weights @ middle), 4),
+    )

@@ -1,7 +1,7 @@
 """How well the doubt of a slice ranks wrong slices first, beside what needs no doubt: small slices, slices near an end.
 
 Run from the repository root: `.venv/bin/python Testing/Benchmarks/doubt.py --output doubt.json`. Generated scans of the
-training family with seeds of their own: not those that the doubt is fitted on, and never the frozen test set. A slice is
+training family with seeds of their own: not those that the doubt is fitted on, never the frozen test set. A slice is
 wrong where its in-plane HD95 is above 4 mm, or where contour or reference alone has a part in it. A missed slice has no
 doubt of its own: it takes that of the contour's slice next to it, and so do area and distance. "area and end" is a
 logistic regression fitted on the very slices that it is judged by, so what it reaches is flattered.

@@ -93,6 +93,21 @@ def test_gradients_in_double_precision(classes: int) -> None:
     assert torch.autograd.gradcheck(lambda *values: run(*values).sum(dim=(0, 3, 4)), (one, *learned))
 
 
+def test_a_temperature_softens_the_result_and_moves_no_label() -> None:
+    torch.manual_seed(1)
+    logits, hu = torch.randn(1, 2, 6, 8, 7) * 3, torch.randn(1, 6, 8, 7) * 60
+    sure = CrfRnn(SOFT)(logits, hu, SPACING_MM)
+    crf = CrfRnn(dataclasses.replace(SOFT, temperature=2.5))
+    soft = crf(logits, hu, SPACING_MM)
+    assert torch.allclose(soft, sure / 2.5, atol=1e-5)
+    assert torch.equal(soft.argmax(dim=1), sure.argmax(dim=1))
+    torch.nn.functional.cross_entropy(soft, logits.argmax(dim=1)).backward()
+    assert crf.log_temperature.grad is not None
+    assert crf.log_temperature.grad.abs() > 0
+    with pytest.raises(ValueError, match="temperature"):
+        CrfRnn(dataclasses.replace(SOFT, temperature=0.0))
+
+
 def test_it_starts_as_the_papers_potts_model() -> None:
     crf = CrfRnn(CrfPlan(spatial_weight=1.0, bilateral_weight=15.0))
     assert torch.equal(crf.spatial_weights, torch.eye(2))

@@ -1,5 +1,7 @@
 """The whole walk on bodies of known shape: found, contoured in place, whatever the orientation; or refused."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from BladderAutoContourLib.pipeline.device import number_type
 from BladderAutoContourLib.pipeline.engine import Contouring, Engine
 from BladderAutoContourLib.pipeline.inference import Inference
 from BladderAutoContourLib.pipeline.localise import Candidate
-from BladderAutoContourLib.pipeline.segment import contour_candidate
+from BladderAutoContourLib.pipeline.segment import look_at, refine
 from scipy.spatial.transform import Rotation
 
 
@@ -82,7 +84,8 @@ def test_crop_beside_the_bladder_moves_to_it(engine: Engine) -> None:
     body = Body()
     ct = ct_of(body, scan_grid())
     beside = Candidate(tuple(np.add(body.bladder_mm, (60.0, 20.0, -30.0)).tolist()), mass_ml=20.0, mean_probability=0.5)
-    refined = contour_candidate(ct, beside, Inference(density_networks(), torch.device("cpu")), True, lambda f: None)
+    inference = Inference(density_networks(), torch.device("cpu"))
+    refined = refine(ct, look_at(ct, beside, inference), inference, use_crf=True)
     mask = refined.probability.array >= 0.5
     truth = body.bladder(points_of(refined.probability.geometry)) >= 0.5
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.92
@@ -135,6 +138,20 @@ def test_crf_can_be_switched_off_and_the_result_says_so(engine: Engine) -> None:
     with_crf = engine.contour(ct, silent)
     assert 0 < with_crf.crf_change_in_band < 0.5
     assert "fallback" not in {warning.code for warning in with_crf.warnings}
+
+
+def test_the_crf_works_on_its_own_finer_grid() -> None:
+    body, networks = Body(), density_networks()
+    ct = ct_of(body, scan_grid())
+    beside = Candidate(body.bladder_mm, mass_ml=20.0, mean_probability=0.5)
+    crf = dataclasses.replace(networks.plan.crf, spacing_mm=(2.0, 2.0, 3.0))
+    finer = dataclasses.replace(networks, plan=dataclasses.replace(networks.plan, crf=crf))
+    inference = Inference(finer, torch.device("cpu"))
+    refined = refine(ct, look_at(ct, beside, inference), inference, use_crf=True)
+    grid = refined.probability.geometry
+    assert grid.spacing_mm == pytest.approx((2.0, 2.0, 3.0))
+    mask, truth = refined.probability.array >= 0.5, body.bladder(points_of(grid)) >= 0.5
+    assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.92
 
 
 def test_same_ct_same_contour(engine: Engine) -> None:

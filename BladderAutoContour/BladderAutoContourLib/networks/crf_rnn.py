@@ -19,23 +19,28 @@ class CrfRnn(nn.Module):
     The message of a label to voxel i is the mean of its probability over all voxels j, itself included, weighted by
     `exp(-|p_i - p_j|^2 / 2 theta_alpha^2 - (I_i - I_j)^2 / 2 theta_beta^2)` (appearance) or
     `exp(-|p_i - p_j|^2 / 2 theta_gamma^2)` (smoothness). Learned: how labels weigh in both messages, and their
-    compatibility.
+    compatibility. And, where the plan has one, a temperature of the result: mean field makes sure of everything, so
+    that a loss which punishes sure mistakes would otherwise teach the messages to vanish.
     """
 
     def __init__(self, plan: CrfPlan, classes: int = 2) -> None:
-        """Weights start at the plan's values, the compatibility at -I (Potts).
+        """Weights and temperature start at the plan's values, the compatibility at -I (Potts).
 
-        Raises ValueError for a kernel width of 0 or less or an empty window.
+        Raises ValueError for a kernel width or a temperature of 0 or less, or an empty window.
         """
         super().__init__()
         if min(*plan.theta_alpha_mm, *plan.theta_gamma_mm, plan.theta_beta_hu) <= 0.0:
             raise ValueError("the widths of the CRF's kernels must be positive")
         if plan.window_hu[0] >= plan.window_hu[1]:
             raise ValueError("the CRF's intensity window must rise")
+        if plan.temperature is not None and plan.temperature <= 0.0:
+            raise ValueError("the CRF's temperature must be positive")
         self.plan = plan
         self.spatial_weights = nn.Parameter(plan.spatial_weight * torch.eye(classes))
         self.bilateral_weights = nn.Parameter(plan.bilateral_weight * torch.eye(classes))
         self.compatibility = nn.Parameter(-torch.eye(classes))
+        log_temperature = None if plan.temperature is None else nn.Parameter(torch.tensor(plan.temperature).log())
+        self.register_parameter("log_temperature", log_temperature)
 
     def forward(self, logits: torch.Tensor, hu: torch.Tensor, spacing_mm: Triple) -> torch.Tensor:
         """Unary logits (B, L, Z, Y, X), CT numbers (B, Z, Y, X) and voxel spacing (x, y, z) to refined logits.
@@ -57,6 +62,8 @@ class CrfRnn(nn.Module):
                 most = refined.softmax(dim=1)[:, :-1].contiguous()
                 messages = torch.cat((_complete(smoothness(most)), _complete(appearance(most))), dim=1)
                 refined = unary - torch.einsum("kl,blzyx->bkzyx", mixing, messages)
+            if self.log_temperature is not None:
+                refined = refined / self.log_temperature.exp().to(refined)
             return refined
 
     def _filters(self, hu: torch.Tensor, spacing_mm: Triple) -> tuple[NormalisedFilter, NormalisedFilter]:

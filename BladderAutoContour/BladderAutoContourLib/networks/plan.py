@@ -52,8 +52,10 @@ class StagePlan:
 class CrfPlan:
     """The fully connected CRF: kernel widths in millimetres and HU, so that results do not depend on the voxel size.
 
-    `window_hu` clamps the intensity that the appearance kernel compares. Weights are starting values; the learned ones
-    are in the weights file.
+    `window_hu` clamps the intensity that the appearance kernel compares. Weights and temperature are starting values;
+    the learned ones are in the weights file. spacing_mm: of the grid that the CRF works on, finer than the CNN's, to
+    which its logits are interpolated; None: the CNN's own. temperature: what the refined logits are divided by, which
+    undoes mean field's certainty; None: nothing, as in the paper.
     """
 
     theta_alpha_mm: Triple = (6.0, 6.0, 6.0)
@@ -63,6 +65,8 @@ class CrfPlan:
     iterations: int = 3
     spatial_weight: float = 1.0
     bilateral_weight: float = 3.0
+    spacing_mm: Triple | None = None
+    temperature: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,13 @@
-"""Probabilities of a crop back to the CT's own grid. Not masks: the boundary keeps its place between voxels."""
+"""Probabilities of a crop back to the CT's own grid, by their logits, whose 0.5 surface is smoother than a mask's."""
 
 import numpy as np
 
 from ..imaging.geometry import Geometry
 from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
+
+SMALLEST = 1e-5  # a probability of 0 has no finite logit
+NEVER = float(np.log(SMALLEST / (1 - SMALLEST)))
 
 
 def restore(probability: Volume, grid: Geometry) -> Volume:
@@ -16,5 +19,8 @@ def restore(probability: Volume, grid: Geometry) -> Volume:
     if np.all(stop > start):
         part = grid.region(tuple(start.tolist()), tuple((stop - start).tolist()))
         inside = tuple(slice(a, b) for a, b in zip(start[::-1], stop[::-1], strict=True))
-        array[inside] = resample_to(probability, part, fill=0.0).array
+        values = np.clip(probability.array, SMALLEST, 1 - SMALLEST)
+        odds = Volume(np.log(values / (1 - values)), probability.geometry)
+        restored = 1 / (1 + np.exp(-resample_to(odds, part, fill=NEVER).array))
+        array[inside] = np.where(restored > 2 * SMALLEST, restored, 0)
     return Volume(array, grid)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
+import torch
 
 from ..imaging.components import bounding_box, heaviest
 from ..imaging.geometry import Geometry, patient_grid
 from ..imaging.resample import coverage, resample_to
 from ..imaging.volume import Volume
+from ..networks.finer import finer_grid, on_grid
 from .inference import Inference, bladder_probability
 from .localise import LEAST_MASS_ML, Candidate
 from .steps import Tell
@@ -19,16 +21,31 @@ from .suitability import AIR_HU
 
 BAND_MM = 5.0
 THRESHOLD = 0.5
+CRF_MARGIN_MM = 24.0  # around what the CNN sees: four times the reach of the CRF's wider kernel
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the CNN sees of a candidate in a crop: its logits (1, L, z, y, x) on `grid`, and what they amount to.
+
+    volume_ml: of the main part. evidence: geometric mean of the mean probability inside it (0 where it is empty) and
+    the localiser's for the candidate: at close range a stomach may pass for a bladder, and only the whole field tells
+    where it lies.
+    """
+
+    logits: torch.Tensor
+    grid: Geometry
+    mask: np.ndarray
+    volume_ml: float
+    evidence: float
 
 
 @dataclass(frozen=True)
 class Refined:
-    """A contoured candidate on its crop's grid.
+    """A contoured candidate, on the CRF-RNN's grid about it.
 
     probability: after the CRF-RNN (after the CNN where it is switched off); cnn_probability: before it.
-    volume_ml: of the mask. evidence: geometric mean of the CNN's mean probability inside the mask (0 where it is empty)
-    and the localiser's for the candidate: at close range a stomach may pass for a bladder, and only the whole field
-    tells where it lies. The CRF-RNN's own probabilities are near 0 and 1 whether it is right or not.
+    volume_ml: of the mask. evidence: the CNN's, see `Look`; the CRF-RNN's own probabilities are surer than it is right.
     crf_change_in_band: share of the voxels within BAND_MM of the CNN's boundary whose label the CRF-RNN changed.
     """
 
@@ -40,61 +57,83 @@ class Refined:
 
 
 def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, use_crf: bool, tell: Tell) -> Refined:
-    """Every candidate contoured, and the surest kept, one of bladder size before a smaller one.
+    """The CNN looks at every candidate; the surest, one of bladder size before a smaller one, is contoured.
 
     On the coarse grid a full stomach may outweigh a small bladder; at working resolution the CNN tells them apart.
     """
     rivals = [candidates[0], *(one for one in candidates[1:] if one.mass_ml >= LEAST_MASS_ML)]
     least_ml = inference.plan.decision.minimum_volume_ml
-    refined = [
-        contour_candidate(
-            ct,
-            rival,
-            inference,
-            use_crf,
-            lambda fraction, number=number: tell((number + fraction) / len(rivals)),
-        )
-        for number, rival in enumerate(rivals)
-    ]
-    return max(refined, key=lambda one: (one.volume_ml >= least_ml, one.evidence))
+    looks = []
+    for number, rival in enumerate(rivals):
+        looks.append(look_at(ct, rival, inference))
+        tell(0.6 * (number + 1) / len(rivals))
+    best = max(looks, key=lambda look: (look.volume_ml >= least_ml, look.evidence))
+    return refine(ct, best, inference, use_crf)
 
 
-def contour_candidate(ct: Volume, candidate: Candidate, inference: Inference, use_crf: bool, tell: Tell) -> Refined:
-    """Contour what lies around the candidate, and weigh it with what the localiser said."""
-    refined = _contour_around(ct, candidate.centre_mm, inference, use_crf, tell)
-    return dataclasses.replace(refined, evidence=math.sqrt(refined.evidence * candidate.mean_probability))
+def look_at(ct: Volume, candidate: Candidate, inference: Inference) -> Look:
+    """What the CNN sees around the candidate. A mask that the crop cuts moves the crop to its middle, once."""
+    look = _look_around(ct, np.asarray(candidate.centre_mm), inference)
+    if _is_cut(look.mask, look.grid, ct.geometry):
+        middle = [(part.start + part.stop - 1) / 2 for part in bounding_box(look.mask)]
+        look = _look_around(ct, look.grid.to_patient(np.asarray(middle[::-1])), inference)
+    return dataclasses.replace(look, evidence=math.sqrt(look.evidence * candidate.mean_probability))
 
 
-def _contour_around(ct: Volume, centre_mm: Sequence[float], inference: Inference, use_crf: bool, tell: Tell) -> Refined:
-    """A mask that the crop cuts moves the crop to the mask's middle, once. Evidence is the CNN's alone."""
-    first = _contour_crop(ct, np.asarray(centre_mm), inference, use_crf, lambda fraction: tell(fraction / 2))
-    mask = _main_part(first.probability.array)
-    if not _is_cut(mask, first.probability.geometry, ct.geometry):
-        return first
-    middle = [(part.start + part.stop - 1) / 2 for part in bounding_box(mask)]
-    centre_mm = first.probability.geometry.to_patient(np.asarray(middle[::-1]))
-    return _contour_crop(ct, centre_mm, inference, use_crf, lambda fraction: tell((1 + fraction) / 2))
-
-
-def _contour_crop(ct: Volume, centre_mm: np.ndarray, inference: Inference, use_crf: bool, tell: Tell) -> Refined:
+def _look_around(ct: Volume, centre_mm: np.ndarray, inference: Inference) -> Look:
     stage = inference.plan.segmenter
     grid = patient_grid(centre_mm, stage.spacing_mm, stage.crop_voxels)
-    hu = resample_to(ct, grid, fill=AIR_HU).array
+    logits = inference.segment(resample_to(ct, grid, fill=AIR_HU).array)
+    probability = bladder_probability(logits) * coverage(ct.geometry, grid)
+    mask = _main_part(probability)
+    return Look(
+        logits=logits,
+        grid=grid,
+        mask=mask,
+        volume_ml=float(np.count_nonzero(mask)) * grid.voxel_ml,
+        evidence=float(probability[mask].mean()) if mask.any() else 0.0,
+    )
+
+
+def refine(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> Refined:
+    """The contour of a look, by the CRF-RNN, on the CRF's own grid about the CNN's mask.
+
+    The CNN's logits are interpolated, not its probabilities: their 0.5 surface is the smoother one. On the CNN's grid
+    there are hardly voxels between its border and the true edge that the CRF could move.
+    """
+    size, spacing_mm = finer_grid(look.grid.size, look.grid.spacing_mm, inference.plan.crf.spacing_mm)
+    fine = patient_grid(look.grid.centre_mm, spacing_mm, size)
+    box = _box_around(look, fine)
+    grid = fine.region(tuple(part.start for part in box[::-1]), tuple(part.stop - part.start for part in box[::-1]))
+    logits = on_grid(look.logits, fine.shape)[(..., *box)]
     covered = coverage(ct.geometry, grid)
-    tell(0.1)
-    logits = inference.segment(hu)
     before = bladder_probability(logits) * covered
-    tell(0.5)
-    after = bladder_probability(inference.sharpen(logits, hu, stage.spacing_mm)) * covered if use_crf else before
-    tell(0.95)
+    after = before
+    if use_crf and look.mask.any():
+        hu = resample_to(ct, grid, fill=AIR_HU).array
+        after = bladder_probability(inference.sharpen(logits.contiguous(), hu, grid.spacing_mm)) * covered
     mask = _main_part(after)
     return Refined(
         probability=Volume(after, grid),
         cnn_probability=Volume(before, grid),
         volume_ml=float(np.count_nonzero(mask)) * grid.voxel_ml,
-        evidence=float(before[mask].mean()) if mask.any() else 0.0,
+        evidence=look.evidence,
         crf_change_in_band=change_in_band(before, after, grid) if use_crf else 0.0,
     )
+
+
+def _box_around(look: Look, fine: Geometry) -> tuple[slice, slice, slice]:
+    """The part (z, y, x) of the fine grid within CRF_MARGIN_MM of the look's mask; all of it where that is empty."""
+    box = bounding_box(look.mask)
+    if box is None:
+        return tuple(slice(0, n) for n in fine.shape)
+    parts = []
+    for part, coarse_mm, fine_mm, size in zip(
+        box, look.grid.spacing_mm[::-1], fine.spacing_mm[::-1], fine.shape, strict=True
+    ):
+        low, high = part.start * coarse_mm - CRF_MARGIN_MM, part.stop * coarse_mm + CRF_MARGIN_MM
+        parts.append(slice(max(0, math.floor(low / fine_mm)), min(size, math.ceil(high / fine_mm))))
+    return tuple(parts)
 
 
 def change_in_band(before: np.ndarray, after: np.ndarray, grid: Geometry) -> float:

@@ -1,11 +1,12 @@
 """The plan of a training: stages, data, loss, schedule, seed. One JSON file; a run keeps a copy of it."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..networks.finer import finer_grid
 from ..networks.plan import Plan, StagePlan
 
 STAGES = ("localiser", "segmenter", "joint")
@@ -96,8 +97,14 @@ class TrainingPlan:
             raise InputError(f"{path} is not a training plan: {error}.", [path]) from error
 
     def grid(self, schedule: StageSchedule) -> StagePlan:
-        """The plan of the network that a stage trains."""
-        return self.plan.localiser if schedule.stage == "localiser" else self.plan.segmenter
+        """The plan of the network that a stage trains, on its samples' grid: in the joint stage the CRF-RNN's."""
+        if schedule.stage == "localiser":
+            return self.plan.localiser
+        stage = self.plan.segmenter
+        if schedule.stage == "segmenter":
+            return stage
+        size, spacing_mm = finer_grid(stage.crop_voxels, stage.spacing_mm, self.plan.crf.spacing_mm)
+        return replace(stage, crop_voxels=size, spacing_mm=spacing_mm)
 
     def record(self) -> dict[str, Any]:
         """What the shipped plan says about its own training."""

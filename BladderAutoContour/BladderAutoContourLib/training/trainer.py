@@ -13,6 +13,7 @@ from .. import host
 from ..errors import InputError
 from ..networks.channels import dual_channel
 from ..networks.crf_rnn import CrfRnn
+from ..networks.finer import finer_grid, on_grid
 from ..networks.plan import Plan, StagePlan
 from ..networks.vnet import VNet
 from .curve import Curve
@@ -39,11 +40,16 @@ class StageModule(nn.Module):
         self.crf = CrfRnn(plan.crf, self.plan.network.classes) if stage == "joint" else None
 
     def forward(self, hu: torch.Tensor) -> torch.Tensor:
-        """hu (B, Z, Y, X) to logits (B, 2, Z, Y, X)."""
+        """hu (B, Z, Y, X) to logits (B, 2, Z, Y, X), in the joint stage both on the CRF-RNN's grid."""
+        shape = self.plan.crop_voxels[::-1]
+        seen = hu if self.crf is None else on_grid(hu[:, None], shape)[:, 0]
         with torch.autocast(hu.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
-            logits = self.network(dual_channel(hu, self.plan.intensity))
+            logits = self.network(dual_channel(seen, self.plan.intensity))
         logits = logits.float()
-        return logits if self.crf is None else self.crf(logits, hu, self.plan.spacing_mm)
+        if self.crf is None:
+            return logits
+        _, spacing_mm = finer_grid(self.plan.crop_voxels, self.plan.spacing_mm, self.crf.plan.spacing_mm)
+        return self.crf(on_grid(logits, hu.shape[1:]), hu, spacing_mm)
 
 
 class Trainer:
@@ -162,11 +168,10 @@ class Trainer:
 
     def _batches(self) -> DataLoader:
         schedule = self.schedule
-        stage = self.module.plan
         size = schedule.batch * schedule.accumulate
         recipe = Recipe(
             "localiser" if schedule.stage == "localiser" else "segmenter",
-            stage,
+            self.training.grid(schedule),
             self.training.seed,
             size,  # all of a step are different; its replays come in the next
             schedule.replays,

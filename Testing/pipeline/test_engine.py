@@ -9,6 +9,7 @@ from analytic import PLAN, Body, ct_of, density_networks, points_of, scan_grid
 from BladderAutoContourLib.errors import Cancelled, EnvironmentFault, InputError, NoBladderError
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.networks.weights import build_networks
 from BladderAutoContourLib.pipeline.device import number_type
 from BladderAutoContourLib.pipeline.engine import Contouring, Engine
 from BladderAutoContourLib.pipeline.inference import Inference
@@ -152,6 +153,18 @@ def test_the_crf_works_on_its_own_finer_grid() -> None:
     assert grid.spacing_mm == pytest.approx((2.0, 2.0, 3.0))
     mask, truth = refined.probability.array >= 0.5, body.bladder(points_of(grid)) >= 0.5
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.92
+
+
+def test_a_mirrored_look_makes_both_sides_equal() -> None:
+    torch.manual_seed(0)
+    networks = build_networks(PLAN)
+    stage = dataclasses.replace(networks.plan.segmenter, mirrored=True)
+    both = dataclasses.replace(networks, plan=dataclasses.replace(networks.plan, segmenter=stage))
+    hu = np.random.default_rng(0).normal(20, 60, stage.crop_voxels[::-1]).astype(np.float32)
+    for given, symmetric in ((networks, False), (both, True)):
+        inference = Inference(given, torch.device("cpu"))
+        logits, mirrored = inference.segment(hu), inference.segment(hu[..., ::-1]).flip(-1)
+        assert torch.allclose(logits, mirrored, atol=0.05) == symmetric
 
 
 def test_same_ct_same_contour(engine: Engine) -> None:

@@ -40,12 +40,16 @@ class NetworkPlan:
 
 @dataclass(frozen=True)
 class StagePlan:
-    """One network and the grid it works on: `crop_voxels` (x, y, z) of `spacing_mm` (x, y, z)."""
+    """One network and the grid it works on: `crop_voxels` (x, y, z) of `spacing_mm` (x, y, z).
+
+    mirrored: at work, though not in training, it also looks at the crop mirrored left to right; the mean logits count.
+    """
 
     spacing_mm: Triple
     crop_voxels: tuple[int, int, int]
     intensity: IntensityPlan = IntensityPlan()
     network: NetworkPlan = NetworkPlan()
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,4 +136,5 @@ def _stage(raw: dict[str, Any]) -> StagePlan:
         crop_voxels=tuple(int(v) for v in raw["crop_voxels"]),
         intensity=_dataclass(IntensityPlan, raw.get("intensity", {})),
         network=_dataclass(NetworkPlan, raw.get("network", {})),
+        mirrored=bool(raw.get("mirrored", False)),
     )

@@ -44,7 +44,10 @@ class Inference:
         with torch.inference_mode():
             channels = dual_channel(self._tensor(hu), stage.intensity)
             with autocast(self.device):
-                return network(channels).float()
+                logits = network(channels).float()
+                if stage.mirrored:
+                    logits = (logits + network(channels.flip(-1)).float().flip(-1)) / 2
+            return logits
 
     def _tensor(self, hu: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(hu, dtype=np.float32))[None].to(self.device)

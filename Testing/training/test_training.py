@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 from BladderAutoContourLib.errors import InputError
-from BladderAutoContourLib.networks.plan import NetworkPlan, Plan, StagePlan
+from BladderAutoContourLib.networks.plan import CrfPlan, NetworkPlan, Plan, StagePlan
 from BladderAutoContourLib.networks.weights import load_weights
 from BladderAutoContourLib.training.losses import segmentation_loss
 from BladderAutoContourLib.training.plan import LOSSES, StageSchedule, TrainingPlan
 from BladderAutoContourLib.training.samples import GeneratedSamples, Recipe
+from BladderAutoContourLib.training.trainer import StageModule
 
 SHIPPED = Path(__file__).parents[2] / "BladderAutoContour" / "Resources" / "TrainingPlans" / "generated-pelves-2.json"
 TINY = NetworkPlan(width=2)
@@ -27,6 +28,7 @@ def tiny_plan(steps: int = 6, **changes) -> TrainingPlan:
         name="tiny",
         localiser=StagePlan((12, 12, 12), (32, 32, 16), network=TINY),
         segmenter=StagePlan((8, 8, 8), (32, 32, 16), network=TINY),
+        crf=CrfPlan(spacing_mm=(4, 4, 8), temperature=2.0),
     )
     changes = {"precision": "float32", **changes}
     stages = (
@@ -67,6 +69,20 @@ def test_a_plan_that_is_none_is_refused(tmp_path: Path) -> None:
     assert result.returncode == 3
     assert "cannot be read" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_joint_stage_learns_on_the_grid_of_the_crf() -> None:
+    training = tiny_plan()
+    grids = [(grid.crop_voxels, grid.spacing_mm) for grid in map(training.grid, training.stages)]
+    assert grids[1:] == [((32, 32, 16), (8, 8, 8)), ((64, 64, 16), (4, 4, 8))]
+    torch.manual_seed(0)
+    module = StageModule("joint", training.plan, "float32")
+    logits = module(torch.randn(1, 16, 64, 64) * 60)
+    assert logits.shape == (1, 2, 16, 64, 64)
+    segmentation_loss(logits, torch.zeros(1, 16, 64, 64), "dice+cross-entropy").backward()
+    for name, parameter in module.crf.named_parameters():
+        assert parameter.grad.abs().sum() > 0, name
+    assert any(parameter.grad.abs().sum() > 0 for parameter in module.network.parameters())
 
 
 def test_samples_depend_on_their_index_alone() -> None:

@@ -101,12 +101,15 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
 
 
 def held_out_cases(count: int | None) -> "tuple[list[Case], list[KnownCase]]":
-    """The patients of the frozen test set that have a bladder, the first `count` of them, and what they are called."""
+    """The patients of the frozen test set that have a bladder, the first `count` of them, and what they are called.
+
+    Their crops are whole: of a scan that ends in the bladder, the ablation sees what lies beyond.
+    """
     from ..evaluation.ablation import KnownCase
     from ..phantom.test_set import with_bladder
 
     tests = with_bladder() if count is None else with_bladder(count)
-    return [test.case for test in tests], [KnownCase(test.name, test.case.stratum or "") for test in tests]
+    return [test.case for test in tests], [KnownCase(test.name, test.stratum) for test in tests]
 
 
 class _Study:

@@ -8,9 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from BladderAutoContourLib.networks.plan import NetworkPlan, Plan, StagePlan
+from BladderAutoContourLib.networks.plan import CrfPlan, NetworkPlan, Plan, StagePlan
 from BladderAutoContourLib.training.plan import StageSchedule, TrainingPlan
 
+CRF = CrfPlan(spacing_mm=(6.4, 6.4, 8.0), temperature=2.0)
 GRID = StagePlan((8.0, 8.0, 8.0), (32, 32, 16), network=NetworkPlan(width=2))
 PROGRAM = (sys.executable, "-m", "BladderAutoContourLib", "ablation")
 QUICK = ("--cases", "2", "--seeds", "1", "--workers", "0", "--device", "cpu")
@@ -21,7 +22,7 @@ ABSENT = ("SimpleITK", "pydicom", "vtk", "vtkmodules")
 def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     schedule = StageSchedule("segmenter", 9, batch=1, precision="float32", warmup=2, checkpoint_every=1)
     joint = dataclasses.replace(schedule, stage="joint", steps=3, rate=1e-4, start_from="segmenter")
-    training = TrainingPlan(5, Plan("tiny", GRID, GRID), (schedule, joint))
+    training = TrainingPlan(5, Plan("tiny", GRID, GRID, CRF), (schedule, joint))
     path = tmp_path_factory.mktemp("plan") / "tiny.json"
     path.write_text(json.dumps(dataclasses.asdict(training)), encoding="utf-8")
     return path
@@ -50,8 +51,10 @@ def test_every_row_is_trained_with_one_budget_and_judged_on_the_same_cases(whole
     dices = {name: [case["dice"] for case in seeds["1"]] for name, seeds in found["scores"].items()}
     assert len({tuple(one) for one in dices.values()}) >= 5
     assert (whole / "ablation.png").read_bytes().startswith(b"\x89PNG")
-    assert "12 steps of 1 crops" in (whole / "ablation.md").read_text(encoding="utf-8")
-    assert not list(whole.rglob("samples.bank")), "what all rows are done with is kept"
+    about = (whole / "ablation.md").read_text(encoding="utf-8")
+    assert "12 steps of 1 crops" in about
+    assert "CRF-RNN and scores: 40 x 40 x 16 voxels of 6.4 x 6.4 x 8 mm" in about
+    assert [file.name for file in whole.rglob("*.bank")] == ["cases.bank"], "what all rows are done with is kept"
     assert not list(whole.rglob("checkpoint.pt"))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import host
 from ..errors import InputError, UsageError
 from ..events import Events
 from .segment import check_output
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
     import torch
 
     from ..evaluation.ablation import CaseScores, KnownCase, Scores
+    from ..networks.plan import StagePlan
     from ..phantom.case import Case
     from ..training.ablation import Row
-    from ..training.plan import TrainingPlan
+    from ..training.plan import StageSchedule, TrainingPlan
     from ..training.sample_bank import SampleBank
 
 NAME = "ablation"
 HELP = "Train the paper's seven networks with one budget each, and compare them on the same held-out generated cases."
 RUN, TABLE, REPORT, PICTURE = "run.json", "ablation.md", "ablation.json", "ablation.png"
-SCORES, SAMPLES = "scores.json", "samples.bank"
+SCORES = "scores.json"
 ROW_NAMES = ("v-net", "dual-channel", "batch-norm", "cnn", "crf-rnn", "crf-after", "all")
 SEEDS = (1, 2, 3)
 
@@ -127,6 +129,7 @@ class _Study:
     ) -> None:
         self._training, self._output, self._device, self._workers = training, output, device, workers
         self._events, self._cases = events, cases
+        self._grid = training.grid(training.stages[1])  # the finest: where every row is judged
         self._crops = self._known_crops(patients)
 
     def scores_file(self, row: "Row", seed: int) -> Path:
@@ -161,10 +164,10 @@ class _Study:
             seed,
             self._output,
             self._device,
-            lambda: self._bank(seed),
+            lambda stage: self._bank(seed, stage),
             lambda fraction: tell(0.9 * fraction),
         )
-        spacing_mm, scores = self._training.plan.segmenter.spacing_mm, []
+        spacing_mm, scores = self._grid.spacing_mm, []
         for place, case in enumerate(self._cases):
             hu, label = self._crops[place]
             scores.append(score_crop(case, bladder_probability(module, hu), label.numpy(), spacing_mm))
@@ -173,14 +176,13 @@ class _Study:
         mean = np.mean([case["dice"] for case in scores])
         self._events.note(f"{row.name}, seed {seed}: mean Dice {mean:.4f} on {len(scores)} cases.")
         if all((self._output / name / f"seed-{seed}" / SCORES).exists() for name in ROW_NAMES):
-            (self._output / f"seed-{seed}" / SAMPLES).unlink(missing_ok=True)  # gigabytes that nobody needs any more
+            host.remove_folder(self._output / f"seed-{seed}")  # gigabytes that nobody needs any more
 
-    def _bank(self, seed: int) -> "SampleBank":
+    def _bank(self, seed: int, stage: "StageSchedule") -> "SampleBank":
         from ..training.ablation import bank_of
 
-        segmenter = self._training.stages[0]
-        bank = bank_of(self._training, seed, self._output / f"seed-{seed}" / SAMPLES)
-        together = segmenter.batch * segmenter.accumulate * segmenter.replays
+        bank = bank_of(self._training, seed, stage, self._output / f"seed-{seed}")
+        together = stage.batch * stage.accumulate * self._training.stages[0].replays
         bank.fill(self._told(f"generate seed {seed}"), self._workers, together)
         return bank
 
@@ -188,8 +190,8 @@ class _Study:
         from ..training.ablation import KnownCrops
         from ..training.sample_bank import SampleBank
 
-        stage = self._training.plan.segmenter
-        bank = SampleBank(self._output / "cases.bank", KnownCrops(patients, stage), stage.crop_voxels[::-1])
+        crops = KnownCrops(patients, self._grid)
+        bank = SampleBank(self._output / "cases.bank", crops, self._grid.crop_voxels[::-1])
         bank.fill(self._told("generate cases"), self._workers)
         return bank
 
@@ -219,21 +221,27 @@ def _write_report(output: Path, training: "TrainingPlan", scores: "Scores", what
     if not scores:
         return None
     segmenter, joint = training.stages
-    grid = training.plan.segmenter
-    size, spacing = (" x ".join(f"{value:g}" for value in triple) for triple in (grid.crop_voxels, grid.spacing_mm))
+    network = training.plan.segmenter.network
     text = (
-        f"Crops of {size} voxels of {spacing} mm centred on the known bladder, {len(what['cases'])} held-out generated "
-        f"cases (generator {what['generator']}); width {grid.network.width}, kernel {grid.network.kernel}, "
-        f"normalisation {grid.network.normalisation!r}. Every row: {what['budget']} steps of "
-        f"{segmenter.batch * segmenter.accumulate} crops, the same ones in the same order, {segmenter.optimiser}, loss "
-        f"{segmenter.loss}. Rows trained end to end: {segmenter.steps} steps of the CNN, then {joint.steps} of CNN and "
-        "CRF-RNN together. Intervals: cases drawn with replacement, the seeds' mean of each case.\n"
+        f"{len(what['cases'])} held-out generated cases (generator {what['generator']}), crops centred on the known "
+        f"bladder. CNN: {_grid(training.grid(segmenter))}, width {network.width}, kernel {network.kernel}, "
+        f"normalisation {network.normalisation!r}; CRF-RNN and scores: {_grid(training.grid(joint))}. Every row: "
+        f"{what['budget']} steps of {segmenter.batch * segmenter.accumulate} crops, the same ones in the same order, "
+        f"{segmenter.optimiser}, loss {segmenter.loss}. Rows trained end to end: {segmenter.steps} steps of the CNN, "
+        f"then {joint.steps} of CNN and CRF-RNN together. Intervals: cases drawn with replacement, the seeds' mean of "
+        "each case.\n"
     )
     found = report(scores)
     table = as_markdown(found)
     write_text(output / REPORT, json.dumps({"about": text.strip(), "run": what, **found, "scores": scores}) + "\n")
     write_text(output / TABLE, f"{text}\n{table}")
     return f"{text}\n{table}"
+
+
+def _grid(stage: "StagePlan") -> str:
+    """ "64 x 64 x 48 voxels of 4 x 4 x 4 mm"."""
+    size, spacing = (" x ".join(f"{value:g}" for value in triple) for triple in (stage.crop_voxels, stage.spacing_mm))
+    return f"{size} voxels of {spacing} mm"
 
 
 def _draw(output: Path, events: Events) -> None:

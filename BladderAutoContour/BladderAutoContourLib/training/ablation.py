@@ -5,6 +5,9 @@ together. Every row gets as many steps of the optimiser as these two have, and s
 rows with a CRF-RNN divide the steps between the stages as the plan does, the others train the CNN all the time. The CRF
 of the row that post-processes has the widths and weights that the CRF-RNN starts with; it costs no steps.
 
+Where the CRF works on a finer grid than the CNN, the samples of the joint stage are rendered on that grid, the same
+patients and fields of view; every row is judged there, the CNN's logits interpolated.
+
 Learned from crops about the bladder and judged on such crops, as in the paper: what a localiser misses is no
 difference between these networks.
 """
@@ -20,7 +23,8 @@ from torch.utils.data import Dataset
 
 from ..errors import InputError
 from ..imaging.geometry import patient_grid
-from ..networks.plan import IntensityPlan, NetworkPlan, Plan, StagePlan
+from ..networks.finer import on_grid
+from ..networks.plan import CrfPlan, IntensityPlan, NetworkPlan, Plan, StagePlan
 from ..phantom.case import Case
 from ..phantom.render import bladder_centre_mm, render
 from .plan import StageSchedule, TrainingPlan
@@ -64,14 +68,15 @@ LEAN = TrainingPlan(
     plan=Plan(
         name="ablation",
         localiser=StagePlan((6.0, 6.0, 6.0), (64, 64, 48)),  # not trained: crops lie about the known bladder
-        segmenter=StagePlan((2.5, 2.5, 3.0), (96, 96, 64), IntensityPlan(), NetworkPlan(width=8, kernel=3)),
+        segmenter=StagePlan((4.0, 4.0, 4.0), (64, 64, 48), IntensityPlan(), NetworkPlan(width=8, kernel=3)),
+        crf=CrfPlan(bilateral_weight=8.0, spacing_mm=(2.0, 2.0, 3.0), temperature=2.8),
     ),
     stages=(
         StageSchedule("segmenter", 900, without_bladder=0.1, strata={"small": 0.25, "contrast": 0.1}),
         StageSchedule("joint", 100, rate=2e-4, warmup=10, start_from="segmenter"),
     ),
 )
-"""The lean configuration: nearly the paper's field at a coarser grid, an eighth of its width, kernels of 3."""
+"""The lean configuration: the paper's field of view and the CRF-RNN on its grid; a CNN of half the width at 4 mm."""
 
 
 def check_plan(training: TrainingPlan) -> None:
@@ -130,12 +135,18 @@ def training_of(row: Row, training: TrainingPlan, seed: int) -> TrainingPlan:
     return TrainingPlan(seed, plan, stages, training.notes)
 
 
-def bank_of(training: TrainingPlan, seed: int, path: Path) -> SampleBank:
-    """The samples that every row of a seed learns from, in the file `path`; not made yet."""
+def bank_of(training: TrainingPlan, seed: int, stage: StageSchedule, folder: Path) -> SampleBank:
+    """The samples that a stage of every row of a seed learns from, in a file of `folder`; not made yet.
+
+    Where the CRF has a grid of its own there are two files: all on the CNN's grid, the joint stage's on the CRF's.
+    """
     segmenter = training.stages[0]
-    recipe = recipe_of(dataclasses.replace(training, seed=seed), segmenter)
-    count = budget(training) * segmenter.batch * segmenter.accumulate
-    return SampleBank(path, GeneratedSamples(recipe, count), training.plan.segmenter.crop_voxels[::-1])
+    size = segmenter.batch * segmenter.accumulate
+    count, grid = budget(training) * size, training.grid(stage)
+    first = 0 if grid == training.grid(segmenter) else segmenter.steps * size
+    recipe = dataclasses.replace(recipe_of(dataclasses.replace(training, seed=seed), segmenter), plan=grid)
+    path = folder / f"{segmenter.stage if first == 0 else stage.stage}.bank"
+    return SampleBank(path, GeneratedSamples(recipe, count), grid.crop_voxels[::-1], first)
 
 
 def train_row(
@@ -144,13 +155,13 @@ def train_row(
     seed: int,
     output: Path,
     device: torch.device,
-    samples: Callable[[], Dataset],
+    samples: Callable[[StageSchedule], Dataset],
     progress: Callable[[float], None],
 ) -> StageModule:
     """Train a row into `output`/<row>/seed-<seed>, or go on with it; returns its network, ready to predict.
 
-    A finished stage leaves its averaged weights and is not trained again. samples: gives those of `bank_of`, called
-    where something is left to train. Raises InputError for a damaged checkpoint.
+    A finished stage leaves its averaged weights and is not trained again. samples: gives what is in `bank_of` a stage;
+    called where something is left to train. Raises InputError for a damaged checkpoint.
     """
     own = training_of(row, training, seed)
     folder = folder_of(row.cnn, seed, output)
@@ -158,7 +169,7 @@ def train_row(
     for schedule in own.stages:
         place = folder / schedule.folder
         if not (place / AVERAGE).exists():
-            trainer = Trainer(own, schedule, place, Ranks(device), workers=0, samples=samples())
+            trainer = Trainer(own, schedule, place, Ranks(device), workers=0, samples=samples(schedule))
             if not trainer.resume() and schedule.start_from:
                 trainer.start_from(read_average(folder / schedule.start_from))
             average = trainer.run(
@@ -181,10 +192,15 @@ def folder_of(name: str, seed: int, output: Path) -> Path:
 
 
 def bladder_probability(module: StageModule, hu: torch.Tensor) -> np.ndarray:
-    """Probability of the bladder, float32 (Z, Y, X), in a crop `hu` (Z, Y, X)."""
-    device = next(module.parameters()).device
+    """Probability of the bladder, float32 (Z, Y, X), in a crop `hu` (Z, Y, X) on the grid of the joint stage."""
+    hu = hu[None].to(next(module.parameters()).device)
     with torch.inference_mode():
-        return module(hu[None].to(device)).softmax(dim=1)[0, 1].cpu().numpy()
+        if module.crf is None:
+            seen = on_grid(hu[None], module.plan.crop_voxels[::-1])[0]
+            logits = on_grid(module(seen), hu.shape[1:])
+        else:
+            logits = module(hu)
+        return logits.softmax(dim=1)[0, 1].cpu().numpy()
 
 
 class KnownCrops(Dataset):

@@ -24,9 +24,9 @@ class SampleBank(Dataset):
         hu, label = bank[17]
     """
 
-    def __init__(self, path: Path, samples: Dataset, shape: tuple[int, int, int]) -> None:
-        """`shape` (z, y, x) is that of every sample."""
-        self._path, self._samples, self._shape = path, samples, shape
+    def __init__(self, path: Path, samples: Dataset, shape: tuple[int, int, int], first: int = 0) -> None:
+        """`shape` (z, y, x) is that of every sample. Those before `first` are not kept, and cannot be had."""
+        self._path, self._samples, self._shape, self._first = path, samples, shape, first
         self._voxels = int(np.prod(shape))
         self._record = 3 * self._voxels
 
@@ -40,11 +40,12 @@ class SampleBank(Dataset):
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("ab") as file:
-            whole = min(file.tell() // self._record, len(self))
-            done = whole if whole == len(self) else whole // together * together
+            count = len(self) - self._first
+            whole = min(file.tell() // self._record, count)
+            done = whole if whole == count else whole // together * together
             file.truncate(done * self._record)
-            progress(done / len(self))
-            starts = range(done, len(self), together)
+            progress(done / count)
+            starts = range(self._first + done, len(self), together)
             missing = DataLoader(
                 self._samples,
                 batch_sampler=[range(start, min(start + together, len(self))) for start in starts],
@@ -55,11 +56,11 @@ class SampleBank(Dataset):
                     file.write(hu.round().clamp(-32768, 32767).to(torch.int16).numpy().tobytes())
                     file.write((label * LABEL_STEPS).round().to(torch.uint8).numpy().tobytes())
                 done += len(hus)
-                progress(done / len(self))
+                progress(done / count)
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         with self._path.open("rb") as file:
-            file.seek(index * self._record)
+            file.seek((index - self._first) * self._record)
             content = file.read(self._record)
         if len(content) < self._record:
             message = f"The samples in {self._path} end too early; delete the file, and they are made anew."

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from BladderAutoContourLib.errors import InputError
-from BladderAutoContourLib.networks.plan import NetworkPlan, StagePlan
+from BladderAutoContourLib.networks.plan import CrfPlan, NetworkPlan, StagePlan
 from BladderAutoContourLib.networks.vnet import VNet
 from BladderAutoContourLib.training.ablation import LEAN, ROWS, bank_of, budget, check_plan, training_of, with_budget
 from BladderAutoContourLib.training.sample_bank import SampleBank
@@ -26,7 +26,8 @@ def test_every_row_gets_the_same_steps_and_the_same_samples_in_the_same_order() 
             shown[-1] += range(stage.first_sample, stage.first_sample + count)
         assert sum(stage.steps for stage in stages) == budget(LEAN)
     assert all(one == shown[0] == list(range(len(shown[0]))) for one in shown)
-    assert len(bank_of(LEAN, 7, Path("unused"))) == len(shown[0])
+    for stage in LEAN.stages:
+        assert len(bank_of(LEAN, 7, stage, Path("unused"))) == len(shown[0])
 
 
 def test_the_rows_are_the_papers() -> None:
@@ -72,6 +73,24 @@ def test_a_budget_is_divided_as_before() -> None:
 def test_a_plan_that_is_not_the_whole_method_is_refused(change, word) -> None:
     with pytest.raises(InputError, match=word):
         check_plan(change(LEAN))
+
+
+def test_the_joint_stage_sees_the_same_patients_on_the_grid_of_the_crf(tmp_path: Path) -> None:
+    plan = dataclasses.replace(LEAN.plan, segmenter=GRID, crf=CrfPlan(spacing_mm=(4.0, 4.0, 4.0)))
+    training = with_budget(dataclasses.replace(LEAN, plan=plan), 4)
+    banks = [bank_of(training, 3, stage, tmp_path) for stage in training.stages]
+    for bank in banks:
+        bank.fill(lambda fraction: None, together=4)
+    coarse, fine = (bank[7] for bank in banks)  # the last sample: the joint stage's
+    assert fine[0].shape == (32, 64, 64)
+    folded = torch.nn.functional.avg_pool3d(fine[1][None, None], 2)[0, 0]
+    assert float(coarse[1].sum()) > 0
+    assert float((folded - coarse[1]).abs().sum()) < 0.1 * float(coarse[1].sum())
+    sizes = [file.stat().st_size // 3 for file in sorted(tmp_path.iterdir(), key=lambda file: file.name, reverse=True)]
+    assert sizes == [8 * 16 * 32 * 32, 2 * 32 * 64 * 64]  # all of them; those alone that the joint stage sees
+    same = dataclasses.replace(training, plan=dataclasses.replace(plan, crf=CrfPlan()))
+    bank_of(same, 3, same.stages[1], tmp_path / "same").fill(lambda fraction: None)
+    assert [file.name for file in (tmp_path / "same").iterdir()] == ["segmenter.bank"]
 
 
 def test_a_bank_gives_what_it_was_filled_with_and_goes_on_after_a_kill(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ COMMANDS = {
     "phantom": "generate pelvis CTs with their true bladder",
     "train": "train the networks by a plan, or finished weights on own patients",
     "evaluate": "score the whole pipeline on cases with a known bladder",
+    "ablation": "train and compare the paper's seven networks with one budget each",
     "benchmark": "measure seconds and memory of every step",
 }
 """The commands in the order of the help. A command's module has its name, with underscores."""

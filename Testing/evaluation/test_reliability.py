@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from BladderAutoContourLib.evaluation.reliability import reliability, reliability_plot
+from BladderAutoContourLib.evaluation.reliability import Tally, reliability, reliability_plot
 
 
 def row(confidence: float | None, outcome: str, dice: float | None = None) -> dict:
@@ -52,3 +52,21 @@ def test_the_plot_shows_every_bin():
 
 def amber(picture: np.ndarray) -> int:
     return int(((picture[..., 0] > 150) & (picture[..., 2] < 60)).sum())
+
+
+def test_voxels_are_tallied_as_if_they_came_at_once():
+    rng = np.random.default_rng(2)
+    promised = rng.uniform(size=(4, 3, 50))
+    kept = rng.uniform(size=promised.shape) < promised
+    parts, whole = Tally(), Tally()
+    for p, k in zip(promised, kept, strict=True):
+        parts.add(p, k)
+    whole.add(promised, kept)
+    for one, other in zip(parts.reliability().bins, whole.reliability().bins, strict=True):
+        assert (one.lowest, one.cases) == (other.lowest, other.cases)
+        assert (one.confidence, one.real) == pytest.approx((other.confidence, other.real))
+    assert whole.reliability().cases == 600
+    top = promised >= 0.9
+    assert whole.reliability().bins[-1].real == pytest.approx(kept[top].mean())
+    assert whole.reliability().bins[-1].confidence == pytest.approx(promised[top].mean())
+    assert Tally().reliability() is None

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     if arguments.ct is not None and not arguments.ct.exists():
         raise InputError(f"{arguments.ct} does not exist. Check the path.", [arguments.ct])
     from ..evaluation import speed  # here, because torch comes with it
-    from ..evaluation.report import write_text
+    from ..evaluation.files import write_text
     from ..networks.weights import default_weights
 
     if arguments.weights is None:

@@ -101,7 +101,7 @@ class OwnPatients:
 
     def keep_split(self, output: Path) -> None:
         """Write down who is held out. Raises InputError where the folder's training held out others."""
-        from ..evaluation.report import write_text
+        from ..evaluation.files import write_text
 
         path = output / SPLIT
         split = {

@@ -11,7 +11,7 @@ import numpy as np
 from .. import SOFTWARE_NAME, __version__
 from ..networks.plan import Plan
 from .accuracy import CaseResult
-from .report import write_text
+from .files import write_text
 
 SCHEMA = 1
 TEXT, REPORT = "held-out.txt", "held-out.json"

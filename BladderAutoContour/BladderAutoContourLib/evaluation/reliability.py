@@ -35,44 +35,72 @@ class Reliability:
     expected_calibration_error: float
 
 
+class Tally:
+    """Counts promises and what was kept of them, bin by bin, so that millions of voxels take no memory.
+
+    Usage::
+
+        tally = Tally()
+        tally.add(probability, truth)   # as often as wished
+        tally.reliability()
+    """
+
+    def __init__(self, count: int = BINS) -> None:
+        self._sums = np.zeros((3, count))
+
+    def add(self, promised: np.ndarray, kept: np.ndarray) -> None:
+        """Count probabilities in [0, 1], and whether each came true (a share of it counts as that)."""
+        count = self._sums.shape[1]
+        promised, kept = (np.asarray(values, dtype=float).ravel() for values in (promised, kept))
+        which = np.minimum((promised * count).astype(int), count - 1)
+        for row, weights in enumerate((np.ones_like(promised), promised, kept)):
+            self._sums[row] += np.bincount(which, weights, minlength=count)
+
+    def reliability(self) -> Reliability | None:
+        """The bins so far; None where nothing was counted."""
+        counts, promised, kept = self._sums
+        total = int(counts.sum())
+        if total == 0:
+            return None
+        bins = tuple(
+            Bin(
+                lowest=number / len(counts),
+                highest=(number + 1) / len(counts),
+                cases=int(counts[number]),
+                confidence=float(promised[number] / counts[number]),
+                real=float(kept[number] / counts[number]),
+            )
+            for number in np.flatnonzero(counts).tolist()
+        )
+        return Reliability(total, bins, float(np.abs(promised - kept).sum() / total))
+
+
 def reliability(rows: Sequence[Mapping[str, Any]], count: int = BINS) -> Reliability | None:
     """The reliability of an evaluation's rows (CaseResult.row, or evaluation.json's cases); None without a confidence.
 
     Contours that were refused count too, with the confidence that was too low.
     """
     judged = [row for row in rows if row["confidence"] is not None]
-    if not judged:
-        return None
-    confidence = np.array([row["confidence"] for row in judged], dtype=float)
-    real = np.array([_is_real(row) for row in judged], dtype=float)
-    which = np.minimum((confidence * count).astype(int), count - 1)
-    bins = tuple(
-        Bin(
-            lowest=number / count,
-            highest=(number + 1) / count,
-            cases=int((which == number).sum()),
-            confidence=float(confidence[which == number].mean()),
-            real=float(real[which == number].mean()),
-        )
-        for number in np.unique(which).tolist()
-    )
-    error = sum(one.cases * abs(one.confidence - one.real) for one in bins) / len(judged)
-    return Reliability(len(judged), bins, float(error))
+    tally = Tally(count)
+    tally.add(np.array([row["confidence"] for row in judged]), np.array([_is_real(row) for row in judged]))
+    return tally.reliability()
 
 
-def reliability_plot(found: Reliability) -> np.ndarray:
-    """Share of real bladders against mean confidence, a point a bin with its cases, beside the diagonal; RGB uint8."""
+def reliability_plot(
+    found: Reliability, what: str = "case", promised: str = "Confidence", kept: str = "share of real bladders"
+) -> np.ndarray:
+    """What was kept against what was promised, a point a bin, beside the diagonal; RGB uint8. `what` is counted."""
     chart = Chart(
-        f"Confidence of {found.cases} cases, expected calibration error {found.expected_calibration_error:.3f}",
-        "confidence",
-        "share of real bladders",
+        f"{promised} of {found.cases} {what}s, expected calibration error {found.expected_calibration_error:.3f}",
+        promised.lower(),
+        kept,
         (0.0, 1.0),
         (0.0, 1.0),
     )
     chart.line((0.0, 0.0), (1.0, 1.0), QUIET)
     chart.points([one.confidence for one in found.bins], [one.real for one in found.bins], CONTOUR)
     for one in found.bins:
-        chart.note(one.confidence, one.real, "1 case" if one.cases == 1 else f"{one.cases} cases", QUIET)
+        chart.note(one.confidence, one.real, f"{one.cases} {what}{'' if one.cases == 1 else 's'}", QUIET)
     return chart.picture
 
 

@@ -4,17 +4,17 @@ import csv
 import dataclasses
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .. import SOFTWARE_NAME, __version__, host
+from .. import SOFTWARE_NAME, __version__
 from ..networks.plan import Plan
 from ..pipeline.lettering import write_png
-from ..pipeline.result_folder import unwritable
 from .accuracy import CONTOURED, OUTCOMES, CaseResult, summary
+from .files import put, write_text
 from .reliability import reliability, reliability_plot
 from .volumes import volume_agreement, volume_plot
 
@@ -56,30 +56,12 @@ def write_evaluation(
     write_text(folder / REPORT, json.dumps(report, indent=2) + "\n")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small text file whole or not at all, and its folder where there is none. Raises OutputError."""
-    _put(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
-
-
 def _write_picture(path: Path, picture: np.ndarray | None) -> None:
     """Write a picture likewise; where there is none, that of an earlier evaluation goes."""
     if picture is None:
         path.unlink(missing_ok=True)
     else:
-        _put(path, lambda temporary: write_png(picture, temporary))
-
-
-def _put(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(temporary)
-            host.replace_file(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise unwritable(path.parent, error) from error
+        put(path, lambda temporary: write_png(picture, temporary))
 
 
 def as_text(results: Sequence[CaseResult]) -> str:

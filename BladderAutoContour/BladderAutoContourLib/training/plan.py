@@ -24,7 +24,8 @@ class StageSchedule:
     one step of the optimiser; several processes share them, and learn the same as one. strata: share of the patients
     that are drawn from each of these strata of the generator; the rest is drawn freely. narrow: share of the
     segmenter's crops whose field of view is smaller on all sides. patients: share of the samples that show the
-    hospital's own patients, half of them warped in the plane as in the paper.
+    hospital's own patients, half of them warped in the plane as in the paper. first_sample: where in the samples this
+    stage begins; unless given, later rounds of a network see patients of their own.
     """
 
     stage: str
@@ -48,6 +49,7 @@ class StageSchedule:
     start_from: str = ""  # folder name of an earlier stage whose weights this one begins with
     checkpoint_every: int = 100  # steps that a kill costs at most
     train_network: bool = True  # False in the joint stage: the CRF-RNN learns, the CNN stays
+    first_sample: int | None = None
 
     def __post_init__(self) -> None:
         choices = (

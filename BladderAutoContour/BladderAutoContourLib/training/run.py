@@ -51,7 +51,7 @@ def run_training(
         trainer = Trainer(training, schedule, folder, ranks, workers, shown)
         if not trainer.resume():
             if schedule.start_from:
-                trainer.start_from(_average(output / schedule.start_from))
+                trainer.start_from(read_average(output / schedule.start_from))
             elif start:
                 trainer.start_from(_state(start, schedule))
         average = trainer.run(progress)
@@ -74,7 +74,7 @@ def assemble(training: TrainingPlan, output: Path, start: Networks | None = None
     if start:
         networks.modules().load_state_dict(start.modules().state_dict())
     for schedule in training.stages:
-        state = _average(output / schedule.folder)
+        state = read_average(output / schedule.folder)
         network = {key.removeprefix("network."): v for key, v in state.items() if key.startswith("network.")}
         crf = {key.removeprefix("crf."): v for key, v in state.items() if key.startswith("crf.")}
         (networks.localiser if schedule.stage == "localiser" else networks.segmenter).load_state_dict(network)
@@ -92,7 +92,8 @@ def _state(start: Networks, schedule: StageSchedule) -> dict[str, torch.Tensor]:
     return {f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()}
 
 
-def _average(folder: Path) -> dict[str, torch.Tensor]:
+def read_average(folder: Path) -> dict[str, torch.Tensor]:
+    """The averaged weights (a StageModule's state) that a finished stage left. Raises InputError: there are none."""
     path = folder / AVERAGE
     try:
         return torch.load(path, map_location="cpu", weights_only=True)

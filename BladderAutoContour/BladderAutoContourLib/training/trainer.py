@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from .. import host
 from ..errors import InputError
@@ -55,7 +55,8 @@ class StageModule(nn.Module):
 class Trainer:
     """Trains one stage into `folder`: checkpoint.pt (bounded: one file, replaced) and the curve.
 
-    Of several ranks each trains its share; all of them hold the same weights after every step.
+    Of several ranks each trains its share; all of them hold the same weights after every step. samples: what is shown
+    instead of samples made for this stage alone, (HU, soft label) pairs as those are.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Trainer:
         ranks: Ranks,
         workers: int = 1,
         patients: Sequence[Patient] = (),
+        samples: Dataset | None = None,
     ) -> None:
         self.training, self.schedule, self.folder, self.ranks = training, schedule, folder, ranks
         self.device = device = ranks.device
@@ -85,7 +87,7 @@ class Trainer:
         self.average = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
         self.optimiser = self._optimiser()
         self._together = ranks.together(self.module)
-        self.workers, self.patients = workers, patients
+        self.workers, self.patients, self.samples = workers, patients, samples
         localiser = schedule.stage == "localiser"
         rounds = [stage.folder for stage in training.stages if (stage.stage == "localiser") == localiser]
         self._round = rounds.index(schedule.folder)
@@ -169,21 +171,11 @@ class Trainer:
     def _batches(self) -> DataLoader:
         schedule = self.schedule
         size = schedule.batch * schedule.accumulate
-        recipe = Recipe(
-            "localiser" if schedule.stage == "localiser" else "segmenter",
-            self.training.grid(schedule),
-            self.training.seed,
-            size,  # all of a step are different; its replays come in the next
-            schedule.replays,
-            schedule.without_bladder,
-            schedule.strata,
-            schedule.narrow,
-        )
-        begin, end = (step * size + UNSEEN * self._round for step in (self.step, schedule.steps))
+        first = UNSEEN * self._round if schedule.first_sample is None else schedule.first_sample
+        begin, end = (step * size + first for step in (self.step, schedule.steps))
         shares = [number * schedule.batch for number in self.ranks.share(schedule.accumulate)]
-        generated = GeneratedSamples(recipe, end)
         return DataLoader(
-            MixedSamples(generated, self.patients, schedule.patients) if schedule.patients else generated,
+            self._samples(end) if self.samples is None else self.samples,
             batch_sampler=[
                 range(step + share, step + share + schedule.batch)
                 for step in range(begin, end, size)
@@ -192,6 +184,11 @@ class Trainer:
             num_workers=self.workers,
             prefetch_factor=4 if self.workers else None,
         )
+
+    def _samples(self, end: int) -> Dataset:
+        schedule = self.schedule
+        generated = GeneratedSamples(recipe_of(self.training, schedule), end)
+        return MixedSamples(generated, self.patients, schedule.patients) if schedule.patients else generated
 
     def _set_rate(self) -> float:
         """Linear warm-up, then cosine decay to zero."""
@@ -216,6 +213,20 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
         }
         save_whole(state, self.checkpoint)
+
+
+def recipe_of(training: TrainingPlan, schedule: StageSchedule) -> Recipe:
+    """What the generated samples of a stage are made by."""
+    return Recipe(
+        "localiser" if schedule.stage == "localiser" else "segmenter",
+        training.grid(schedule),
+        training.seed,
+        schedule.batch * schedule.accumulate,  # all of a step are different; its replays come in the next
+        schedule.replays,
+        schedule.without_bladder,
+        schedule.strata,
+        schedule.narrow,
+    )
 
 
 def save_whole(state: Mapping[str, Any], path: Path) -> None:

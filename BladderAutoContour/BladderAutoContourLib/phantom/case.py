@@ -104,7 +104,7 @@ def draw_case(seed: int, family: str = "training", stratum: str | None = None) -
         enhanced=bool(rng.random() < 0.4),
         habitus=habitus,
         bladder=bladder,
-        contents=_draw_contents(rng, stratum, bladder),
+        contents=_draw_contents(rng, held_out, stratum, bladder),
         scanner=_draw_scanner(rng, held_out, stratum),
         fluid_bowel=stratum == "fluid-bowel" or bool(rng.random() < 0.3),
         opacified_bowel=float(rng.choice([0.08, rng.uniform(0.3, 0.9)], p=[0.75, 0.25])),
@@ -136,16 +136,19 @@ def _draw_habitus(rng: np.random.Generator, held_out: bool, stratum: str | None)
     )
 
 
-def _draw_contents(rng: np.random.Generator, stratum: str | None, bladder: BladderShape) -> Contents:
+def _draw_contents(rng: np.random.Generator, held_out: bool, stratum: str | None, bladder: BladderShape) -> Contents:
     contrast = stratum == "contrast" or rng.random() < 0.14
     smallest = min(bladder.radii) - bladder.wall_mm
     balloon = stratum == "catheter" or rng.random() < 0.10
     gas = stratum == "gas" or rng.random() < (0.35 if balloon else 0.04)
     radius = float(min(rng.uniform(8, 14), 0.85 * smallest)) if balloon else 0.0
-    urine = float(rng.uniform(-8, 25))
+    urine = float(rng.uniform(-8, 25) if held_out else rng.uniform(-10, 32))
+    wall = float(max(rng.uniform(22, 55), urine + 6))
+    if not held_out and rng.random() < 0.4:  # hardly told from urine, as where no contrast medium was given
+        wall = urine + float(rng.uniform(-3, 12))
     return Contents(
         urine_hu=urine,
-        wall_hu=float(max(rng.uniform(22, 55), urine + 6)),
+        wall_hu=wall,
         contrast_hu=float(np.exp(rng.uniform(np.log(60), np.log(900)))) if contrast else 0.0,
         layer=float(rng.choice([1.0, rng.uniform(0.15, 0.8)])),
         layer_softness=float(np.exp(rng.uniform(np.log(0.03), np.log(0.5)))),

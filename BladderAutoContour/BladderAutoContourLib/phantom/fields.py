@@ -20,7 +20,7 @@ EXTENTS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 WITH_BLADDER = ("pelvis", "abdomen-pelvis", "whole-body")
 WITHOUT_BLADDER = ("chest", "abdomen", "thighs")
 
-LOCALISER_ERROR_MM = (9.0, 10.0, 11.0)
+LOCALISER_ERROR_MM = (11.0, 14.0, 14.0)
 """How far a crop lies off the bladder, along (x, y, z): standard deviations of what a localiser errs by."""
 
 

@@ -97,7 +97,7 @@ def _replay(
     """
     if rng.random() < 0.5:
         hu, label = hu.flip(2), label.flip(2)
-    hu = hu * rng.uniform(0.97, 1.03) + rng.normal(0, 9)
+    hu = hu * rng.uniform(0.97, 1.03) + rng.normal(0, 12)
     if rng.random() < 0.5:
         noise = torch.from_numpy(rng.standard_normal(hu.shape, dtype=np.float32))
         hu = hu + noise * rng.uniform(0, 10)

@@ -63,18 +63,19 @@ def _segments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Start and end edge of every segment. Edge ids: y * width + x to the right of a pixel, + size below it."""
     inside = values >= LEVEL
     width = values.shape[1]
-    code = inside[:-1, :-1] + 2 * inside[:-1, 1:] + 4 * inside[1:, 1:] + 8 * inside[1:, :-1]
-    mean = (values[:-1, :-1] + values[:-1, 1:] + values[1:, 1:] + values[1:, :-1]) / 4
-    joined = mean > LEVEL
+    codes = inside[:-1, :-1] + 2 * inside[:-1, 1:] + 4 * inside[1:, 1:] + 8 * inside[1:, :-1]
+    # Few cells lie on the boundary: they alone are looked at any further.
+    y, x = np.nonzero((codes > 0) & (codes < 15))
+    code, cell = codes[y, x], y * width + x
+    joined = (values[y, x] + values[y, x + 1] + values[y + 1, x + 1] + values[y + 1, x]) / 4 > LEVEL
     edge_of_side = np.array([0, values.size + 1, width, values.size])
     starts, ends = [], []
-    for table, allowed in ((_CELLS, None), (_SADDLES_APART, ~joined), (_SADDLES_JOINED, joined)):
+    for table, allowed in ((_CELLS, True), (_SADDLES_APART, ~joined), (_SADDLES_JOINED, joined)):
         for number, segments in table.items():
-            y, x = np.nonzero(code == number if allowed is None else (code == number) & allowed)
-            cell = y * width + x
+            own = cell[(code == number) & allowed]
             for start, end in segments:
-                starts.append(cell + edge_of_side[start])
-                ends.append(cell + edge_of_side[end])
+                starts.append(own + edge_of_side[start])
+                ends.append(own + edge_of_side[end])
     return np.concatenate(starts), np.concatenate(ends)
 
 

@@ -2,7 +2,9 @@
 
 A field is a mask or a probability. A pixel belongs to the region where it is at least 0.5; outside the image is 0.
 Every curve passes between pixel centres, so that a reader who asks for each pixel centre whether it lies inside gets
-the region back exactly. Points are (x, y) indices; an outer curve has a positive signed area, a hole's edge a negative.
+the region back exactly. The curves of a mask (whole numbers) enclose just as much area as it has pixels, so that a
+reader who sums up polygons gets its volume too. Points are (x, y) indices; an outer curve has a positive signed area,
+a hole's edge a negative.
 """
 
 import numpy as np
@@ -49,8 +51,15 @@ def trace(field: np.ndarray) -> list[np.ndarray]:
     part = np.asarray(field, dtype=float)[y0 : top + values.shape[0], x0 : left + values.shape[1]]
     values[y0 - top : y0 - top + part.shape[0], x0 - left : x0 - left + part.shape[1]] = part
     starts, ends = _segments(values)
+    starts, following = _order(starts, ends)
+    points = _crossings(values, starts)
+    chains = _chains(following)
+    curves = [points[chain] for chain in chains]
+    if np.asarray(field).dtype.kind in "biu":
+        outward = _outward(values, starts)
+        curves = [_whole(curve, outward[chain]) for curve, chain in zip(curves, chains, strict=True)]
     corner = np.array([left, top])
-    return [curve + corner for curve in _chain(values, starts, ends)]
+    return [curve + corner for curve in curves]
 
 
 def signed_area(curve: np.ndarray) -> float:
@@ -90,22 +99,49 @@ def _crossings(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.column_stack([x + share * ~below, y + share * below])
 
 
-def _chain(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> list[np.ndarray]:
-    """Join segments to closed curves: every crossed edge begins exactly one segment and ends exactly one."""
+def _order(starts: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """The starts in ascending order, and for each the number of the one that follows it on its curve.
+
+    Every crossed edge begins exactly one segment and ends exactly one.
+    """
     order = np.argsort(starts)
     starts, ends = starts[order], ends[order]
-    following = np.searchsorted(starts, ends).tolist()
-    points = _crossings(values, starts)
+    return starts, np.searchsorted(starts, ends).tolist()
+
+
+def _chains(following: list[int]) -> list[list[int]]:
+    """Numbers of the points of each closed curve, in order."""
     left = [True] * len(following)
-    curves = []
+    chains = []
     for first in range(len(following)):
-        if not left[first]:
-            continue
         chain = []
         at = first
         while left[at]:
             left[at] = False
             chain.append(at)
             at = following[at]
-        curves.append(points[chain])
-    return curves
+        if chain:
+            chains.append(chain)
+    return chains
+
+
+def _outward(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """(n, 2) unit vectors along the crossed edges, from the pixel inside to the pixel outside."""
+    below = edges >= values.size
+    y, x = np.divmod(np.where(below, edges - values.size, edges), values.shape[1])
+    sense = np.where(values[y, x] >= LEVEL, 1.0, -1.0)
+    return np.column_stack([sense * ~below, sense * below])
+
+
+def _whole(curve: np.ndarray, outward: np.ndarray) -> np.ndarray:
+    """A mask's curve moved along its edges until it encloses as much area as pixels.
+
+    Halfway between the centres it cuts off every corner, half a pixel in all: much of a structure of few pixels.
+    """
+    area = signed_area(curve)
+    missing = float(np.copysign(0.5, area))
+    # The area is area + first * step + second * step^2 where all points move by `step`.
+    second = signed_area(outward)
+    first = signed_area(curve + outward) - area - second
+    step = 2 * missing / (first + np.sqrt(first**2 + 4 * second * missing))
+    return curve + step * outward

@@ -77,7 +77,10 @@ def test_merge_says_what_it_did(program, series, mask_file, structure_set, tmp_p
     path = tmp_path / "merged.dcm"
     arguments = ("rtstruct", "--ct", series.folder, "--mask", mask_file, "--output", path, "--merge", structure_set)
     assert program(*arguments).code == 3
-    assert program(*arguments, "--replace", "--decimate").code == 0
+    edit(structure_set, lambda dataset: setattr(dataset, "ApprovalStatus", "APPROVED"))
+    done = program(*arguments, "--replace", "--decimate")
+    assert done.code == 0, done.stderr
+    assert "WARNING: The structure set merged into was APPROVED" in done.stdout
     assert program("check-rtstruct", path, "--ct", series.folder).code == 0
 
 

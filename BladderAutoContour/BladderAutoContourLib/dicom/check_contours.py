@@ -31,7 +31,7 @@ SEVERITY: dict[str, tuple[Severity, str]] = {
     "between-slices": ("warning", "lie between the slices of the CT"),
     "outside-image": ("error", "lie outside the CT"),
     "zero-area": ("warning", "enclose no area"),
-    "repeated-point": ("warning", "repeat a point (the first at the end, or one after the other)"),
+    "repeated-point": ("note", "repeat a point (the first at the end, or one after the other)"),
     "self-intersection": ("warning", "cross themselves"),
     "duplicate-contour": ("error", "are exact copies of another: some readers would see neither"),
     "xor-type": ("warning", "are of type CLOSEDPLANAR_XOR, which several readers drop"),

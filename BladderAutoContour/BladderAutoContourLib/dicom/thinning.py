@@ -60,7 +60,7 @@ def thin(curve: np.ndarray) -> np.ndarray:
 
 
 def meets_a_centre(a: Point, b: Point, c: Point) -> bool:
-    """Whether a pixel centre (whole numbers) lies in the triangle a, b, c or within CLEARANCE of its edge from a to c."""
+    """Whether a pixel centre (whole numbers) lies in the triangle a, b, c or within CLEARANCE of the edge a to c."""
     top, bottom = _whole_numbers(a[1], b[1], c[1])
     if top > bottom:
         return False

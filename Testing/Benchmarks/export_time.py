@@ -37,7 +37,7 @@ def bladder(scale: float) -> np.ndarray:
     rough = 0.01 * np.sin(x / 5) * np.sin(y / 7) * np.cos(z / 6)
     radii = RADII_VOXELS[0] * scale, RADII_VOXELS[1] * scale, RADII_VOXELS[2]
     distance = np.sqrt((x / radii[0]) ** 2 + (y / radii[1]) ** 2 + (z / radii[2]) ** 2)
-    return (1 / (1 + np.exp((distance + rough - 1) * 40))).astype(np.float32)
+    return (0.5 - 0.5 * np.tanh((distance + rough - 1) * 20)).astype(np.float32)
 
 
 def main() -> int:

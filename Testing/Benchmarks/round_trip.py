@@ -41,6 +41,10 @@ DIRECTIONS = {"axial": AXIAL, "oblique": OBLIQUE}
 LEAST_DICE, SMALL_ML = 0.999, 5.0
 NAME = "Bladder"
 WRITERS = ("mask", "probability", "decimated", "rt-utils")
+HEADING = (
+    f"{'shape':<19}{'spacing':<12}{'':<9}{'written from':<14}{'mL':>7}{'points':>8}"
+    f"{'plastimatch':>21}{'dcmrtstruct2nii':>19}{'exact':>19}{'polygons':>10}"
+)
 RESULT = Path(__file__).parent / "results" / "round_trip.json"
 
 
@@ -161,6 +165,13 @@ def line(row: Row) -> str:
     )
 
 
+def store(rows: list[Row]) -> None:
+    """The rows as JSON, one a line, and as the table that was printed."""
+    parts = ",\n".join(json.dumps(asdict(row)) for row in rows)
+    RESULT.write_text(f"[\n{parts}\n]\n", encoding="utf-8")
+    RESULT.with_suffix(".txt").write_text("\n".join([HEADING, *map(line, rows)]) + "\n", encoding="utf-8")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--shape", action="append", choices=SHAPES, help="only this shape; nothing is stored")
@@ -175,15 +186,14 @@ def main() -> int:
         for direction in DIRECTIONS
     ]
     rows: list[Row] = []
-    print(f"{'shape':<19}{'spacing':<12}{'':<9}{'written from':<14}{'mL':>7}{'points':>8}"
-          f"{'plastimatch':>21}{'dcmrtstruct2nii':>19}{'exact':>19}{'polygons':>10}")  # fmt: skip
+    print(HEADING)
     with ProcessPoolExecutor(arguments.jobs) as pool:
         for found in pool.map(Trip.rows, trips):
             rows += found
             for row in found:
                 print(line(row), flush=True)
     if not arguments.shape:
-        RESULT.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+        store(rows)
     return 0 if all(row.passed for row in rows if row.writer != "rt-utils") else 1
 
 

@@ -93,6 +93,24 @@ def test_findings_one_a_line_and_code_1(program, series, structure_set):
     assert len(program("check-rtstruct", structure_set).lines) == 2
 
 
+def test_what_does_not_verify_is_not_put_in_place(program, tmp_path):
+    """Pixels smaller than what a coordinate's decimals resolve: no contour can follow them."""
+    geometry = grid((30, 30, 4), (0.00006, 0.00006, 1.0))
+    write_series(tmp_path / "ct", geometry)
+    mask = np.zeros(geometry.shape, bool)
+    mask[1:3, 5:25, 6:24] = True
+    mask[1:3, 8:20:3, 9:20:3] = False
+    write_volume(mask_volume(mask, geometry), tmp_path / "mask.nrrd")
+    path = tmp_path / "out" / "rs.dcm"
+    path.parent.mkdir()
+    path.write_bytes(b"an older file")
+    done = program("rtstruct", "--ct", tmp_path / "ct", "--mask", tmp_path / "mask.nrrd", "--output", path)
+    assert done.code == 9, done.stdout + done.stderr
+    assert "not put in place" in done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["error"]["kind"] == "verification"
+    assert [file.read_bytes() for file in path.parent.iterdir()] == [b"an older file"]
+
+
 def test_contours_as_text(program, series, structure_set, tmp_path):
     path = tmp_path / "contours.txt"
     done = program("contours", "--rtstruct", structure_set, "--roi", "bladder", "--output", path)

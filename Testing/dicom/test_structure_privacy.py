@@ -1,4 +1,4 @@
-"""Whatever the DICOM commands say, also when they refuse: no word of the patient in a line, an event or a file name."""
+"""What the commands say of structure sets, refusals included: no word of the patient in a line, event or file name."""
 
 from pathlib import Path
 
@@ -48,14 +48,13 @@ def test_nothing_about_the_patient_is_said(program, places, tmp_path):
     damaged = places["rs.dcm"].with_name("damaged.dcm")
     damaged.write_bytes(rs.read_bytes()[: rs.stat().st_size // 2])
     runs = {
-        ("rtstruct", "--ct", ct, "--mask", mask, "--output", out / "new.dcm"): 0,
         ("rtstruct", "--ct", ct, "--mask", mask, "--output", out / "merged.dcm", "--merge", rs): 0,
         ("rtstruct", "--ct", other, "--mask", mask, "--output", out / "no.dcm", "--merge", rs): 3,
         ("rtstruct", "--ct", ct, "--mask", places["another grid.nrrd"], "--output", out / "no.dcm"): 3,
         ("check-rtstruct", rs, "--ct", other): 1,
         ("check-rtstruct", damaged, "--ct", ct): 3,
-        ("masks", "--ct", ct, "--rtstruct", rs, "--output", out / "masks"): 0,
-        ("contours", "--rtstruct", rs, "--roi", "Bladder", "--output", out / "c.txt"): 3,
+        ("contours", "--rtstruct", rs, "--roi", "Old", "--output", out / "old.txt"): 0,
+        ("contours", "--rtstruct", rs, "--roi", "Bladder", "--output", out / "no.txt"): 3,
     }
     for arguments, code in runs.items():
         done = program(*arguments)
@@ -63,7 +62,6 @@ def test_nothing_about_the_patient_is_said(program, places, tmp_path):
         said = (done.stdout + done.stderr).casefold()
         assert said.strip(), arguments
         assert not [word for word in WORDS if word in said], (arguments, said)
-    names = " ".join(file.name for file in out.rglob("*")).casefold()
-    assert "merged.dcm" in names
-    assert not [word for word in WORDS if word in names]
-    assert sorted(file.name for file in out.glob("*.dcm")) == ["merged.dcm", "new.dcm"]
+    assert sorted(file.name for file in out.iterdir()) == ["merged.dcm", "old.txt"]
+    text = (out / "old.txt").read_text(encoding="utf-8").casefold()
+    assert not [word for word in WORDS if word in text]

@@ -40,7 +40,9 @@ def trace(field: np.ndarray) -> list[np.ndarray]:
 
     Ambiguous cells (two regions touching at a corner) are joined where the mean of the four values exceeds 0.5.
     """
-    inside = np.asarray(field) >= LEVEL
+    field = np.asarray(field)
+    inside = field >= LEVEL
+    is_mask = field.dtype.kind in "biu"
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if rows.size == 0:
         return []
@@ -48,14 +50,15 @@ def trace(field: np.ndarray) -> list[np.ndarray]:
     top, left = int(rows[0]) - 1, int(columns[0]) - 1
     values = np.zeros((int(rows[-1]) - top + 2, int(columns[-1]) - left + 2))
     y0, x0 = max(top, 0), max(left, 0)
-    part = np.asarray(field, dtype=float)[y0 : top + values.shape[0], x0 : left + values.shape[1]]
+    # A mask's label may be any number.
+    part = (inside if is_mask else field)[y0 : top + values.shape[0], x0 : left + values.shape[1]]
     values[y0 - top : y0 - top + part.shape[0], x0 - left : x0 - left + part.shape[1]] = part
     starts, ends = _segments(values)
     starts, following = _order(starts, ends)
     points = _crossings(values, starts)
     chains = _chains(following)
     curves = [points[chain] for chain in chains]
-    if np.asarray(field).dtype.kind in "biu":
+    if is_mask:
         outward = _outward(values, starts)
         curves = [_whole(curve, outward[chain]) for curve, chain in zip(curves, chains, strict=True)]
     corner = np.array([left, top])

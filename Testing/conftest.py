@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -22,23 +23,35 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def absent(sentence: str) -> NoReturn:
+    """A judge is not there: the test is skipped; in continuous integration, which installs them all, it fails."""
+    if os.environ.get("CI"):
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
 @pytest.fixture
 def judge() -> Callable[[str], str]:
-    """Path of an outside program that judges what we write, such as `judge("dciodvfy")`.
-
-    Where it is not installed the test is skipped; in continuous integration, which installs them all, it fails.
-    """
+    """Path of an outside program that judges what we write, such as `judge("dciodvfy")`."""
 
     def find(program: str) -> str:
         path = shutil.which(program)
-        if path is None:
-            sentence = f"The program {program} is not installed; .ci/run names the packages that hold the judges."
-            if os.environ.get("CI"):
-                pytest.fail(sentence)
-            pytest.skip(sentence)
-        return path
+        return path or absent(
+            f"The program {program} is not installed; .ci/run names the packages that hold the judges."
+        )
 
     return find
+
+
+@pytest.fixture(scope="session")
+def readers() -> Path:
+    """The environment of dcmrtstruct2nii and rt-utils, which need another pydicom than ours."""
+    from other_programs import READERS
+
+    folder = os.environ.get(READERS)
+    if not folder:
+        absent(f"{READERS} names no environment of these two; Testing/dicom/other_programs.py says how to make it.")
+    return Path(folder)
 
 
 @pytest.fixture

@@ -206,7 +206,6 @@ DEFECTS: dict[Callable[[Dataset], None], str] = {
     wrong_class: "wrong-class",
     no_image_reference: "no-reference",
     same_contour_twice: "duplicate-contour",
-    first_point_repeated: "repeated-point",
     no_area: "zero-area",
     no_triples: "contour-data",
     undefined_term: "bad-value",
@@ -226,6 +225,14 @@ def test_each_defect_is_found(series, structure_set, spoil):
     findings = check_rtstruct(structure_set, series.ct)
     assert DEFECTS[spoil] in {finding.code for finding in findings if finding.severity != "note"}
     assert not any("SEED" in finding.sentence or "PHANTOM" in finding.sentence for finding in findings)
+
+
+def test_a_repeated_point_is_a_note(series, structure_set):
+    """It is of no use and does no harm: plastimatch closes all of its contours so."""
+    edit(structure_set, first_point_repeated)
+    assert [(one.code, one.severity) for one in check_rtstruct(structure_set, series.ct)] == [
+        ("repeated-point", "note")
+    ]
 
 
 def test_contour_data_of_unknown_representation(series, structure_set):

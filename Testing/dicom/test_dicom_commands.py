@@ -77,7 +77,10 @@ def test_merge_says_what_it_did(program, series, mask_file, structure_set, tmp_p
     path = tmp_path / "merged.dcm"
     arguments = ("rtstruct", "--ct", series.folder, "--mask", mask_file, "--output", path, "--merge", structure_set)
     assert program(*arguments).code == 3
-    assert program(*arguments, "--replace", "--decimate").code == 0
+    edit(structure_set, lambda dataset: setattr(dataset, "ApprovalStatus", "APPROVED"))
+    done = program(*arguments, "--replace", "--decimate")
+    assert done.code == 0, done.stderr
+    assert "WARNING: The structure set merged into was APPROVED" in done.stdout
     assert program("check-rtstruct", path, "--ct", series.folder).code == 0
 
 
@@ -88,6 +91,24 @@ def test_findings_one_a_line_and_code_1(program, series, structure_set):
     assert done.code == 1
     assert [line.split(": ")[:2] for line in done.lines] == [["error", "missing-attribute"], ["error", "long-value"]]
     assert len(program("check-rtstruct", structure_set).lines) == 2
+
+
+def test_what_does_not_verify_is_not_put_in_place(program, tmp_path):
+    """Pixels smaller than what a coordinate's decimals resolve: no contour can follow them."""
+    geometry = grid((30, 30, 4), (0.00006, 0.00006, 1.0))
+    write_series(tmp_path / "ct", geometry)
+    mask = np.zeros(geometry.shape, bool)
+    mask[1:3, 5:25, 6:24] = True
+    mask[1:3, 8:20:3, 9:20:3] = False
+    write_volume(mask_volume(mask, geometry), tmp_path / "mask.nrrd")
+    path = tmp_path / "out" / "rs.dcm"
+    path.parent.mkdir()
+    path.write_bytes(b"an older file")
+    done = program("rtstruct", "--ct", tmp_path / "ct", "--mask", tmp_path / "mask.nrrd", "--output", path)
+    assert done.code == 9, done.stdout + done.stderr
+    assert "not put in place" in done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["error"]["kind"] == "verification"
+    assert [file.read_bytes() for file in path.parent.iterdir()] == [b"an older file"]
 
 
 def test_contours_as_text(program, series, structure_set, tmp_path):

@@ -101,6 +101,46 @@ def test_images_that_the_source_does_not_list_are_added(series, base, tmp_path):
     assert sorted(images) == sorted(image.sop_instance_uid for image in series.ct.slices)
 
 
+def test_a_structure_set_of_another_series_of_the_same_frame_is_added_to(series, base, tmp_path, dciodvfy_errors):
+    """As after a second reconstruction: the old structures keep their images, the new one refers to its own."""
+    files = write_series(tmp_path / "ct", seed=99)
+    first = pydicom.dcmread(series.files[0])
+    same = ("PatientName", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID")
+    for file in files:
+        set_in(file, **{keyword: first[keyword].value for keyword in same})
+    ct, path = read_ct([tmp_path / "ct"]), tmp_path / "merged.dcm"
+    merge_rtstruct(ct, mask(series, "shell"), path, StructureRequest(roi_name="New"), MergeRequest(base))
+    merged = pydicom.dcmread(path)
+    (frame,) = merged.ReferencedFrameOfReferenceSequence
+    (study,) = frame.RTReferencedStudySequence
+    listed = [one.SeriesInstanceUID for one in study.RTReferencedSeriesSequence]
+    assert listed == [series.ct.series_uid, ct.series_uid]
+    images = [{image.ReferencedSOPInstanceUID for contour in drawn.ContourSequence
+               for image in contour.ContourImageSequence} for drawn in merged.ROIContourSequence]  # fmt: skip
+    assert images[0] <= {image.sop_instance_uid for image in series.ct.slices}
+    assert images[2] <= {image.sop_instance_uid for image in ct.slices}
+    for name, shape in (("Rectum", "scattered"), ("Bladder", "ellipsoid"), ("New", "shell")):
+        assert np.array_equal(masks_of(path, series)[name], mask(series, shape).array > 0)
+    assert dciodvfy_errors(path) == []
+
+
+@pytest.mark.parametrize("change", ["frame", "patient", "study"])
+def test_another_frame_patient_or_study_is_refused(series, base, tmp_path, change):
+    def alter(dataset: pydicom.Dataset) -> None:
+        if change == "patient":
+            dataset.PatientID = "somebody else"
+        elif change == "study":
+            dataset.StudyInstanceUID = pydicom.uid.generate_uid()
+        else:
+            dataset.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = pydicom.uid.generate_uid()
+
+    edit(base, alter)
+    request = StructureRequest(roi_name="New")
+    with pytest.raises(InputError, match="does not belong to this CT"):
+        merge_rtstruct(series.ct, mask(series, "shell"), tmp_path / "m.dcm", request, MergeRequest(base))
+    assert not (tmp_path / "m.dcm").exists()
+
+
 def test_explicit_encoding_and_other_letters(series, base, tmp_path, dciodvfy_errors):
     dataset = pydicom.dcmread(base)
     dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"

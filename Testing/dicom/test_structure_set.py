@@ -60,9 +60,8 @@ def test_plastimatch_reads_the_mask_back(tmp_path, plastimatch_mask, dciodvfy_er
     assert written.agreement == 1.0
     assert dciodvfy_errors(path) == []
     assert check_rtstruct(path, ct) == []
-    if direction != "oblique":  # plastimatch fills axial planes only
-        read = on_grid_of(plastimatch_mask(path, tmp_path / "ct", "Bladder"), ct)
-        assert dice(read, mask) >= 0.999
+    read = on_grid_of(plastimatch_mask(path, tmp_path / "ct", "Bladder"), ct)
+    assert dice(read, mask) >= 0.999
 
 
 @pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 3.0), (0.8, 0.8, 2.0), (1.5, 1.5, 5.0)])
@@ -279,8 +278,8 @@ def test_thinned_contours_keep_the_volume(series, tmp_path):
     field = Volume((1 / (1 + np.exp(distance - 23))).astype(np.float32), geometry)
     full = write_rtstruct(series.ct, field, tmp_path / "full.dcm", StructureRequest())
     thin = write_rtstruct(series.ct, field, tmp_path / "thin.dcm", StructureRequest(), decimate=True)
-    assert thin.points < 0.6 * full.points
-    assert thin.agreement > 0.995
+    assert thin.points < 0.65 * full.points
+    assert thin.agreement == 1.0
     areas = [
         sum(area_mm2(contour.points_mm) for contour in read_structure_set(written.path).rois[0].contours)
         for written in (full, thin)

@@ -160,6 +160,16 @@ def test_rooms_use_only_their_packages(module: str) -> None:
     assert outer(module) <= allowed, f"{module} may use {sorted(allowed)}"
 
 
+def test_what_verifies_shares_nothing_with_what_writes() -> None:
+    used, waiting = set(), {"dicom.verify", "dicom.check"}
+    while waiting:
+        used |= waiting
+        waiting = {name for module in waiting for name in inner(module) if name in MODULES} - used
+    writing = ("contours", "keyhole", "thinning", "decimal_string", "structure_dataset", "structure_set")
+    assert not used & {f"dicom.{name}" for name in writing}
+    assert {"dicom.structure_reader", "dicom.rasterise"} <= used
+
+
 def test_run_time_packages_are_the_pinned_ones() -> None:
     pinned = {pin.partition("==")[0] for pin in pins()}
     used = set().union(*(outer(module) for module in ENGINE))

@@ -10,11 +10,12 @@ from pydicom.valuerep import PersonName
 from .findings import Finding
 
 # Type 1 must have a value; type 2 must be there.
-FILE_1 = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "StructureSetLabel",
-          "StructureSetROISequence", "ROIContourSequence", "RTROIObservationsSequence")  # fmt: skip
+FILE_1 = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "FrameOfReferenceUID",
+          "StructureSetLabel", "StructureSetROISequence", "ROIContourSequence",
+          "RTROIObservationsSequence")  # fmt: skip
 FILE_2 = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
           "ReferringPhysicianName", "AccessionNumber", "SeriesNumber", "OperatorsName", "Manufacturer",
-          "StructureSetDate", "StructureSetTime")  # fmt: skip
+          "PositionReferenceIndicator", "StructureSetDate", "StructureSetTime")  # fmt: skip
 ITEMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "StructureSetROISequence": (("ROINumber", "ReferencedFrameOfReferenceUID"), ("ROIName", "ROIGenerationAlgorithm")),
     "ROIContourSequence": (("ReferencedROINumber",), ()),
@@ -52,8 +53,6 @@ def attribute_findings(dataset: Dataset) -> list[Finding]:
     """Missing attributes, empty sequences, values too long or of the wrong form. One finding a kind and attribute."""
     faults: Faults = {}
     _require(dataset, FILE_1, FILE_2, faults)
-    if dataset.get("FrameOfReferenceUID") and "PositionReferenceIndicator" not in dataset:
-        faults["missing-attribute", "PositionReferenceIndicator is missing"] = None
     if dataset.get("ApprovalStatus") in ("APPROVED", "REJECTED"):
         _require(dataset, (), ("ReviewDate", "ReviewTime", "ReviewerName"), faults)
     for element in _elements(dataset):

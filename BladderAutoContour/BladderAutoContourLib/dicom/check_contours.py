@@ -17,7 +17,7 @@ MARGIN_PIXELS = np.array([1.5, 1.5, 0.5])
 goes a pixel beyond it."""
 SMALLEST_AREA_MM2 = 1e-6
 LONGEST_DS = 16
-BLOCK = 16
+BLOCK = 8
 
 SEVERITY: dict[str, tuple[Severity, str]] = {
     "contour-data": ("error", "{}"),
@@ -31,7 +31,7 @@ SEVERITY: dict[str, tuple[Severity, str]] = {
     "between-slices": ("warning", "lie between the slices of the CT"),
     "outside-image": ("error", "lie outside the CT"),
     "zero-area": ("warning", "enclose no area"),
-    "repeated-point": ("warning", "repeat a point (the first at the end, or one after the other)"),
+    "repeated-point": ("note", "repeat a point (the first at the end, or one after the other)"),
     "self-intersection": ("warning", "cross themselves"),
     "duplicate-contour": ("error", "are exact copies of another: some readers would see neither"),
     "xor-type": ("warning", "are of type CLOSEDPLANAR_XOR, which several readers drop"),
@@ -96,7 +96,7 @@ def _faults(contour: Contour, grid: _Grid | None) -> Iterator[str]:
         return
     if not contour.image_uids:
         yield "no-reference"
-    if len(np.unique(points, axis=0)) < 3:
+    if not has_three_places(points):
         yield "few-points"
         return
     flat, thickness_mm = _flattened(points)
@@ -128,6 +128,15 @@ def _plane_faults(contour: Contour, grid: _Grid) -> Iterator[str]:
             yield "off-plane"
     elif np.abs(grid.heights - depth.mean()).min() > OFF_PLANE_MM:
         yield "between-slices"
+
+
+def has_three_places(points: np.ndarray) -> bool:
+    """Whether at least three of the points (n, 3) differ."""
+    for _ in range(2):
+        points = points[(points != points[0]).any(axis=1)]
+        if not len(points):
+            return False
+    return True
 
 
 def _flattened(points: np.ndarray) -> tuple[np.ndarray, float]:

@@ -15,7 +15,7 @@ from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_
 from .. import SOFTWARE_NAME, __version__
 from ..errors import UsageError
 from .ct_series import CtSeries, SliceReference
-from .decimal_string import decimal_strings
+from .decimal_string import joined_coordinates
 from .patient_and_study import take_over
 
 STUDY_COMPONENT = "1.2.840.10008.3.1.2.3.1"
@@ -168,7 +168,7 @@ def _contour(contour: SliceContour) -> Dataset:
     item.NumberOfContourPoints = len(contour.points_mm)
     # As bytes, declared to be in the encoding of the file: pydicom would make an object of every number.
     item.set_original_encoding(is_implicit_vr=True, is_little_endian=True, character_encoding=default_encoding)
-    data = "\\".join(decimal_strings(contour.points_mm.ravel())).encode("ascii")
+    data = joined_coordinates(contour.points_mm.ravel()).encode("ascii")
     data += b" " * (len(data) % 2)
     item[CONTOUR_DATA] = RawDataElement(CONTOUR_DATA, "DS", len(data), data, 0, True, True)
     return item

@@ -20,7 +20,8 @@ from .structure_reader import StructureSet, read_structure_set
 from .structure_set import WrittenStructure, put_in_place, trace_slices, written
 from .verify import verify
 
-NOT_THIS_CT = ("patient-mismatch", "wrong-study", "wrong-frame", "mixed-frames", "wrong-series")
+NOT_THIS_CT = ("patient-mismatch", "wrong-study", "wrong-frame", "mixed-frames")
+"""Another series is no hindrance: in the same frame of reference its structures lie right on this CT too."""
 BY_NUMBER = {
     "StructureSetROISequence": "ROINumber",
     "ROIContourSequence": "ReferencedROINumber",
@@ -106,22 +107,27 @@ def _prepare(base: StructureSet, ct: CtSeries, request: StructureRequest) -> Fil
 
 
 def _list_images(dataset: Dataset, ct: CtSeries) -> None:
-    """Have every image of the CT listed, as the new contours refer to them."""
-    own = referenced_frame(ct)
-    frames = dataset.get("ReferencedFrameOfReferenceSequence")
-    if not frames:
-        dataset.ReferencedFrameOfReferenceSequence = [own]
-        return
-    listed = [one for frame in frames for study in frame.get("RTReferencedStudySequence") or ()
-              for one in study.get("RTReferencedSeriesSequence") or ()
-              if one.get("SeriesInstanceUID") == ct.series_uid]  # fmt: skip
-    if not listed:
-        frames.append(own)
-        return
-    images = listed[0].ContourImageSequence
-    present = {str(image.get("ReferencedSOPInstanceUID", "")) for image in images}
-    every = own.RTReferencedStudySequence[0].RTReferencedSeriesSequence[0].ContourImageSequence
-    images.extend(image for image in every if image.ReferencedSOPInstanceUID not in present)
+    """Have every image of the CT listed, as the new contours refer to them: in the items that are there, where any."""
+    own_frame = referenced_frame(ct)
+    frame = _found_or_added(dataset, "ReferencedFrameOfReferenceSequence", own_frame, "FrameOfReferenceUID")
+    (own_study,) = own_frame.RTReferencedStudySequence
+    study = _found_or_added(frame, "RTReferencedStudySequence", own_study, "ReferencedSOPInstanceUID")
+    (own_series,) = own_study.RTReferencedSeriesSequence
+    series = _found_or_added(study, "RTReferencedSeriesSequence", own_series, "SeriesInstanceUID")
+    for image in list(own_series.ContourImageSequence):
+        _found_or_added(series, "ContourImageSequence", image, "ReferencedSOPInstanceUID")
+
+
+def _found_or_added(parent: Dataset, keyword: str, own: Dataset, key: str) -> Dataset:
+    """The item of a sequence that has the same `key` as `own`, which is added where there is none."""
+    items = parent.get(keyword)
+    if not items:
+        setattr(parent, keyword, [own])
+        return own
+    same = [item for item in items if item.get(key) == own[key].value]
+    if not same:
+        items.append(own)
+    return same[0] if same else own
 
 
 def _remove(dataset: Dataset, number: int) -> None:

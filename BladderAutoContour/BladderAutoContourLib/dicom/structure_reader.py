@@ -142,10 +142,11 @@ def _points(item: pydicom.Dataset) -> tuple[np.ndarray, int, str]:
     element = item.get_item(CONTOUR_DATA)
     raw = element.value if isinstance(element, RawDataElement) else None
     problem = "has contour data of unknown representation (UN)" if element.VR == "UN" else ""
-    values = raw.split(b"\\") if isinstance(raw, bytes) else [str(one).encode() for one in item.ContourData or ()]
-    values = [value.strip(b" \0") for value in values]
+    text = raw if isinstance(raw, bytes) else b"\\".join(str(one).encode() for one in item.ContourData or ())
+    values = [value.strip(b" \0") for value in text.split(b"\\")]
     try:
-        numbers = np.array(values, dtype="S").astype(float)
+        # Python reads 1_0 as a number; DICOM does not.
+        numbers = np.array([float(value) for value in values] if b"_" not in text else [np.nan])
     except ValueError:
         return nothing, 0, "has contour data that are no numbers"
     if not np.isfinite(numbers).all():

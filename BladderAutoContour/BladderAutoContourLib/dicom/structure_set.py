@@ -93,9 +93,8 @@ def trace_slices(ct: CtSeries, field: Volume, *, decimate: bool = False) -> list
         raise InputError("The mask does not lie on the grid of the CT. Give the mask that was made on this series.")
     axes = np.asarray(geometry.direction)[:, :2] * geometry.spacing_mm[:2]
     contours = []
-    for z in np.flatnonzero((field.array >= LEVEL).any(axis=(1, 2))):
-        image = ct.slices[z]
-        curves = trace(field.array[z])
+    for image, values in zip(ct.slices, field.array, strict=True):
+        curves = trace(values)
         for polygon in polygons([thin(curve) for curve in curves] if decimate else curves):
             points_mm = image.position_mm + polygon @ axes.T
             contours.append(SliceContour(image, points_mm))

@@ -15,8 +15,8 @@ from .patient_and_study import TAKEN_OVER
 from .rasterise import roi_mask
 from .structure_reader import read_structure_set
 
-LEAST_AGREEMENT = 0.99
-"""Dice between the contours, filled at voxel centres, and the source. Contours that were not thinned reach 1.0."""
+LEAST_AGREEMENT = 0.999
+"""Dice between the contours, filled at voxel centres, and the source. Ours reach 1.0, thinned or not."""
 
 
 def verify(path: Path, ct: CtSeries, mask: np.ndarray, number: int, known: Sequence[Finding] = ()) -> float:
@@ -41,7 +41,7 @@ def verify(path: Path, ct: CtSeries, mask: np.ndarray, number: int, known: Seque
     found = [roi for roi in structures.rois if roi.number == number]
     if len(found) != 1:
         raise VerificationError("The written structure set lacks its structure; it was not put in place.")
-    filled = roi_mask(found[0], ct.volume.geometry)[0].array > 0
+    filled = roi_mask(found[0], ct.volume.geometry)[0].array.view(bool)
     agreement = dice(filled, mask)
     if agreement < LEAST_AGREEMENT:
         raise VerificationError(
@@ -63,6 +63,8 @@ def inherited_findings(ct: CtSeries) -> list[Finding]:
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
-    """Dice coefficient of two boolean arrays; 1 where both are empty."""
+    """Dice coefficient of two boolean arrays (z, y, x); 1 where both are empty."""
     total = int(np.count_nonzero(one)) + int(np.count_nonzero(other))
-    return 1.0 if total == 0 else 2.0 * int(np.count_nonzero(one & other)) / total
+    # Slice by slice: what is compared stays in the processor's cache.
+    both = sum(int(np.count_nonzero(a & b)) for a, b in zip(one, other, strict=True))
+    return 1.0 if total == 0 else 2.0 * both / total

@@ -13,8 +13,8 @@ from BladderAutoContourLib.slicer.export.destinations import ToDatabase, ToFolde
 from BladderAutoContourLib.slicer.export.structure_set import (
     StructureNames,
 )
+from dicom_nodes import running_orthanc
 from exporting import Ear
-from orthanc import running_orthanc
 
 NAMES = StructureNames()
 

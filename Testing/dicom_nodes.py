@@ -1,11 +1,12 @@
-"""A DICOM node on this machine: an Orthanc with a storage of its own, started by a test and stopped by it."""
+"""DICOM nodes on this machine, on loopback: an Orthanc and DCMTK's storescp, started by a test and stopped by it."""
 
 import json
 import socket
 import subprocess
 import threading
+import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from BladderAutoContourLib import host
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 STARTED = "Orthanc has started"
 TITLE = "PLANNING"
 
@@ -67,6 +68,37 @@ def running_orthanc(program: str, folder: Path) -> Iterator[Orthanc]:
         yield node
     finally:
         host.end_process_tree(process)
+
+
+@contextmanager
+def running_storescp(program: str, folder: Path) -> Iterator[int]:
+    """A storescp that puts what it receives into `folder`; the port on which it listens."""
+    (port,) = _free_ports(1)
+    process = host.popen_group([program, "--output-directory", folder, str(port)])
+    try:
+        _wait_for(port)
+        yield port
+    finally:
+        host.end_process_tree(process)
+
+
+def c_store(program: str, port: int, files: Sequence[Path], title: str = TITLE) -> None:
+    """Send files by C-STORE with DCMTK's storescu, which ends with an error where the node takes one of them not."""
+    command = [program, "--call", title, "127.0.0.1", str(port), *map(str, files)]
+    sent = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert sent.returncode == 0, sent.stdout + sent.stderr
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"nobody listens on port {port}")
 
 
 def _free_ports(count: int) -> list[int]:

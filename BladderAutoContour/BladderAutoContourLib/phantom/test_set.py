@@ -1,8 +1,8 @@
 """The frozen test set: held-out patients that training never draws, and fields without a bladder.
 
 Frozen with GENERATOR_VERSION and FIRST_SEED by a commit, before the training that is judged on it. A change of the
-generator that changes a voxel of a held-out case needs a new version and a new freeze; so does a set that somebody has looked at in
-order to decide what to train next (seeds from 900,000 and from 800,000 served earlier weights that way).
+generator that changes a voxel of a held-out case needs a new version and a new freeze; so does a set that somebody has
+looked at in order to decide what to train next (seeds from 900,000 and from 800,000 served earlier weights that way).
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Contours of a structure set, one by one: their numbers, their plane, their place on the CT."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import numpy as np
@@ -63,7 +63,15 @@ class _Grid:
         self.geometry = ct.volume.geometry
         self.normal = np.asarray(self.geometry.direction)[:, 2]
         self.heights = np.array([image.position_mm for image in ct.slices]) @ self.normal
-        self.height_of = dict(zip((image.sop_instance_uid for image in ct.slices), self.heights.tolist(), strict=True))
+        self._heights_of: dict[tuple[str, int | None], list[float]] = defaultdict(list)
+        for image, height in zip(ct.slices, self.heights.tolist(), strict=True):
+            # The one image of a file is also its frame 1.
+            for frame in (None, image.frame_number or 1):
+                self._heights_of[image.sop_instance_uid, frame].append(height)
+
+    def heights_of(self, contour: Contour) -> list[float]:
+        """Heights of the images that a contour refers to; of all frames, where it names a file without a frame."""
+        return [height for image in contour.images for height in self._heights_of.get(image, ())]
 
 
 def _roi_faults(roi: Roi, grid: _Grid | None) -> Iterator[list[tuple[str, str]]]:
@@ -122,7 +130,7 @@ def _plane_faults(contour: Contour, grid: _Grid) -> Iterator[str]:
     if np.ptp(depth) > OFF_PLANE_MM:
         yield "oblique"
         return
-    own = [grid.height_of[uid] for uid in contour.image_uids if uid in grid.height_of]
+    own = grid.heights_of(contour)
     if own:
         if min(np.abs(depth - height).max() for height in own) > OFF_PLANE_MM:
             yield "off-plane"

@@ -12,7 +12,8 @@ from pydicom.pixels import iter_pixels
 from pydicom.uid import UID
 
 from ..errors import InputError
-from .image_header import CT_IMAGE, ImageHeader
+from .codestream import Declared, declared
+from .image_header import CT_IMAGE, ImageHeader, frame_count
 from .reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
 
 NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2",
@@ -31,10 +32,8 @@ def stored_values(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
         decoded = map(_plain, images)
     elif images[0].transfer_syntax in NATIVE:
         decoded = _by_pydicom(images)
-    elif images[0].frame is None:
-        decoded = map(_by_simpleitk, images)
     else:
-        decoded = _frames_by_simpleitk(images)
+        decoded = _by_simpleitk(images)
     for image in images:
         try:
             if image.pixel_offset is None and image.rows * image.columns > LARGEST_SIZE:
@@ -48,7 +47,7 @@ def stored_values(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
 
 def _undecodable(image: ImageHeader) -> InputError:
     syntax = UID(image.transfer_syntax)
-    known = syntax.name if syntax.is_transfer_syntax else "unknown transfer syntax"
+    known = syntax.name if syntax.is_valid else "unknown transfer syntax"
     return InputError(
         f"The pixels of {image.name} cannot be read ({known}): the file is cut off, damaged, or compressed in a way "
         "that is not supported. Copy it from the archive again, uncompressed.",
@@ -71,14 +70,11 @@ def _by_pydicom(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
     yield from iter_pixels(dataset, indices=[(image.frame or 1) - 1 for image in images], raw=True)
 
 
-def _by_simpleitk(image: ImageHeader) -> np.ndarray:
-    """Through GDCM in SimpleITK, which rescales by itself: undone here."""
-    hu = _read_by_simpleitk(image.path)
-    return np.rint((hu.astype(np.float64) - image.intercept) / (image.slope or 1.0)).astype(np.int32)
+def _by_simpleitk(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
+    """Each image as a file of its own without the rest of the header.
 
-
-def _frames_by_simpleitk(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
-    """Each frame as a file of its own: SimpleITK reads frames in the file's order, rescaled by one frame's values."""
+    Left to itself, SimpleITK rescales, puts frames in the file's order, and believes any size that a codestream says.
+    """
     dataset = open_dataset(images[0].path, pixels=True)
     offsets = None
     if "ExtendedOffsetTable" in dataset:
@@ -88,12 +84,17 @@ def _frames_by_simpleitk(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
             frame = get_frame(
                 dataset.PixelData,
                 (image.frame or 1) - 1,
-                number_of_frames=int(dataset.NumberOfFrames),
+                number_of_frames=frame_count(dataset),
                 extended_offsets=offsets,
             )
+            if declared(frame) != Declared(image.rows, image.columns, components=1):
+                raise ValueError("the codestream is of another size")
             path = Path(folder, "frame.dcm")
             _one_frame(dataset, frame).save_as(path, enforce_file_format=True)
-            yield _read_by_simpleitk(path)
+            reader = SimpleITK.ImageFileReader()
+            reader.SetImageIO("GDCMImageIO")
+            reader.SetFileName(str(path))
+            yield SimpleITK.GetArrayFromImage(reader.Execute())
 
 
 def _one_frame(dataset: FileDataset, frame: bytes) -> FileDataset:
@@ -110,10 +111,3 @@ def _one_frame(dataset: FileDataset, frame: bytes) -> FileDataset:
     single["PixelData"].VR = "OB"
     single["PixelData"].is_undefined_length = True
     return single
-
-
-def _read_by_simpleitk(path: Path) -> np.ndarray:
-    reader = SimpleITK.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    return SimpleITK.GetArrayFromImage(reader.Execute())

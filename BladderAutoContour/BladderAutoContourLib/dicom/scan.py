@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
+from pydicom.uid import MediaStorageDirectoryStorage
 
 from ..errors import InputError
 from .enhanced import multi_frame
@@ -97,6 +98,8 @@ def _read(path: Path) -> list[ImageHeader] | Skipped:
 
 def _is_no_ct(dataset: pydicom.FileDataset) -> Skipped | None:
     sop_class = str(dataset.get("SOPClassUID", "") or "")
+    if not sop_class and dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+        return Skipped("other-object", "note", "DICOMDIR")
     if not sop_class:
         return DAMAGED
     if sop_class not in (CT_IMAGE, *ENHANCED_CT):

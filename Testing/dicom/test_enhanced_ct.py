@@ -114,6 +114,8 @@ def test_structure_sets_are_judged_as_those_of_single_frames(enhanced, tmp_path,
     assert [finding.code for finding in check_rtstruct(merged, ct)] == ["off-plane"]
     edit(merged, lambda dataset: setattr(first_image(dataset), "ReferencedFrameNumber", 10))
     assert "wrong-image" in [finding.code for finding in check_rtstruct(merged, ct)]
+    edit(merged, lambda dataset: delattr(first_image(dataset), "ReferencedFrameNumber"))
+    assert [finding.code for finding in check_rtstruct(merged, ct)] == ["no-frame"]
 
 
 def missing_frame(dataset: pydicom.Dataset) -> None:

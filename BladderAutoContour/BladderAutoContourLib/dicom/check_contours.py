@@ -25,6 +25,7 @@ SEVERITY: dict[str, tuple[Severity, str]] = {
     "point-count": ("error", "declare another number of points than they have"),
     "few-points": ("error", "have fewer than 3 points"),
     "no-reference": ("warning", "do not say on which image they lie"),
+    "no-frame": ("warning", "refer to a multi-frame file without naming the frame"),
     "non-planar": ("error", "do not lie in one plane"),
     "oblique": ("warning", "are not parallel to the slices"),
     "off-plane": ("error", "do not lie in the plane of the image they refer to"),
@@ -73,6 +74,10 @@ class _Grid:
         """Heights of the images that a contour refers to; of all frames, where it names a file without a frame."""
         return [height for image in contour.images for height in self._heights_of.get(image, ())]
 
+    def lacks_frame(self, contour: Contour) -> bool:
+        """Whether a contour refers to a file of several frames as a whole."""
+        return any(frame is None and len(self._heights_of.get((uid, None), ())) > 1 for uid, frame in contour.images)
+
 
 def _roi_faults(roi: Roi, grid: _Grid | None) -> Iterator[list[tuple[str, str]]]:
     seen: set[bytes] = set()
@@ -104,6 +109,8 @@ def _faults(contour: Contour, grid: _Grid | None) -> Iterator[str]:
         return
     if not contour.image_uids:
         yield "no-reference"
+    if grid is not None and grid.lacks_frame(contour):
+        yield "no-frame"
     if len(np.unique(points, axis=0)) < 3:
         yield "few-points"
         return

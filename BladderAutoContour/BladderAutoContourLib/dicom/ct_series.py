@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pydicom
+from pydicom.uid import UID
 
 from ..errors import InputError
 from ..imaging.volume import Volume
@@ -63,7 +64,9 @@ class SeriesSummary:
     def __str__(self) -> str:
         size = f"{self.columns} x {self.rows} x {self.images}"
         spacing = " x ".join(f"{step:.3g}" for step in self.spacing_mm) + " mm" if self.spacing_mm else "no volume"
-        return f"{self.series_uid}: {size}, {spacing}"
+        # What stands in a damaged file in the place of a UID may be anything, the patient's name too.
+        uid = self.series_uid if UID(self.series_uid).is_valid else "without a valid UID"
+        return f"{uid}: {size}, {spacing}"
 
 
 def read_ct(

@@ -110,11 +110,14 @@ def _tell_deviation(
     """A finding where slices lie off the grid that is believed, though not far enough to refuse them."""
     steps = np.linspace(along[0], along[-1], len(along)) - along[0]
     off = np.linalg.norm(positions - positions[0] - np.outer(steps, normal), axis=1)
-    worst = int(off.argmax())
-    if off[worst] > EXACT_MM:
-        severity = "note" if off[worst] <= ROUNDING_MM else "warning"
-        sentence = f"Slice positions are uneven by up to {off[worst]:.2f} mm; a regular grid through them is believed"
-        findings.append(Finding("uneven-positions", severity, sentence, (str(images[worst].path),)))
+    if off.max() > EXACT_MM:
+        # Against the line through all slices, it is the slice that is off which stands out, the first and last too.
+        index = np.arange(len(images)) - (len(images) - 1) / 2
+        centred = positions - positions.mean(axis=0)
+        residual = np.linalg.norm(centred - np.outer(index, index @ centred / (index @ index)), axis=1)
+        severity = "note" if off.max() <= ROUNDING_MM else "warning"
+        sentence = f"Slice positions are uneven by up to {off.max():.2f} mm; a regular grid through them is believed"
+        findings.append(Finding("uneven-positions", severity, sentence, (str(images[int(residual.argmax())].path),)))
 
 
 def _pixel_spacing(images: Sequence[ImageHeader], findings: list[Finding]) -> tuple[float, ...]:

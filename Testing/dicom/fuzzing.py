@@ -34,12 +34,16 @@ SAME_MM = 0.02
 STRUCTURE_SET = "RTSTRUCT.dcm"
 STRUCTURED, STRUCTURE_SHARE = ("implicit", "explicit", "enhanced"), 3
 """Kinds whose structure sets are damaged too, and how much more often than a kind of image."""
-GOOD = ("refused", "told", "equal")
+GOOD = ("refused", "told", "equal", "believed")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """refused, told (a finding says that something is amiss), equal; or what must not be: silent, crash, leak, hang."""
+    """refused, told (a finding says that something is amiss), equal; or what must not be: silent, crash, leak, hang.
+
+    believed: the one file that holds a whole multi-frame series says another geometry or identifier, and nothing in
+    or beside it could contradict it.
+    """
 
     kind: str
     detail: str = ""
@@ -227,10 +231,9 @@ def _compare_ct(good: CtSeries, ct: CtSeries, hit: Path) -> Outcome:
     ]
     if set(ct.findings) - set(good.findings):
         return Outcome("told", ct.findings[0].code)
-    # One file that holds the whole series is all there is to know about it: nothing could contradict it.
-    alone = len({one.path for one in good.slices}) == 1
-    if differences and not alone:
-        return Outcome("silent", " and ".join(differences))
+    if differences:
+        alone = len({one.path for one in good.slices}) == 1
+        return Outcome("believed" if alone else "silent", " and ".join(differences))
     return Outcome("equal")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .ct_series import CtSeries
-from .findings import Finding, Severity
+from .findings import Finding, Severity, name_files
 from .rasterise import CLOSED
 from .structure_reader import Contour, Roi, StructureSet
 
@@ -54,6 +54,12 @@ def contour_findings(structures: StructureSet, ct: CtSeries | None) -> list[Find
             severity, sentence = SEVERITY[code]
             said = f"{sentence.format(detail)} (the first is contour {first[code, detail]})"
             findings.append(Finding(code, severity, f"{number} contours of {roi.name!r} {said}"))
+    # Lawful, and what is left where the element that holds the contours was lost.
+    empty = [roi.name for roi in structures.rois if not roi.contours and not roi.empty_sequence]
+    if empty:
+        findings.append(
+            Finding("no-contours", "note", f"{len(empty)} structures have no contours: {name_files(empty)}")
+        )
     return findings
 
 

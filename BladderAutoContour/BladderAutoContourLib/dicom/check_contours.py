@@ -115,8 +115,6 @@ def _faults(contour: Contour, grid: _Grid | None) -> Iterator[str]:
         return
     if not contour.image_uids:
         yield "no-reference"
-    if grid is not None and grid.lacks_frame(contour):
-        yield "no-frame"
     if len(np.unique(points, axis=0)) < 3:
         yield "few-points"
         return
@@ -139,6 +137,8 @@ def _is_outside(points: np.ndarray, grid: _Grid) -> bool:
 
 
 def _plane_faults(contour: Contour, grid: _Grid) -> Iterator[str]:
+    if grid.lacks_frame(contour):
+        yield "no-frame"
     depth = contour.points_mm @ grid.normal
     if np.ptp(depth) > OFF_PLANE_MM:
         yield "oblique"

@@ -54,13 +54,13 @@ def main() -> int:
     outcomes: list[dict[str, Any]] = []
     if arguments.lines and arguments.lines.exists():
         outcomes = [json.loads(line) for line in arguments.lines.read_text(encoding="utf-8").splitlines()]
-        first = max([first, *(one["case"] + 1 for one in outcomes if one["case"] is not None)])
+    left = ranges(set(range(first, end)) - {one["case"] for one in outcomes})
     programs = {kind: command for kind, command in PROGRAMS.items() if shutil.which(command[0])}
     if len(programs) < len(PROGRAMS):
         print(f"not installed, left out: {', '.join(PROGRAMS.keys() - programs.keys())}")
     with tempfile.TemporaryDirectory() as folder:
         make_samples(Path(folder), {kind: by_program(command) for kind, command in programs.items()})
-        for outcome in study(Path(folder), arguments.seed, first, end):
+        for outcome in (one for part in left for one in study(Path(folder), arguments.seed, *part)):
             outcomes.append(outcome)
             if arguments.lines:
                 with arguments.lines.open("a", encoding="utf-8") as file:
@@ -72,6 +72,13 @@ def main() -> int:
         result = {"seed": arguments.seed, "cases": len(outcomes), **table}
         arguments.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return 0 if all(one["kind"] in GOOD for one in outcomes) else 1
+
+
+def ranges(numbers: set[int]) -> list[tuple[int, int]]:
+    """The numbers as ranges, each from its first to behind its last."""
+    begins = sorted(number for number in numbers if number - 1 not in numbers)
+    ends = sorted(number + 1 for number in numbers if number + 1 not in numbers)
+    return list(zip(begins, ends, strict=True))
 
 
 def report(outcomes: list[dict[str, Any]]) -> dict[str, Any]:

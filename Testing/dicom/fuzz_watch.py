@@ -5,6 +5,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ WORKER = Path(__file__).with_name("fuzzing.py")
 def study(samples: Path, seed: int, first: int, end: int) -> Iterator[dict[str, Any]]:
     """The outcome of each case from `first` to `end`, as `fuzzing.py` prints it.
 
-    A case that takes more than LONGEST_SECONDS comes out as "hang", one that ends its process as "crash"; the next
-    process goes on behind it. Whatever the processes print about the patient comes out as "leak", without a case.
+    A case that takes more than LONGEST_SECONDS (of an idle machine) comes out as "hang", one that ends its process as
+    "crash"; the next process goes on behind it. Whatever the processes print about the patient comes out as "leak",
+    without a case.
     """
     log = samples / "standard error.txt"
     log.unlink(missing_ok=True)
@@ -56,7 +58,7 @@ def _one_process(samples: Path, seed: int, first: int, end: int, log: Path) -> I
         begun: dict[str, Any] | None = None
         while True:
             try:
-                line = lines.get(timeout=LONGEST_SECONDS if begun else STARTING_SECONDS)
+                line = _next(lines, LONGEST_SECONDS if begun else STARTING_SECONDS)
             except queue.Empty:
                 worker.kill()
                 if begun:
@@ -70,6 +72,23 @@ def _one_process(samples: Path, seed: int, first: int, end: int, log: Path) -> I
             begun = told if "begun" in told else None
             if begun is None:
                 yield told
+
+
+def _next(lines: "queue.Queue[str]", seconds: float) -> str:
+    """The next line, waited for as long as takes what an idle machine does in `seconds`. Raises queue.Empty."""
+    try:
+        return lines.get(timeout=seconds)
+    except queue.Empty:
+        # Others may keep the machine busy: then ten of its seconds are more than ten.
+        return lines.get(timeout=seconds * (_slowness() - 1))
+
+
+def _slowness() -> float:
+    """How many seconds now take what an idle machine does in one."""
+    begun, worked = time.monotonic(), time.process_time()
+    while time.process_time() - worked < 0.2:
+        sum(range(1000))
+    return max((time.monotonic() - begun) / 0.2, 1.0) + 0.1
 
 
 def _cut_short(begun: dict[str, Any], kind: str, detail: str) -> dict[str, Any]:

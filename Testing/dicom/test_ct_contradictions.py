@@ -89,6 +89,17 @@ def test_bits_above_the_stored_ones_are_no_values(files):
         assert np.array_equal(ct.volume.array[z], np.clip(expected[z], -1024, 1023))
 
 
+def test_a_padding_value_may_need_more_than_the_stored_bits(files):
+    dataset = pydicom.dcmread(files[0])
+    stored = np.clip(texture(GEOMETRY).array[0], -1024, 1023)
+    stored[:5] = -3024
+    dataset.PixelData = stored.tobytes()
+    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation, dataset.RescaleIntercept = 12, 11, 1, "0"
+    dataset.add_new("PixelPaddingValue", "SS", -3024)
+    dataset.save_as(files[0])
+    assert np.array_equal(read_ct([files[0].parent]).volume.array[0], np.maximum(stored, -1024))
+
+
 def test_a_dicomdir_beside_the_images_is_no_damage(files, tmp_path):
     media = FileSet()
     media.add(files[0])

@@ -61,8 +61,9 @@ def _plain(image: ImageHeader) -> np.ndarray:
     spare = 16 - image.bits_stored
     if not 0 <= spare < 16:
         raise ValueError("impossible number of stored bits")
-    # Bits above the stored ones are no part of the value (PS3.5 8.1.1): old scanners kept overlays there.
-    return stored << spare >> spare if spare else stored
+    # Bits above the stored ones are no part of a value (PS3.5 8.1.1): old scanners kept overlays there. A padding value
+    # may need them all the same.
+    return np.where(stored == image.padding, stored, stored << spare >> spare) if spare else stored
 
 
 def _by_pydicom(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from .findings import Finding
 from .image_header import CT_IMAGE, DAMAGED, ENHANCED_CT, TAGS, ImageHeader, Skipped, frame_count, single_frame
 from .reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
 
-WORKERS = 4
+WORKERS, AT_ONCE = 4, 256
 CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 
 
@@ -33,20 +33,22 @@ class Scan:
 def scan(paths: Sequence[Path], progress: Callable[[float], None] | None = None) -> Scan:
     """Read the headers of all files in folders (recursively) and files.
 
-    Raises InputError where a path is missing or cannot be listed, or where there is no file at all.
+    `progress` is told 0 again and again while the files are listed. Raises InputError where a path is missing or
+    cannot be listed, or where there is no file at all.
     """
-    files = _list_files([Path(path) for path in paths])
+    tell = progress or (lambda share: None)
+    files = _list_files([Path(path) for path in paths], lambda: tell(0.0))
     images: list[ImageHeader] = []
     skipped: dict[Skipped, list[str]] = defaultdict(list)
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
-            for done, outcome in enumerate(pool.map(_read, files, chunksize=1), start=1):
+            for done, (file, outcome) in enumerate(_outcomes(pool, files), start=1):
                 if isinstance(outcome, Skipped):
-                    skipped[outcome].append(str(files[done - 1]))
+                    skipped[outcome].append(str(file))
                 else:
                     images.extend(outcome)
-                if progress is not None and (done % 16 == 0 or done == len(files)):
-                    progress(done / len(files))
+                if done % 16 == 0 or done == len(files):
+                    tell(done / len(files))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -55,26 +57,36 @@ def scan(paths: Sequence[Path], progress: Callable[[float], None] | None = None)
     return Scan(tuple(images), tuple(findings), others)
 
 
-def _list_files(paths: Sequence[Path]) -> list[Path]:
+def _outcomes(pool: ThreadPoolExecutor, files: Sequence[Path]) -> Iterator[tuple[Path, list[ImageHeader] | Skipped]]:
+    """Every file with what was read of it, in order. Handed to the pool in parts: the first word comes soon."""
+    for first in range(0, len(files), AT_ONCE):
+        part = files[first : first + AT_ONCE]
+        yield from zip(part, pool.map(_read, part), strict=True)
+
+
+def _list_files(paths: Sequence[Path], tell: Callable[[], None]) -> list[Path]:
     files: list[Path] = []
 
     def refuse(fault: OSError) -> None:
         raise InputError(f"The folder {fault.filename} cannot be opened: {fault.strerror}.", [fault.filename])
 
+    def add(candidates: Iterable[Path]) -> None:
+        tell()
+        # A pipe or a socket would block the reader for ever.
+        files.extend(path for path in candidates if path.is_file())
+
     for path in paths:
         if path.is_dir():
             for folder, folders, names in os.walk(path, onerror=refuse):
                 folders.sort()
-                files.extend(Path(folder, name) for name in sorted(names))
+                add(Path(folder, name) for name in sorted(names))
         elif path.exists():
-            files.append(path)
+            add([path])
         else:
             raise InputError(f"{path} does not exist. Check the path of the CT.", [path])
-    # A pipe or a socket would block the reader for ever.
-    files = [file for file in dict.fromkeys(files) if file.is_file()]
     if not files:
         raise InputError(f"There is no file in {', '.join(map(str, paths))}. Give the folder of a CT series.", paths)
-    return files
+    return list(dict.fromkeys(files))
 
 
 def _read(path: Path) -> list[ImageHeader] | Skipped:

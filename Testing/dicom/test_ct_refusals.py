@@ -125,7 +125,7 @@ REFUSALS: dict[Callable[[list[Path]], None], tuple[str, str]] = {
     only_scouts: ("localiser images only", ""),
     no_frame: ("no frame of reference", "ct_0001.dcm"),
     magnetic_resonance: ("no CT image in", "ct_0001.dcm"),
-    enhanced: ("enhanced multi-frame", "ct_0001.dcm"),
+    enhanced: ("enhanced CT that does not describe each of its frames", "ct_0001.dcm"),
     unknown_compression: ("cannot be read (MPEG-4", "ct_0001.dcm"),
 }
 

@@ -40,6 +40,12 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     return 0
 
 
+def image_name(image: tuple[str, int | None]) -> str:
+    """An image's identifier, and its frame where it is one of several in a file."""
+    uid, frame = image
+    return uid if frame is None else f"{uid} frame {frame}"
+
+
 def lines(roi: "Roi") -> Iterator[str]:
     """The text: a line a slice, below it a line a ring (outer or inner, number of points), below it x y z a point."""
     from ..dicom.rasterise import CLOSED
@@ -50,9 +56,9 @@ def lines(roi: "Roi") -> Iterator[str]:
     for contour in roi.contours:
         if contour.geometric_type in CLOSED and len(contour.points_mm) >= 3:
             # Contours of one image belong together; without a reference, those of one height.
-            slices[contour.image_uids or round(float(contour.points_mm[:, 2].mean()), 2)].append(contour)
+            slices[contour.images or round(float(contour.points_mm[:, 2].mean()), 2)].append(contour)
     for number, contours in enumerate(slices.values(), start=1):
-        images = " ".join(contours[0].image_uids) or "not referenced"
+        images = " ".join(map(image_name, contours[0].images)) or "not referenced"
         yield f"slice {number} image {images}"
         for ring in rings([contour.points_mm for contour in contours]):
             yield f"{'inner' if ring.inner else 'outer'} {len(ring.points_mm)}"

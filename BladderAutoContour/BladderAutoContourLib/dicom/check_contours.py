@@ -1,12 +1,12 @@
 """Contours of a structure set, one by one: their numbers, their plane, their place on the CT."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import numpy as np
 
 from .ct_series import CtSeries
-from .findings import Finding, Severity
+from .findings import Finding, Severity, name_files
 from .rasterise import CLOSED
 from .structure_reader import Contour, Roi, StructureSet
 
@@ -25,6 +25,7 @@ SEVERITY: dict[str, tuple[Severity, str]] = {
     "point-count": ("error", "declare another number of points than they have"),
     "few-points": ("error", "have fewer than 3 points"),
     "no-reference": ("warning", "do not say on which image they lie"),
+    "no-frame": ("warning", "refer to a multi-frame file without naming the frame"),
     "non-planar": ("error", "do not lie in one plane"),
     "oblique": ("warning", "are not parallel to the slices"),
     "off-plane": ("error", "do not lie in the plane of the image they refer to"),
@@ -53,6 +54,12 @@ def contour_findings(structures: StructureSet, ct: CtSeries | None) -> list[Find
             severity, sentence = SEVERITY[code]
             said = f"{sentence.format(detail)} (the first is contour {first[code, detail]})"
             findings.append(Finding(code, severity, f"{number} contours of {roi.name!r} {said}"))
+    # Lawful, and what is left where the element that holds the contours was lost.
+    empty = [roi.name for roi in structures.rois if not roi.contours and not roi.empty_sequence]
+    if empty:
+        findings.append(
+            Finding("no-contours", "note", f"{len(empty)} structures have no contours: {name_files(empty)}")
+        )
     return findings
 
 
@@ -63,7 +70,19 @@ class _Grid:
         self.geometry = ct.volume.geometry
         self.normal = np.asarray(self.geometry.direction)[:, 2]
         self.heights = np.array([image.position_mm for image in ct.slices]) @ self.normal
-        self.height_of = dict(zip((image.sop_instance_uid for image in ct.slices), self.heights.tolist(), strict=True))
+        self._heights_of: dict[tuple[str, int | None], list[float]] = defaultdict(list)
+        for image, height in zip(ct.slices, self.heights.tolist(), strict=True):
+            # The one image of a file is also its frame 1.
+            for frame in (None, image.frame_number or 1):
+                self._heights_of[image.sop_instance_uid, frame].append(height)
+
+    def heights_of(self, contour: Contour) -> list[float]:
+        """Heights of the images that a contour refers to; of all frames, where it names a file without a frame."""
+        return [height for image in contour.images for height in self._heights_of.get(image, ())]
+
+    def lacks_frame(self, contour: Contour) -> bool:
+        """Whether a contour refers to a file of several frames as a whole."""
+        return any(frame is None and len(self._heights_of.get((uid, None), ())) > 1 for uid, frame in contour.images)
 
 
 def _roi_faults(roi: Roi, grid: _Grid | None) -> Iterator[list[tuple[str, str]]]:
@@ -118,11 +137,13 @@ def _is_outside(points: np.ndarray, grid: _Grid) -> bool:
 
 
 def _plane_faults(contour: Contour, grid: _Grid) -> Iterator[str]:
+    if grid.lacks_frame(contour):
+        yield "no-frame"
     depth = contour.points_mm @ grid.normal
     if np.ptp(depth) > OFF_PLANE_MM:
         yield "oblique"
         return
-    own = [grid.height_of[uid] for uid in contour.image_uids if uid in grid.height_of]
+    own = grid.heights_of(contour)
     if own:
         if min(np.abs(depth - height).max() for height in own) > OFF_PLANE_MM:
             yield "off-plane"

@@ -1,13 +1,13 @@
 """Does the structure set belong to this CT? Patient, study, series, images, frames of reference, structure numbers."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pydicom.dataset import Dataset
 
 from .ct_series import CtSeries
 from .findings import Finding
-from .structure_reader import StructureSet
+from .structure_reader import StructureSet, frame_numbers
 
 SAME_IN_BOTH = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 
@@ -67,6 +67,9 @@ def _images(dataset: Dataset, ct: CtSeries) -> Iterator[Finding]:
     listed = [image for one in series for image in _items(one, "ContourImageSequence")]
     drawn = [image for part in _items(dataset, "ROIContourSequence") for contour in _items(part, "ContourSequence")
              for image in _items(contour, "ContourImageSequence")]  # fmt: skip
+    frames = {(image.sop_instance_uid, image.frame_number) for image in ct.slices}
+    if any(_is_no_frame(image, frames, classes) for image in (*listed, *drawn)):
+        yield Finding("wrong-image", "error", "An image reference names a frame that the CT does not have")
     for where, images in (("listed", listed), ("contour", drawn)):
         unknown, other_class = Counter(), Counter()
         for image in images:
@@ -83,6 +86,14 @@ def _images(dataset: Dataset, ct: CtSeries) -> Iterator[Finding]:
     missing = set(classes) - {str(image.get("ReferencedSOPInstanceUID", "")) for image in listed}
     if listed and missing and len(missing) < len(classes):
         yield Finding("images-not-listed", "note", f"{len(missing)} images of the CT are not listed")
+
+
+def _is_no_frame(image: Dataset, frames: Collection[tuple[str, int | None]], known: Collection[str]) -> bool:
+    """Whether an item refers to a file of the CT by a frame number that is none of it."""
+    uid, named = str(image.get("ReferencedSOPInstanceUID", "")), frame_numbers(image)
+    if uid not in known or not named or ((uid, None) in frames and set(named) == {1}):
+        return False  # the one image of a single-frame file may be called frame 1
+    return any((uid, number) not in frames for number in named)
 
 
 def _roi_numbers(dataset: Dataset) -> Iterator[Finding]:

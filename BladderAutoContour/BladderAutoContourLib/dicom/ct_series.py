@@ -2,18 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pydicom
+from pydicom.uid import UID
 
 from ..errors import InputError
 from ..imaging.volume import Volume
+from .belonging import belonging_findings
 from .findings import Finding
+from .image_header import ImageHeader
 from .pixels import read_hu, same_pixels
 from .reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
-from .scan import CT_IMAGE, ImageHeader, Scan, scan
-from .stack import MINIMUM_SLICES, build_stack
+from .scan import Scan, scan
+from .stack import MINIMUM_SLICES, Stack, build_stack
 
 HEADER_SHARE = 0.4
 """Share of the reading time that the headers take."""
@@ -21,12 +24,16 @@ HEADER_SHARE = 0.4
 
 @dataclass(frozen=True)
 class SliceReference:
-    """One image of the series: how a contour refers to it, and where its first voxel's centre lies (LPS mm)."""
+    """One image of the series: how a contour refers to it, and where its first voxel's centre lies (LPS mm).
+
+    frame_number: from 1, where the image is one frame of a multi-frame file.
+    """
 
     sop_class_uid: str
     sop_instance_uid: str
     position_mm: tuple[float, float, float]
     path: Path
+    frame_number: int | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,9 @@ class SeriesSummary:
     def __str__(self) -> str:
         size = f"{self.columns} x {self.rows} x {self.images}"
         spacing = " x ".join(f"{step:.3g}" for step in self.spacing_mm) + " mm" if self.spacing_mm else "no volume"
-        return f"{self.series_uid}: {size}, {spacing}"
+        # What stands in a damaged file in the place of a UID may be anything, the patient's name too.
+        uid = self.series_uid if UID(self.series_uid).is_valid else "without a valid UID"
+        return f"{uid}: {size}, {spacing}"
 
 
 def read_ct(
@@ -72,7 +81,7 @@ def read_ct(
     found = scan(paths, lambda share: tell(HEADER_SHARE * share))
     images, findings = _choose(found, paths, series_uid)
     try:
-        stack = build_stack(images, same_pixels)
+        stack = _stack(images)
     except InputError as fault:
         damaged = [name for finding in found.findings if finding.severity == "warning" for name in finding.files]
         if damaged:
@@ -120,7 +129,7 @@ def summarise(images: Sequence[ImageHeader]) -> SeriesSummary:
         note = Finding("localizer", "note", f"{len(images)} localiser images only")
         return SeriesSummary(first.series_uid, len(images), first.rows, first.columns, None, None, "", (note,))
     try:
-        stack = build_stack(images, same_pixels)
+        stack = _stack(images)
     except InputError as fault:
         return SeriesSummary(
             first.series_uid, len(images), first.rows, first.columns, None, None, fault.message,
@@ -129,6 +138,18 @@ def summarise(images: Sequence[ImageHeader]) -> SeriesSummary:
     columns, rows, slices = stack.geometry.size
     spacing = stack.geometry.spacing_mm
     return SeriesSummary(first.series_uid, slices, rows, columns, spacing, spacing[2] * slices, "", stack.findings)
+
+
+def _stack(images: Sequence[ImageHeader]) -> Stack:
+    stack = build_stack(images, same_pixels)
+    return replace(stack, findings=(*stack.findings, *belonging_findings(stack.images), *_frames_note(stack.images)))
+
+
+def _frames_note(images: Sequence[ImageHeader]) -> list[Finding]:
+    if all(image.frame is None for image in images):
+        return []
+    sentence = "The CT is a multi-frame file; contours refer to its frames by number, which not every system reads"
+    return [Finding("multi-frame", "note", sentence)]
 
 
 def _by_series(found: Scan) -> dict[str, list[ImageHeader]]:
@@ -179,7 +200,7 @@ def _no_ct(found: Scan, paths: Sequence[Path]) -> InputError:
 
 def _reference(image: ImageHeader) -> SliceReference:
     x, y, z = image.position_mm
-    return SliceReference(CT_IMAGE, image.sop_instance_uid, (x, y, z), image.path)
+    return SliceReference(image.sop_class_uid, image.sop_instance_uid, (x, y, z), image.path, image.frame)
 
 
 def _full_header(image: ImageHeader) -> pydicom.Dataset:

@@ -14,7 +14,7 @@ from .. import SOFTWARE_NAME, __version__
 from ..errors import OutputError
 from ..imaging.volume import Volume
 from .decimal_string import decimal_strings
-from .scan import CT_IMAGE
+from .image_header import CT_IMAGE
 
 INTERCEPT = -1024
 """Stored values are unsigned: HU = stored - 1024."""

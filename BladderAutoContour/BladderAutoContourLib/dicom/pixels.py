@@ -1,23 +1,24 @@
-"""Stored values of CT images, as Hounsfield units."""
+"""Hounsfield units of CT images."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import SimpleITK
-from pydicom.uid import UID
 
 from ..errors import InputError
-from .reading import DamagedDicomError, NotDicomError, open_dataset
-from .scan import WORKERS, ImageHeader
+from .decode import stored_values
+from .image_header import ImageHeader
+from .scan import WORKERS
 
 AIR_HU = -1024
 """Values below (padding outside the scan circle: -2000, -3024...) are raised to this."""
 PADDING_HU = (-900.0, 3071.0)
 """A declared padding value between these looks like tissue and is not believed: some scanners declare 0."""
-NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2",
-          "1.2.840.10008.1.2.5")  # fmt: skip
-"""Implicit, explicit, deflated, big endian, RLE: pydicom decodes them with numpy alone. SimpleITK decodes the rest."""
+LARGEST_RESCALE = 1e6
+"""A greater slope or intercept, or a slope of 0, is no rescaling to HU but damage."""
+FRAMES_AT_ONCE = 16
+"""Frames of one file that are decoded between two words of progress."""
 
 
 def read_hu(images: Sequence[ImageHeader], progress: Callable[[float], None] | None = None) -> np.ndarray:
@@ -25,18 +26,25 @@ def read_hu(images: Sequence[ImageHeader], progress: Callable[[float], None] | N
 
     Each image is rescaled by its own slope and intercept. Raises InputError naming an image that cannot be decoded.
     """
+    for image in images:
+        _refuse_impossible_rescale(image)
     whole = all(
         image.bits_allocated <= 16 and image.slope.is_integer() and image.intercept.is_integer() for image in images
     )
     array = np.empty((len(images), images[0].rows, images[0].columns), np.int16 if whole else np.float32)
 
-    def fill(z: int) -> None:
-        array[z] = _slice_hu(images[z], array.dtype)
+    def fill(places: Sequence[int]) -> int:
+        for z, stored in zip(places, stored_values([images[z] for z in places]), strict=True):
+            array[z] = _rescaled(images[z], stored, array.dtype)
+        return len(places)
 
+    done = told = 0
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
-            for done, _ in enumerate(pool.map(fill, range(len(images))), start=1):
-                if progress is not None and (done % 8 == 0 or done == len(images)):
+            for filled in pool.map(fill, _by_file(images)):
+                done += filled
+                if progress is not None and (done - told >= 8 or done == len(images)):
+                    told = done
                     progress(done / len(images))
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -46,13 +54,38 @@ def read_hu(images: Sequence[ImageHeader], progress: Callable[[float], None] | N
 
 def same_pixels(one: ImageHeader, other: ImageHeader) -> bool:
     """Whether two images show the same thing: equal rescaled values."""
-    return np.array_equal(_slice_hu(one, np.dtype(np.float32)), _slice_hu(other, np.dtype(np.float32)))
+    values = []
+    for image in (one, other):
+        _refuse_impossible_rescale(image)
+        values.append(_rescaled(image, next(stored_values([image])), np.dtype(np.float32)))
+    return np.array_equal(*values)
 
 
-def _slice_hu(image: ImageHeader, dtype: np.dtype) -> np.ndarray:
-    stored = _stored_values(image)
+def _by_file(images: Sequence[ImageHeader]) -> list[list[int]]:
+    """Places of images that are decoded together: those of one file, some at a time."""
+    files: dict[object, list[int]] = defaultdict(list)
+    for place, image in enumerate(images):
+        files[image.path].append(place)
+    return [
+        places[first : first + FRAMES_AT_ONCE]
+        for places in files.values()
+        for first in range(0, len(places), FRAMES_AT_ONCE)
+    ]
+
+
+def _refuse_impossible_rescale(image: ImageHeader) -> None:
+    possible = abs(image.slope) <= LARGEST_RESCALE and abs(image.intercept) <= LARGEST_RESCALE  # False for a NaN
+    if not possible or image.slope == 0:
+        raise InputError(
+            f"The rescale slope or intercept of {image.name} is impossible: its Hounsfield units are unknown. Copy it "
+            "from the archive again.",
+            [str(image.path)],
+        )
+
+
+def _rescaled(image: ImageHeader, stored: np.ndarray, dtype: np.dtype) -> np.ndarray:
     whole = dtype == np.int16
-    wide = np.int32 if whole else np.float32
+    wide = np.float32 if not whole else np.int32 if image.slope == 1 else np.int64
     hu = stored.astype(wide)
     if image.slope != 1:
         hu *= wide(image.slope)
@@ -63,41 +96,3 @@ def _slice_hu(image: ImageHeader, dtype: np.dtype) -> np.ndarray:
         if not PADDING_HU[0] < padding_hu < PADDING_HU[1]:
             hu[stored == image.padding] = AIR_HU
     return np.clip(hu, AIR_HU, 32767 if whole else None)
-
-
-def _stored_values(image: ImageHeader) -> np.ndarray:
-    """(y, x) values as stored, before rescaling."""
-    try:
-        if image.pixel_offset is not None:
-            count = image.rows * image.columns
-            kind = "<i2" if image.signed else "<u2"
-            stored = np.fromfile(image.path, kind, count, offset=image.pixel_offset)
-        elif image.transfer_syntax in NATIVE:
-            stored = open_dataset(image.path, pixels=True).pixel_array
-        else:
-            stored = _decode(image)
-        return stored.reshape(image.rows, image.columns)
-    except (
-        NotDicomError,
-        DamagedDicomError,
-        OSError,
-        RuntimeError,
-        ValueError,
-        AttributeError,
-        NotImplementedError,
-    ) as fault:
-        syntax = UID(image.transfer_syntax).name
-        raise InputError(
-            f"The pixels of {image.path.name} cannot be read ({syntax}): the file is cut off, damaged, or compressed "
-            "in a way that is not supported. Copy it from the archive again, uncompressed.",
-            [str(image.path)],
-        ) from fault
-
-
-def _decode(image: ImageHeader) -> np.ndarray:
-    """Compressed values through GDCM in SimpleITK, which rescales by itself: undone here."""
-    reader = SimpleITK.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(image.path))
-    hu = SimpleITK.GetArrayFromImage(reader.Execute())
-    return np.rint((hu.astype(np.float64) - image.intercept) / (image.slope or 1.0)).astype(np.int32)

@@ -1,59 +1,24 @@
 """Which images lie in a folder or a list of files: headers only, every file accounted for."""
 
 import os
+import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pydicom
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import MediaStorageDirectoryStorage
 
 from ..errors import InputError
+from .enhanced import multi_frame
 from .findings import Finding
+from .image_header import CT_IMAGE, DAMAGED, ENHANCED_CT, TAGS, ImageHeader, Skipped, frame_count, single_frame
 from .reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
 
-CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
-ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
-TAGS = (
-    "SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "Modality", "StudyInstanceUID",
-    "SeriesInstanceUID", "FrameOfReferenceUID", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient",
-    "PixelSpacing", "GantryDetectorTilt", "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated",
-    "PixelRepresentation", "PhotometricInterpretation", "PixelPaddingValue", "RescaleSlope", "RescaleIntercept",
-)  # fmt: skip
-WORKERS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class ImageHeader:
-    """What is needed of one CT image before its pixels are read.
-
-    position_mm (3), orientation (6) and pixel_spacing_mm (row spacing, column spacing: PS3.3 10.7.1.3) are empty tuples
-    where the file lacks them. pixel_offset: byte at which uncompressed 16-bit little-endian values begin, else None.
-    """
-
-    path: Path
-    sop_instance_uid: str
-    study_uid: str
-    series_uid: str
-    frame_uid: str
-    instance_number: int
-    localizer: bool
-    position_mm: tuple[float, ...]
-    orientation: tuple[float, ...]
-    pixel_spacing_mm: tuple[float, ...]
-    tilt_degrees: float
-    rows: int
-    columns: int
-    slope: float
-    intercept: float
-    signed: bool
-    bits_allocated: int
-    padding: int | None
-    transfer_syntax: str
-    pixel_offset: int | None
+WORKERS, AT_ONCE = 4, 256
+CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 
 
 @dataclass(frozen=True)
@@ -68,139 +33,102 @@ class Scan:
 def scan(paths: Sequence[Path], progress: Callable[[float], None] | None = None) -> Scan:
     """Read the headers of all files in folders (recursively) and files.
 
-    Raises InputError where a path is missing or cannot be listed, or where there is no file at all.
+    `progress` is told 0 again and again while the files are listed. Raises InputError where a path is missing or
+    cannot be listed, or where there is no file at all.
     """
-    files = _list_files([Path(path) for path in paths])
+    tell = progress or (lambda share: None)
+    files = _list_files([Path(path) for path in paths], lambda: tell(0.0))
     images: list[ImageHeader] = []
-    skipped: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    skipped: dict[Skipped, list[str]] = defaultdict(list)
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
-            for done, outcome in enumerate(pool.map(_read, files, chunksize=1), start=1):
-                if isinstance(outcome, ImageHeader):
-                    images.append(outcome)
+            for done, (file, outcome) in enumerate(_outcomes(pool, files), start=1):
+                if isinstance(outcome, Skipped):
+                    skipped[outcome].append(str(file))
                 else:
-                    skipped[outcome].append(str(files[done - 1]))
-                if progress is not None and (done % 16 == 0 or done == len(files)):
-                    progress(done / len(files))
+                    images.extend(outcome)
+                if done % 16 == 0 or done == len(files):
+                    tell(done / len(files))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
     findings = [_finding(reason, names) for reason, names in skipped.items()]
-    others = {what: len(names) for (kind, _, what), names in skipped.items() if kind == "other-object"}
+    others = {reason.what: len(names) for reason, names in skipped.items() if reason.kind == "other-object"}
     return Scan(tuple(images), tuple(findings), others)
 
 
-def _list_files(paths: Sequence[Path]) -> list[Path]:
+def _outcomes(pool: ThreadPoolExecutor, files: Sequence[Path]) -> Iterator[tuple[Path, list[ImageHeader] | Skipped]]:
+    """Every file with what was read of it, in order. Handed to the pool in parts: the first word comes soon."""
+    for first in range(0, len(files), AT_ONCE):
+        part = files[first : first + AT_ONCE]
+        yield from zip(part, pool.map(_read, part), strict=True)
+
+
+def _list_files(paths: Sequence[Path], tell: Callable[[], None]) -> list[Path]:
     files: list[Path] = []
 
     def refuse(fault: OSError) -> None:
         raise InputError(f"The folder {fault.filename} cannot be opened: {fault.strerror}.", [fault.filename])
 
+    def add(candidates: Iterable[Path]) -> None:
+        tell()
+        # A pipe or a socket would block the reader for ever.
+        files.extend(path for path in candidates if path.is_file())
+
     for path in paths:
         if path.is_dir():
             for folder, folders, names in os.walk(path, onerror=refuse):
                 folders.sort()
-                files.extend(Path(folder, name) for name in sorted(names))
+                add(Path(folder, name) for name in sorted(names))
         elif path.exists():
-            files.append(path)
+            add([path])
         else:
             raise InputError(f"{path} does not exist. Check the path of the CT.", [path])
-    # A pipe or a socket would block the reader for ever.
-    files = [file for file in dict.fromkeys(files) if file.is_file()]
     if not files:
         raise InputError(f"There is no file in {', '.join(map(str, paths))}. Give the folder of a CT series.", paths)
-    return files
+    return list(dict.fromkeys(files))
 
 
-def _read(path: Path) -> ImageHeader | tuple[str, str, str]:
-    """The header of a CT image, or why the file is none: (kind, severity, what)."""
+def _read(path: Path) -> list[ImageHeader] | Skipped:
+    """The headers of a file's CT images, or why it has none."""
     try:
         with path.open("rb") as stream:
             dataset = open_dataset(stream, only=TAGS)
-            next_bytes = (stream.tell(), stream.read(12))
-            stream.seek(0, os.SEEK_END)
             with making_sense():
-                return _header(path, dataset, next_bytes, stream.tell())
+                other = _is_no_ct(dataset)
+                if other is not None:
+                    return other
+                read = multi_frame if str(dataset.SOPClassUID) in ENHANCED_CT else single_frame
+                return read(path, dataset, stream)
     except NotDicomError:
-        return "not-dicom", "note", "not DICOM"
+        return Skipped("not-dicom", "note", "not DICOM")
     except OSError as fault:
-        return "unreadable", "warning", f"unreadable ({fault.strerror or 'read error'})"
+        return Skipped("unreadable", "warning", f"unreadable ({fault.strerror or 'read error'})")
     except DamagedDicomError:
-        return "damaged", "warning", "damaged or cut off"
+        return DAMAGED
 
 
-def _header(
-    path: Path, dataset: pydicom.FileDataset, next_bytes: tuple[int, bytes], file_bytes: int
-) -> ImageHeader | tuple[str, str, str]:
+def _is_no_ct(dataset: pydicom.FileDataset) -> Skipped | None:
     sop_class = str(dataset.get("SOPClassUID", "") or "")
+    if not sop_class and dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+        return Skipped("other-object", "note", "DICOMDIR")
     if not sop_class:
-        return "damaged", "warning", "damaged or cut off"
-    if sop_class != CT_IMAGE:
-        if sop_class in ENHANCED_CT:
-            return "enhanced", "warning", "enhanced multi-frame CT"
-        what = str(dataset.get("Modality", "") or "") or pydicom.uid.UID(sop_class).name
-        return "other-object", "note", what
-    if int(dataset.get("NumberOfFrames", 1) or 1) != 1 or int(dataset.get("SamplesPerPixel", 1) or 1) != 1:
-        return "other-object", "note", "CT in colour or with several frames"
-    syntax = str(getattr(dataset.file_meta, "TransferSyntaxUID", ImplicitVRLittleEndian))
-    rows, columns = int(dataset.Rows), int(dataset.Columns)
-    signed = int(dataset.get("PixelRepresentation", 0) or 0) == 1
-    bits_allocated = int(dataset.get("BitsAllocated", 16))
-    offset = None
-    if syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian):
-        position, head = next_bytes
-        if head[:4] != b"\xe0\x7f\x10\x00":
-            return "damaged", "warning", "cut off before its pixels"
-        offset = position + (8 if syntax == ImplicitVRLittleEndian else 12)
-        if file_bytes < offset + rows * columns * bits_allocated // 8:
-            return "damaged", "warning", "cut off within its pixels"
-    return ImageHeader(
-        path=path,
-        sop_instance_uid=str(dataset.SOPInstanceUID),
-        study_uid=str(dataset.get("StudyInstanceUID", "") or ""),
-        series_uid=str(dataset.SeriesInstanceUID),
-        frame_uid=str(dataset.get("FrameOfReferenceUID", "") or ""),
-        instance_number=int(dataset.get("InstanceNumber", 0) or 0),
-        localizer="LOCALIZER" in (dataset.get("ImageType") or ()),
-        position_mm=_numbers(dataset, "ImagePositionPatient", 3),
-        orientation=_numbers(dataset, "ImageOrientationPatient", 6),
-        pixel_spacing_mm=_numbers(dataset, "PixelSpacing", 2),
-        tilt_degrees=float(dataset.get("GantryDetectorTilt", 0) or 0),
-        rows=rows,
-        columns=columns,
-        slope=float(dataset.get("RescaleSlope", 1) if dataset.get("RescaleSlope") is not None else 1),
-        intercept=float(dataset.get("RescaleIntercept", 0) or 0),
-        signed=signed,
-        bits_allocated=bits_allocated,
-        padding=_padding(dataset, signed),
-        transfer_syntax=syntax,
-        pixel_offset=offset if bits_allocated == 16 else None,
-    )
+        return DAMAGED
+    if sop_class not in (CT_IMAGE, *ENHANCED_CT):
+        modality = str(dataset.get("Modality", "") or "")
+        # Free text in this place would be printed: only what the standard allows as a modality is.
+        known = modality if CODE.fullmatch(modality) else pydicom.uid.UID_dictionary.get(sop_class, ["other object"])[0]
+        return Skipped("other-object", "note", known)
+    several = sop_class == CT_IMAGE and frame_count(dataset) != 1
+    if several or int(dataset.get("SamplesPerPixel", 1) or 1) != 1:
+        return Skipped("other-object", "note", "CT in colour or with several frames")
+    return None
 
 
-def _numbers(dataset: pydicom.Dataset, keyword: str, count: int) -> tuple[float, ...]:
-    value = dataset.get(keyword)
-    if value is None or isinstance(value, str | float | int) or len(value) != count:
-        return ()
-    numbers = tuple(float(number) for number in value)
-    return numbers if np.isfinite(numbers).all() else ()
-
-
-def _padding(dataset: pydicom.Dataset, signed: bool) -> int | None:
-    value = dataset.get("PixelPaddingValue")
-    if not isinstance(value, int):
-        return None
-    # The element's VR follows PixelRepresentation, but is often written with the other sign.
-    value &= 0xFFFF
-    return value - 0x10000 if signed and value >= 0x8000 else value
-
-
-def _finding(reason: tuple[str, str, str], names: list[str]) -> Finding:
-    kind, severity, what = reason
+def _finding(reason: Skipped, names: list[str]) -> Finding:
     count = f"{len(names)} file" if len(names) == 1 else f"{len(names)} files"
     sentence = {
         "not-dicom": f"{count} skipped: not DICOM",
-        "other-object": f"{count} skipped: {what}, not a CT image",
-        "enhanced": f"{count} skipped: {what} cannot be read; convert to single-frame CT images first",
-    }.get(kind, f"{count} skipped: {what}; copy them from the archive again if they belong to the CT")
-    return Finding(kind, severity, sentence, tuple(names))
+        "other-object": f"{count} skipped: {reason.what}, not a CT image",
+    }.get(reason.kind, f"{count} skipped: {reason.what}; copy them from the archive again if they belong to the CT")
+    return Finding(reason.kind, reason.severity, sentence, tuple(names))

@@ -143,7 +143,9 @@ def referenced_frame(ct: CtSeries) -> Dataset:
     """The item by which a structure set lists the study, the series and every image of its CT."""
     series = Dataset()
     series.SeriesInstanceUID = ct.series_uid
-    series.ContourImageSequence = DicomSequence([_image(image) for image in ct.slices])
+    # A file of several frames is listed once, as a whole.
+    files = {image.sop_instance_uid: image for image in ct.slices}.values()
+    series.ContourImageSequence = DicomSequence([_file(image) for image in files])
     study = Dataset()
     study.ReferencedSOPClassUID = STUDY_COMPONENT
     study.ReferencedSOPInstanceUID = ct.header.StudyInstanceUID
@@ -154,10 +156,17 @@ def referenced_frame(ct: CtSeries) -> Dataset:
     return frame
 
 
-def _image(image: SliceReference) -> Dataset:
+def _file(image: SliceReference) -> Dataset:
     item = Dataset()
     item.ReferencedSOPClassUID = image.sop_class_uid
     item.ReferencedSOPInstanceUID = image.sop_instance_uid
+    return item
+
+
+def _image(image: SliceReference) -> Dataset:
+    item = _file(image)
+    if image.frame_number is not None:
+        item.ReferencedFrameNumber = image.frame_number
     return item
 
 

@@ -144,7 +144,7 @@ def _compare_others(base: StructureSet, merged: StructureSet, changed: set[int])
             continue
         other = after.get(roi.number)
         if other is None or (roi.name, len(roi.contours)) != (other.name, len(other.contours)) or not all(
-            np.array_equal(one.points_mm, two.points_mm) and one.image_uids == two.image_uids
+            np.array_equal(one.points_mm, two.points_mm) and one.images == two.images
             for one, two in zip(roi.contours, other.contours, strict=True)
         ):  # fmt: skip
             raise VerificationError(f"Structure {roi.name!r} came out changed; the file was not put in place.")

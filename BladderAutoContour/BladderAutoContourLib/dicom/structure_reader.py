@@ -19,6 +19,7 @@ CONTOUR_DATA = Tag(0x3006, 0x0050)
 class Contour:
     """points_mm: (n, 3) LPS; empty where the numbers cannot be read, `problem` then says why.
 
+    image_uids: of the images it refers to; image_frames: with each its frame numbers, none for the whole file.
     declared_points: NumberOfContourPoints, or None. longest_value: bytes of the longest decimal string.
     """
 
@@ -28,6 +29,15 @@ class Contour:
     declared_points: int | None = None
     longest_value: int = 0
     problem: str = ""
+    image_frames: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def images(self) -> tuple[tuple[str, int | None], ...]:
+        """Every image that it refers to: identifier, and frame number where one is named."""
+        numbers = self.image_frames or ((),) * len(self.image_uids)
+        return tuple(
+            (uid, frame) for uid, own in zip(self.image_uids, numbers, strict=True) for frame in own or (None,)
+        )
 
 
 @dataclass(frozen=True)
@@ -118,19 +128,26 @@ def _rois(dataset: pydicom.Dataset) -> tuple[Roi, ...]:
 
 
 def _contour(item: pydicom.Dataset) -> Contour:
-    images = tuple(
-        str(image.get("ReferencedSOPInstanceUID", "") or "") for image in item.get("ContourImageSequence") or ()
-    )
+    images = list(item.get("ContourImageSequence") or ())
     declared = item.get("NumberOfContourPoints")
     points, longest, problem = _points(item)
     return Contour(
         geometric_type=str(item.get("ContourGeometricType", "") or ""),
         points_mm=points,
-        image_uids=images,
+        image_uids=tuple(str(image.get("ReferencedSOPInstanceUID", "") or "") for image in images),
+        image_frames=tuple(frame_numbers(image) for image in images),
         declared_points=None if declared is None else int(declared),
         longest_value=longest,
         problem=problem,
     )
+
+
+def frame_numbers(image: pydicom.Dataset) -> tuple[int, ...]:
+    """The frames that an image reference names (PS3.3 10.3); none where it means the whole file."""
+    value = image.get("ReferencedFrameNumber")
+    if value is None or value == "":
+        return ()
+    return (int(value),) if isinstance(value, int) else tuple(int(one) for one in value)
 
 
 def _points(item: pydicom.Dataset) -> tuple[np.ndarray, int, str]:

@@ -1,0 +1,114 @@
+"""Stored values of CT images out of their files: plain, or compressed as pydicom or SimpleITK decode it."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate, get_frame
+from pydicom.pixels import iter_pixels
+from pydicom.uid import UID
+
+from ..errors import InputError
+from .codestream import Declared, declared
+from .image_header import CT_IMAGE, ImageHeader, frame_count
+from .reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
+
+NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2",
+          "1.2.840.10008.1.2.5")  # fmt: skip
+"""Implicit, explicit, deflated, big endian, RLE: pydicom decodes them with numpy alone. SimpleITK decodes the rest."""
+LARGEST_SIZE = 1 << 26
+"""Compressed values that claim to be more pixels than this are damaged: no CT image is so large."""
+
+
+def stored_values(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
+    """(y, x) values of images of one file, as stored, before rescaling.
+
+    Raises InputError naming the image that cannot be decoded.
+    """
+    if images[0].pixel_offset is not None:
+        decoded = map(_plain, images)
+    elif images[0].transfer_syntax in NATIVE:
+        decoded = _by_pydicom(images)
+    else:
+        decoded = _by_simpleitk(images)
+    for image in images:
+        try:
+            if image.pixel_offset is None and image.rows * image.columns > LARGEST_SIZE:
+                raise ValueError("too large")
+            with making_sense():
+                stored = next(decoded).reshape(image.rows, image.columns)
+        except (NotDicomError, DamagedDicomError, OSError, ValueError) as fault:
+            raise _undecodable(image) from fault
+        yield stored
+
+
+def _undecodable(image: ImageHeader) -> InputError:
+    syntax = UID(image.transfer_syntax)
+    known = syntax.name if syntax.is_valid else "unknown transfer syntax"
+    return InputError(
+        f"The pixels of {image.name} cannot be read ({known}): the file is cut off, damaged, or compressed in a way "
+        "that is not supported. Copy it from the archive again, uncompressed.",
+        [str(image.path)],
+    )
+
+
+def _plain(image: ImageHeader) -> np.ndarray:
+    count = image.rows * image.columns
+    stored = np.fromfile(image.path, "<i2" if image.signed else "<u2", count, offset=image.pixel_offset)
+    spare = 16 - image.bits_stored
+    if not 0 <= spare < 16:
+        raise ValueError("impossible number of stored bits")
+    # Bits above the stored ones are no part of a value (PS3.5 8.1.1): old scanners kept overlays there. A padding value
+    # may need them all the same.
+    return np.where(stored == image.padding, stored, stored << spare >> spare) if spare else stored
+
+
+def _by_pydicom(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
+    dataset = open_dataset(images[0].path, pixels=True)
+    yield from iter_pixels(dataset, indices=[(image.frame or 1) - 1 for image in images], raw=True)
+
+
+def _by_simpleitk(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
+    """Each image as a file of its own without the rest of the header.
+
+    Left to itself, SimpleITK rescales, puts frames in the file's order, and believes any size that a codestream says.
+    """
+    dataset = open_dataset(images[0].path, pixels=True)
+    offsets = None
+    if "ExtendedOffsetTable" in dataset:
+        offsets = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
+    with tempfile.TemporaryDirectory() as folder:
+        for image in images:
+            frame = get_frame(
+                dataset.PixelData,
+                (image.frame or 1) - 1,
+                number_of_frames=frame_count(dataset),
+                extended_offsets=offsets,
+            )
+            if declared(frame) != Declared(image.rows, image.columns, components=1):
+                raise ValueError("the codestream is of another size")
+            path = Path(folder, "frame.dcm")
+            _one_frame(dataset, frame).save_as(path, enforce_file_format=True)
+            reader = SimpleITK.ImageFileReader()
+            reader.SetImageIO("GDCMImageIO")
+            reader.SetFileName(str(path))
+            yield SimpleITK.GetArrayFromImage(reader.Execute())
+
+
+def _one_frame(dataset: FileDataset, frame: bytes) -> FileDataset:
+    """A file of one compressed frame without rescaling, and without anything about the patient."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CT_IMAGE, "1.2.3"
+    meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
+    single = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
+    single.SOPClassUID, single.SOPInstanceUID = CT_IMAGE, "1.2.3"
+    for keyword in ("SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated", "BitsStored",
+                    "HighBit", "PixelRepresentation"):  # fmt: skip
+        single[keyword] = dataset[keyword]
+    single.PixelData = encapsulate([frame])
+    single["PixelData"].VR = "OB"
+    single["PixelData"].is_undefined_length = True
+    return single

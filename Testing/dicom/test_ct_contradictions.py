@@ -1,0 +1,165 @@
+"""Slices that contradict each other a little: told, and the others believed; contradictions that matter are refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK
+from BladderAutoContourLib.dicom.ct_series import CtSeries, read_ct
+from BladderAutoContourLib.errors import InputError
+from pydicom.fileset import FileSet
+from scenes import edit, grid, set_in, texture, write_series
+
+GEOMETRY = grid((16, 12, 8))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    return write_series(tmp_path / "ct", GEOMETRY)
+
+
+def findings(ct: CtSeries) -> set[tuple[str, str, str]]:
+    """Code, severity and file of what was found."""
+    return {(one.code, one.severity, Path(one.files[0]).name) for one in ct.findings}
+
+
+def move(file: Path, **mm: float) -> None:
+    position = pydicom.dcmread(file).ImagePositionPatient
+    moved = [float(value) + mm.get(axis, 0.0) for axis, value in zip("xyz", position, strict=True)]
+    set_in(file, ImagePositionPatient=[f"{value:.4f}" for value in moved])
+
+
+@pytest.mark.parametrize(
+    ("place", "mm", "severity"),
+    [(3, {"z": 0.2}, "warning"), (3, {"z": 0.04}, "note"), (0, {"z": 0.2}, "warning"), (7, {"x": 0.15}, "warning")],
+)
+def test_slices_a_little_off_the_grid_are_told(files, place, mm, severity):
+    move(files[place], **mm)
+    ct = read_ct([files[0].parent])
+    assert findings(ct) == {("uneven-positions", severity, files[place].name)}
+    assert len(ct.slices) == len(files)
+    # A contour lies in its own slice's plane, wherever that is.
+    assert ct.slices[place].position_mm == tuple(map(float, pydicom.dcmread(files[place]).ImagePositionPatient))
+
+
+@pytest.mark.parametrize("place", [0, 4])
+def test_the_orientation_and_pixel_spacing_of_most_slices_are_believed(files, place):
+    set_in(files[place], ImageOrientationPatient=["1", "0.0008", "0", "0", "1", "0"])
+    set_in(files[place], PixelSpacing=["1.1004", "1.2"])
+    ct = read_ct([files[0].parent])
+    assert ct.volume.geometry.same_as(GEOMETRY, 1e-3)
+    name = files[place].name
+    assert findings(ct) == {("uneven-orientation", "warning", name), ("uneven-pixels", "warning", name)}
+
+
+def test_attributes_of_the_patient_that_differ_are_told_without_their_values(files):
+    set_in(files[2], PatientName="Someone^Else", PatientSex="F")
+    set_in(files[5], PatientBirthDate="19000101")
+    ct = read_ct([files[0].parent])
+    assert findings(ct) == {("mixed-patient", "warning", name) for name in ("ct_0003.dcm", "ct_0006.dcm")}
+    said = " ".join(one.sentence for one in ct.findings)
+    assert all(word in said for word in ("PatientName", "PatientSex", "PatientBirthDate"))
+    assert "Else" not in said
+
+
+def test_a_file_with_two_identifiers_is_told(files):
+    edit(files[2], lambda dataset: setattr(dataset.file_meta, "MediaStorageSOPInstanceUID", "1.2.3.4"))
+    ct = read_ct([files[0].parent])
+    assert findings(ct) == {("two-identifiers", "warning", "ct_0003.dcm")}
+    assert ct.slices[2].sop_instance_uid == pydicom.dcmread(files[2]).SOPInstanceUID
+
+
+def test_bits_above_the_stored_ones_are_no_values(files):
+    """As old scanners kept overlays there; SimpleITK agrees."""
+    expected = texture(GEOMETRY).array
+    for signed, file in enumerate(files[:2]):
+        dataset = pydicom.dcmread(file)
+        stored = np.clip(expected[signed], -1024, 1023).astype(np.int16) + (0 if signed else 1024)
+        overlaid = stored.view(np.uint16) & 0x0FFF | 0x5000
+        dataset.PixelData = overlaid.tobytes()
+        dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 11, signed
+        dataset.RescaleIntercept = "0" if signed else "-1024"
+        dataset.save_as(file)
+    ct = read_ct([files[0].parent])
+    for z in range(2):
+        judged = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(files[z])))[0]
+        assert np.array_equal(ct.volume.array[z], judged)
+        assert np.array_equal(ct.volume.array[z], np.clip(expected[z], -1024, 1023))
+
+
+def test_a_padding_value_may_need_more_than_the_stored_bits(files):
+    dataset = pydicom.dcmread(files[0])
+    stored = np.clip(texture(GEOMETRY).array[0], -1024, 1023)
+    stored[:5] = -3024
+    dataset.PixelData = stored.tobytes()
+    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation, dataset.RescaleIntercept = 12, 11, 1, "0"
+    dataset.add_new("PixelPaddingValue", "SS", -3024)
+    dataset.save_as(files[0])
+    assert np.array_equal(read_ct([files[0].parent]).volume.array[0], np.maximum(stored, -1024))
+
+
+def test_a_dicomdir_beside_the_images_is_no_damage(files, tmp_path):
+    media = FileSet()
+    media.add(files[0])
+    media.write(tmp_path / "media")
+    (tmp_path / "media" / "DICOMDIR").rename(files[0].with_name("DICOMDIR"))
+    ct = read_ct([files[0].parent])
+    assert findings(ct) == {("other-object", "note", "DICOMDIR")}
+
+
+def two_patients(files: list[Path]) -> None:
+    set_in(files[4], PatientID="SEED0001")
+
+
+def two_studies(files: list[Path]) -> None:
+    set_in(files[4], StudyInstanceUID="1.2.3")
+
+
+def one_identifier_for_two(files: list[Path]) -> None:
+    set_in(files[4], SOPInstanceUID=pydicom.dcmread(files[1]).SOPInstanceUID)
+
+
+def slope_of_zero(files: list[Path]) -> None:
+    set_in(files[4], RescaleSlope="0")
+
+
+def endless_intercept(files: list[Path]) -> None:
+    set_in(files[4], RescaleIntercept="1e300")
+
+
+def far_away(files: list[Path]) -> None:
+    move(files[4], x=1e9)
+
+
+def empty_image(files: list[Path]) -> None:
+    for file in files:
+        set_in(file, Rows=0)
+
+
+def too_few_bytes_declared(files: list[Path]) -> None:
+    content = files[4].read_bytes()
+    at = content.rindex(b"\xe0\x7f\x10\x00")
+    files[4].write_bytes(content[: at + 4] + (100).to_bytes(4, "little") + content[at + 8 :])
+
+
+REFUSALS: dict[Callable[[list[Path]], None], str] = {
+    two_patients: "different patients .PatientID differs.: ct_0005.dcm",
+    two_studies: "different studies: ct_0005.dcm",
+    one_identifier_for_two: "one identifier .ct_0002.dcm and ct_0005.dcm.",
+    slope_of_zero: "rescale slope or intercept of ct_0005.dcm is impossible",
+    endless_intercept: "rescale slope or intercept of ct_0005.dcm is impossible",
+    far_away: "in ct_0005.dcm is impossible",
+    empty_image: "size or pixel spacing in .* is impossible",
+    too_few_bytes_declared: "gap: 1 slice is missing between ct_0004.dcm and ct_0006.dcm",
+}
+
+
+@pytest.mark.parametrize("spoil", REFUSALS, ids=lambda spoil: spoil.__name__)
+def test_contradictions_that_matter_are_refused(files, spoil):
+    spoil(files)
+    with pytest.raises(InputError, match=REFUSALS[spoil]) as caught:
+        read_ct([files[0].parent])
+    assert caught.value.files
+    assert "SEED" not in caught.value.message

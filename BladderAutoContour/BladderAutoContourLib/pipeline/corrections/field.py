@@ -1,0 +1,249 @@
+"""The field of the disagreement: how the outline moves on the planes between and beyond those that were corrected.
+
+Everything is a signed distance in the plane (mm, below zero inside). Where prediction and edit both have an outline,
+their difference is carried on to the neighbours; where the prediction has none, outlines are interpolated between the
+corrected planes, and beyond the last of them the organ closes like a ball.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .distance import FARTHEST_MM, in_plane_mm
+from .planes import TouchedPlanes
+
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a correction reaches; chosen on generated cases of the training family.
+
+    beyond_mm: decay of a shift beyond the last corrected plane. between_mm: its decay between two of them, by the
+    distance from the nearer. stroke_mm: decay in the plane, away from a stroke that touched only a part of it.
+    distrust_mm: a disagreement so large that the prediction between two corrected planes counts no more than the
+    interpolation between those. blend_mm: how far from a corrected plane that interpolation still is a good guess.
+    closing: the height of the ball that closes the organ beyond its last plane, as a share of the plane's radius.
+    """
+
+    beyond_mm: float = 16.0
+    between_mm: float = 40.0
+    stroke_mm: float = 10.0
+    distrust_mm: float = 5.0
+    blend_mm: float = 15.0
+    closing: float = 0.8
+
+
+@dataclass(frozen=True)
+class Field:
+    """distance_mm: where the outlines are now expected. weight: in [0, 1], how much of that is due to corrections.
+
+    Both float32 (z, y, x).
+    """
+
+    distance_mm: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """One corrected plane. shift_mm: edit minus prediction. cover: how much of it holds at each pixel."""
+
+    number: int
+    present: bool
+    edit_mm: np.ndarray
+    shift_mm: np.ndarray
+    cover: np.ndarray
+
+
+def disagreement(
+    predicted: np.ndarray, edited: np.ndarray, touched: tuple[TouchedPlanes, ...], spacing_mm: Triple, reach: Reach
+) -> Field:
+    """The field of all touched planes. predicted, edited: boolean (z, y, x); spacing_mm: (x, y, z)."""
+    steps = spacing_mm[::-1]
+    fields = []
+    for planes in touched:
+        axis = planes.axis
+        front, voxels = (np.moveaxis(array, axis, 0) for array in (predicted, planes.voxels))
+        rows, columns = (steps[other] for other in range(3) if other != axis)
+        field = _of_one_axis(front, np.moveaxis(edited, axis, 0), voxels, planes.numbers, (steps[axis], rows, columns), reach)
+        fields.append(Field(np.moveaxis(field.distance_mm, 0, axis), np.moveaxis(field.weight, 0, axis)))
+    if len(fields) == 1:
+        return fields[0]
+    # crossing views: the nearer correction counts more
+    shares = [field.weight**4 + 1e-6 for field in fields]
+    distance = sum(share * field.distance_mm for share, field in zip(shares, fields, strict=True)) / sum(shares)
+    return Field(distance, np.max([field.weight for field in fields], axis=0))
+
+
+def _of_one_axis(
+    predicted: np.ndarray,
+    edited: np.ndarray,
+    voxels: np.ndarray,
+    numbers: tuple[int, ...],
+    steps_mm: Triple,
+    reach: Reach,
+) -> Field:
+    """The field of the planes along axis 0; steps_mm: (plane, row, column)."""
+    chosen = list(numbers)
+    base = in_plane_mm(predicted, steps_mm[1:])
+    edits = in_plane_mm(edited[chosen], steps_mm[1:])
+    seen = predicted.any(axis=(1, 2))
+    planes = []
+    covers = _covers(voxels[chosen], steps_mm[1:], reach.stroke_mm)
+    for number, edit, cover in zip(chosen, edits, covers, strict=True):
+        present = bool(edited[number].any())
+        if present and seen[number]:
+            shift = edit - base[number]
+        elif seen[number]:  # emptied: the smallest shift that empties it
+            shift = np.full_like(edit, steps_mm[1] - base[number].min())
+        else:
+            shift = np.zeros_like(edit)
+        planes.append(_Plane(number, present, edit, shift, cover))
+    new = [plane.number for plane in planes if plane.present and not seen[plane.number]]
+    base, filled = _filled(base, planes, seen, set(new), steps_mm, reach)
+    shift, weight = _spread(planes, base.shape, steps_mm[0], reach)
+    distance = base + shift
+    _blend(distance, planes, steps_mm[0], reach)
+    for plane in planes:
+        if plane.present:
+            distance[plane.number] = plane.cover * plane.edit_mm + (1 - plane.cover) * distance[plane.number]
+    _end_beyond_emptied(distance, weight, planes, predicted)
+    np.maximum(weight, filled[:, None, None], out=weight)
+    return Field(distance.clip(-FARTHEST_MM, FARTHEST_MM), weight)
+
+
+def _covers(voxels: np.ndarray, spacing_mm: tuple[float, float], decay_mm: float) -> np.ndarray:
+    """1 at the touched voxels of each plane, falling with the distance from them."""
+    if voxels.all():
+        return np.ones(voxels.shape, dtype=np.float32)
+    away = np.maximum(in_plane_mm(voxels, spacing_mm), 0)
+    return np.exp(-((away / decay_mm) ** 2)).astype(np.float32)
+
+
+def _filled(
+    base: np.ndarray, planes: list[_Plane], seen: np.ndarray, new: set[int], steps_mm: Triple, reach: Reach
+) -> tuple[np.ndarray, np.ndarray]:
+    """The prediction with outlines where it had none but a clinician drew: between planes, and beyond the last one.
+
+    The second array (one value a plane) is the weight of what was filled.
+    """
+    filled = np.zeros(len(base), dtype=np.float32)
+    if not new:
+        return base, filled
+    base = base.copy()
+    drawn = {plane.number: plane for plane in planes}
+    for number in new:
+        base[number] = drawn[number].edit_mm
+    for number in sorted(new):
+        for side in (-1, 1):
+            other = number + side
+            while 0 <= other < len(base) and not seen[other] and other not in drawn:
+                other += side
+            between = range(number + side, other, side)
+            if not 0 <= other < len(base):
+                shrink = _closing(number, side, planes, steps_mm, reach)
+                for k in between:
+                    base[k] = np.minimum(base[number] + shrink(abs(k - number) * steps_mm[0]), FARTHEST_MM)
+                    filled[k] = 1
+                continue
+            if other in drawn and not drawn[other].present:
+                end = base[number] + (1 - base[number].min())
+            else:
+                end = drawn[other].edit_mm if other in drawn else base[other]
+            for k in between:
+                share = abs(k - number) / abs(other - number)
+                base[k] = (1 - share) * base[number] + share * end
+                filled[k] = 1
+    return base, filled
+
+
+def _closing(number: int, side: int, planes: list[_Plane], steps_mm: Triple, reach: Reach):
+    """How far (mm) the outline of the last plane has shrunk at a distance beyond it: the cap of a ball."""
+    pixel_mm2 = steps_mm[1] * steps_mm[2]
+
+    def square(plane: _Plane) -> float:
+        return np.count_nonzero(plane.edit_mm < 0) * pixel_mm2 / np.pi
+
+    here = next(plane for plane in planes if plane.number == number)
+    inner = [plane for plane in planes if plane.present and (plane.number - number) * side < 0]
+    radius2 = square(here)
+    from_centre = 0.0
+    if inner:
+        nearest = min(inner, key=lambda plane: abs(plane.number - number))
+        apart = abs(nearest.number - number) * steps_mm[0] / reach.closing
+        from_centre = max((square(nearest) - radius2 + apart**2) / (2 * apart), 0.0)
+
+    def shrink(away_mm: float) -> float:
+        away = away_mm / reach.closing
+        left = radius2 - 2 * from_centre * away - away**2
+        return float(np.sqrt(radius2) - np.sqrt(left)) if left > 0 else FARTHEST_MM
+
+    return shrink
+
+
+def _spread(
+    planes: list[_Plane], shape: tuple[int, ...], step_mm: float, reach: Reach
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shift and weight on every plane: interpolated between corrected ones, decaying beyond them."""
+    shift, weight = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+    first, last = planes[0], planes[-1]
+    for k in range(shape[0]):
+        if k <= first.number or k >= last.number:
+            plane = first if k <= first.number else last
+            decay = np.exp(-((abs(k - plane.number) * step_mm / reach.beyond_mm) ** 2))
+            shift[k], weight[k] = decay * plane.cover * plane.shift_mm, decay * plane.cover
+            continue
+        low, high = _around(planes, k)
+        share = (k - low.number) / (high.number - low.number)
+        parts = ((1 - share) * low.cover, share * high.cover)
+        nearer = min(k - low.number, high.number - k) * step_mm
+        decay = np.exp(-((nearer / reach.between_mm) ** 2))
+        total = np.maximum(parts[0] + parts[1], 1e-6)
+        cover = np.maximum(low.cover, high.cover)
+        shift[k] = decay * cover * (parts[0] * low.shift_mm + parts[1] * high.shift_mm) / total
+        weight[k] = decay * cover
+    return shift, weight
+
+
+def _around(planes: list[_Plane], k: int) -> tuple[_Plane, _Plane]:
+    high = next(place for place, plane in enumerate(planes) if plane.number >= k)
+    return planes[high - 1], planes[high]
+
+
+def _blend(distance: np.ndarray, planes: list[_Plane], step_mm: float, reach: Reach) -> None:
+    """Between two outlines, where the prediction was far off, the interpolation between them counts instead."""
+    for low, high in zip(planes, planes[1:], strict=False):
+        if not (low.present and high.present):
+            continue
+        off = np.minimum(np.abs(low.shift_mm), np.abs(high.shift_mm))
+        for k in range(low.number + 1, high.number):
+            share = (k - low.number) / (high.number - low.number)
+            nearer = min(k - low.number, high.number - k) * step_mm
+            between = (1 - share) * low.edit_mm + share * high.edit_mm
+            distrust = off**2 / (off**2 + reach.distrust_mm**2) * np.exp(-((nearer / reach.blend_mm) ** 2))
+            distrust *= np.minimum(low.cover, high.cover)
+            distance[k] += distrust * (between - distance[k])
+
+
+def _end_beyond_emptied(
+    distance: np.ndarray, weight: np.ndarray, planes: list[_Plane], predicted: np.ndarray
+) -> None:
+    """The organ ends at an emptied plane: what was predicted on its smaller side, with no outline drawn, goes too."""
+    drawn = [plane.number for plane in planes if plane.present]
+    areas = predicted.sum(axis=(1, 2))
+    for plane in planes:
+        if plane.present or float(plane.cover.min()) < 0.5:
+            continue
+        below, above = slice(0, plane.number), slice(plane.number + 1, len(distance))
+        free_below = not any(number < plane.number for number in drawn)
+        free_above = not any(number > plane.number for number in drawn)
+        if free_below and (not free_above or areas[below].sum() < areas[above].sum()):
+            beyond = below
+        elif free_above:
+            beyond = above
+        else:
+            beyond = None
+        for part in (slice(plane.number, plane.number + 1), beyond):
+            if part is not None:
+                distance[part], weight[part] = FARTHEST_MM, 1.0

@@ -55,7 +55,7 @@ def spoiled(bladder: np.ndarray, spoil: str, rng: np.random.Generator) -> np.nda
         outward /= max(np.linalg.norm(outward), 1e-3)
         radii = rng.uniform((10, 10, 8), (22, 22, 16))
         centre = at + outward * radii.mean() * 0.7
-        blob = (np.sqrt((((points - centre[:, None, None, None]) / radii[:, None, None, None]) ** 2).sum(axis=0)) - 1)
+        blob = np.sqrt((((points - centre[:, None, None, None]) / radii[:, None, None, None]) ** 2).sum(axis=0)) - 1
         distance = np.minimum(distance, blob * radii.min())
     elif spoil == "missing-dome":
         share = rng.uniform(0.6, 0.8)

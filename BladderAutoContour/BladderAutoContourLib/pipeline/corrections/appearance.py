@@ -1,4 +1,4 @@
-"""What the organ looks like in this CT, learned from the corrected planes: the odds of a CT number inside and around."""
+"""What the organ looks like in this CT, learned from the corrected planes: the odds of its CT numbers."""
 
 import numpy as np
 import SimpleITK as sitk

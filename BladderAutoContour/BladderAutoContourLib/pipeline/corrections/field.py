@@ -5,6 +5,8 @@ their difference is carried on to the neighbours; where the prediction has none,
 corrected planes, and beyond the last of them the organ closes like a ball.
 """
 
+import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,7 +68,9 @@ def disagreement(
         axis = planes.axis
         front, voxels = (np.moveaxis(array, axis, 0) for array in (predicted, planes.voxels))
         rows, columns = (steps[other] for other in range(3) if other != axis)
-        field = _of_one_axis(front, np.moveaxis(edited, axis, 0), voxels, planes.numbers, (steps[axis], rows, columns), reach)
+        field = _of_one_axis(
+            front, np.moveaxis(edited, axis, 0), voxels, planes.numbers, (steps[axis], rows, columns), reach
+        )
         fields.append(Field(np.moveaxis(field.distance_mm, 0, axis), np.moveaxis(field.weight, 0, axis)))
     if len(fields) == 1:
         return fields[0]
@@ -158,7 +162,7 @@ def _filled(
     return base, filled
 
 
-def _closing(number: int, side: int, planes: list[_Plane], steps_mm: Triple, reach: Reach):
+def _closing(number: int, side: int, planes: list[_Plane], steps_mm: Triple, reach: Reach) -> Callable[[float], float]:
     """How far (mm) the outline of the last plane has shrunk at a distance beyond it: the cap of a ball."""
     pixel_mm2 = steps_mm[1] * steps_mm[2]
 
@@ -213,7 +217,7 @@ def _around(planes: list[_Plane], k: int) -> tuple[_Plane, _Plane]:
 
 def _blend(distance: np.ndarray, planes: list[_Plane], step_mm: float, reach: Reach) -> None:
     """Between two outlines, where the prediction was far off, the interpolation between them counts instead."""
-    for low, high in zip(planes, planes[1:], strict=False):
+    for low, high in itertools.pairwise(planes):
         if not (low.present and high.present):
             continue
         off = np.minimum(np.abs(low.shift_mm), np.abs(high.shift_mm))
@@ -226,9 +230,7 @@ def _blend(distance: np.ndarray, planes: list[_Plane], step_mm: float, reach: Re
             distance[k] += distrust * (between - distance[k])
 
 
-def _end_beyond_emptied(
-    distance: np.ndarray, weight: np.ndarray, planes: list[_Plane], predicted: np.ndarray
-) -> None:
+def _end_beyond_emptied(distance: np.ndarray, weight: np.ndarray, planes: list[_Plane], predicted: np.ndarray) -> None:
     """The organ ends at an emptied plane: what was predicted on its smaller side, with no outline drawn, goes too."""
     drawn = [plane.number for plane in planes if plane.present]
     areas = predicted.sum(axis=(1, 2))

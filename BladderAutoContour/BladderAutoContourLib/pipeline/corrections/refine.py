@@ -1,22 +1,17 @@
 """Corrections that propagate: the field of the disagreement moves the network's odds, the CRF-RNN draws the border."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 
-from ...imaging.components import bounding_box, components, fill_holes
+from ...imaging.components import components, fill_holes
 from ...imaging.geometry import Triple
 from ...imaging.volume import Volume
-from ..decide import JUST_BELOW, THRESHOLD
+from ..decide import THRESHOLD, agree
 from .appearance import log_odds, smoothed
-from .distance import FARTHEST_MM
+from .crf import Sharpen, crf_change
 from .field import Field, Reach, disagreement
-from .planes import TouchedPlanes, touched_planes
-
-Sharpen = Callable[[torch.Tensor, np.ndarray, Triple], torch.Tensor]
-"""The CRF-RNN: logits (1, 2, z, y, x), CT numbers (z, y, x), spacing (x, y, z) in mm to refined logits, by the same scale."""
+from .planes import box_that_matters, touched_planes
 
 
 @dataclass(frozen=True)
@@ -27,13 +22,30 @@ class Tuning:
     band_mm: where, around the expected outline, those count. crf: the share of the CRF-RNN's change that is taken.
     """
 
-    reach: Reach = Reach()
+    reach: Reach = field(default_factory=Reach)
     mm_per_logit: float = 1.2
     appearance: float = 0.6
     band_mm: float = 8.0
     smooth_mm: float = 1.5
     crf: float = 1.0
     least_weight: float = 0.1
+
+
+DEFAULT = Tuning()
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """What a clinician corrected; three volumes on the CT's grid.
+
+    probability: what the network said, in [0, 1] (or an earlier refinement's: what it took over moves nothing twice).
+    mask: the clinician's state. touched: not zero where a clinician decided, whole slices or voxels, painted in any
+    view; `mask` is right there.
+    """
+
+    probability: Volume
+    mask: Volume
+    touched: Volume
 
 
 @dataclass(frozen=True)
@@ -51,35 +63,31 @@ class Refinement:
 
 
 def refine(
-    ct: Volume,
-    probability: Volume,
-    mask: Volume,
-    touched: Volume,
-    sharpen: Sharpen,
-    crf_spacing_mm: Triple,
-    tuning: Tuning = Tuning(),
+    ct: Volume, corrections: Corrections, sharpen: Sharpen, crf_spacing_mm: Triple, tuning: Tuning = DEFAULT
 ) -> Refinement:
-    """Carry a clinician's corrections to the slices around them.
+    """Carry a clinician's corrections of a CT (HU) to what lies around them. Touched voxels stay as they are.
 
-    ct: HU. probability: what the network said. mask: the clinician's state. touched: not zero where a clinician
-    decided, whole slices or voxels, painted in any view; those keep what `mask` says. All four on one grid. Without a
-    touched voxel the mask comes back as it is.
+    Only what a correction reaches is computed anew, from the probability and from all that was ever touched; the rest
+    of the mask stays. Without a touched voxel all of it does.
     """
-    drawn, decided = mask.array > 0, touched.array > 0
-    seen = probability.array >= THRESHOLD
-    slices = tuple(np.flatnonzero(decided.any(axis=(1, 2))).tolist())
-    box = _box_that_matters(seen, drawn, decided, mask.geometry.spacing_mm)
-    result, odds_out = drawn.copy(), probability.array.astype(np.float32)
+    drawn, decided = corrections.mask.array > 0, corrections.touched.array > 0
+    probability = corrections.probability.array.astype(np.float32)  # a copy
+    result = drawn.copy()
+    box = box_that_matters(probability >= THRESHOLD, drawn, decided, ct.geometry.spacing_mm)
     if box is not None:
-        planes = touched_planes(decided[box])
-        if planes:
-            part = _Part(ct.array[box], odds_out[box], drawn[box], decided[box], ct.geometry.spacing_mm)
-            result[box], odds_out[box] = _solved(part, planes, sharpen, crf_spacing_mm, tuning)
-    odds_out[decided] = result[decided]
-    changed = tuple(np.flatnonzero((result != drawn).any(axis=(1, 2))).tolist())
+        part = _Part(ct.array[box], probability[box], drawn[box], decided[box], ct.geometry.spacing_mm)
+        result[box], probability[box] = _solved(part, sharpen, crf_spacing_mm, tuning)
+    probability[decided] = result[decided]
     return Refinement(
-        Volume(result.astype(np.uint8), mask.geometry), Volume(odds_out, mask.geometry), slices, changed
+        mask=Volume(result.astype(np.uint8), ct.geometry),
+        probability=Volume(probability, ct.geometry),
+        touched_slices=_slices(decided),
+        changed_slices=_slices(result != drawn),
     )
+
+
+def _slices(where: np.ndarray) -> tuple[int, ...]:
+    return tuple(np.flatnonzero(where.any(axis=(1, 2))).tolist())
 
 
 @dataclass(frozen=True)
@@ -93,46 +101,24 @@ class _Part:
     spacing_mm: Triple
 
 
-def _box_that_matters(
-    seen: np.ndarray, drawn: np.ndarray, decided: np.ndarray, spacing_mm: Triple
-) -> tuple[slice, ...] | None:
-    organ = bounding_box(seen | drawn)
-    where = bounding_box(decided)
-    if organ is None or where is None:
-        return None
-    known = bounding_box(seen)
-    parts = []
-    for axis, step in enumerate(spacing_mm[::-1]):
-        margin = 20.0
-        if axis == 0 and (known is None or organ[0].start < known[0].start or organ[0].stop > known[0].stop):
-            margin = 45.0
-        low, high = organ[axis].start - margin / step, organ[axis].stop + margin / step
-        low, high = max(low, where[axis].start - 45.0 / step), min(high, where[axis].stop + 45.0 / step)
-        size = seen.shape[axis]
-        parts.append(slice(max(0, int(low)), min(size, int(np.ceil(high)))))
-    if any(part.stop <= part.start for part in parts):
-        return None
-    return tuple(parts)
-
-
-def _solved(
-    part: _Part, planes: tuple[TouchedPlanes, ...], sharpen: Sharpen, crf_spacing_mm: Triple, tuning: Tuning
-) -> tuple[np.ndarray, np.ndarray]:
-    field = disagreement(part.probability >= THRESHOLD, part.drawn, planes, part.spacing_mm, tuning.reach)
+def _solved(part: _Part, sharpen: Sharpen, crf_spacing_mm: Triple, tuning: Tuning) -> tuple[np.ndarray, np.ndarray]:
+    """Mask and probability of the box."""
+    planes = touched_planes(part.decided)
+    if not planes:
+        return part.drawn, part.probability
+    expected = disagreement(part.probability >= THRESHOLD, part.drawn, planes, part.spacing_mm, tuning.reach)
     before = _logit(part.probability)
-    unary = _evidence(part, field, before, tuning)
+    unary = _evidence(part, expected, before, tuning)
     after = unary
     if tuning.crf:
-        after = unary + tuning.crf * _crf_change(unary, part, sharpen, crf_spacing_mm)
-    after = before + field.weight * (after - before)
-    free = ~part.decided & (field.weight >= tuning.least_weight)
+        after = unary + tuning.crf * crf_change(unary, part.hu, part.spacing_mm, sharpen, crf_spacing_mm)
+    after = before + expected.weight * (after - before)
+    free = ~part.decided & (expected.weight >= tuning.least_weight)
     found = np.where(free, after > 0, part.drawn)
     found = _tidied(found, free, part.drawn & part.decided)
-    result = np.where(free, 1 / (1 + np.exp(-after)), part.probability).astype(np.float32)
-    wrong = (result >= THRESHOLD) != found
-    mirrored = 1 - result
-    result[wrong] = np.where(found, np.maximum(mirrored, THRESHOLD), np.minimum(mirrored, JUST_BELOW))[wrong]
-    return found, result
+    probability = np.where(free, 1 / (1 + np.exp(-after)), part.probability).astype(np.float32)
+    agree(probability, found)
+    return found, probability
 
 
 def _logit(probability: np.ndarray) -> np.ndarray:
@@ -140,40 +126,16 @@ def _logit(probability: np.ndarray) -> np.ndarray:
     return np.log(clamped / (1 - clamped))
 
 
-def _evidence(part: _Part, field: Field, before: np.ndarray, tuning: Tuning) -> np.ndarray:
+def _evidence(part: _Part, shape: Field, before: np.ndarray, tuning: Tuning) -> np.ndarray:
     """The unary logits: the network's, pulled towards the expected outline, and the CT's own along it."""
-    expected = (-field.distance_mm / tuning.mm_per_logit).clip(-12, 12)
+    expected = (-shape.distance_mm / tuning.mm_per_logit).clip(-12, 12)
     if tuning.appearance:
         hu = smoothed(part.hu, part.spacing_mm, tuning.smooth_mm)
-        near = np.exp(-((field.distance_mm / tuning.band_mm) ** 2))
-        expected = expected + tuning.appearance * near * log_odds(hu, field.distance_mm, part.decided)
-    unary = before + field.weight * (expected - before)
+        near = np.exp(-((shape.distance_mm / tuning.band_mm) ** 2))
+        expected = expected + tuning.appearance * near * log_odds(hu, shape.distance_mm, part.decided)
+    unary = before + shape.weight * (expected - before)
     unary[part.decided] = np.where(part.drawn[part.decided], 12.0, -12.0)
     return unary
-
-
-def _crf_change(unary: np.ndarray, part: _Part, sharpen: Sharpen, crf_spacing_mm: Triple) -> np.ndarray:
-    """What the CRF-RNN adds to the logits: solved in steps of whole voxels near its own spacing."""
-    steps = [max(1, round(crf / own)) for crf, own in zip(crf_spacing_mm, part.spacing_mm, strict=True)]
-    own = torch.from_numpy(np.stack((np.zeros_like(unary), unary)))[None]
-    hu = torch.from_numpy(part.hu.astype(np.float32))[None, None]
-    kernel = tuple(steps[::-1])
-    coarse = _averaged(own, kernel)
-    spacing = tuple(step * mm for step, mm in zip(steps, part.spacing_mm, strict=True))
-    solved = sharpen(coarse, _averaged(hu, kernel)[0, 0].numpy(), spacing).cpu()
-    change = (solved - coarse)[:, 1:] - (solved - coarse)[:, :1]
-    fine = [n * k for n, k in zip(change.shape[2:], kernel, strict=True)]
-    change = torch.nn.functional.interpolate(change, size=fine, mode="trilinear", align_corners=False)
-    z, y, x = unary.shape
-    return change[0, 0, :z, :y, :x].numpy()
-
-
-def _averaged(values: torch.Tensor, kernel: tuple[int, int, int]) -> torch.Tensor:
-    if max(kernel) == 1:
-        return values
-    pads = [pad for n, k in zip(values.shape[:1:-1], kernel[::-1], strict=True) for pad in (0, -n % k)]
-    padded = torch.nn.functional.pad(values, pads, mode="replicate") if any(pads) else values
-    return torch.nn.functional.avg_pool3d(padded, kernel)
 
 
 def _tidied(found: np.ndarray, free: np.ndarray, drawn: np.ndarray) -> np.ndarray:

@@ -1,12 +1,14 @@
-"""Corrections that propagate, beside correcting slice by slice: generated bladders, spoiled predictions, a simulated hand.
+"""Corrections that propagate, beside correcting slice by slice: generated bladders, spoiled predictions.
 
-Run from the repository root: `.venv/bin/python Testing/Benchmarks/refine.py --output refine.json`; a run that was cut off
-goes on from that file. Held-out patients with seeds of their own in small fields; a softened, roughened and spoiled truth
-stands for the network's probability (`refine_cases`). The hand repairs the worst slice, looks at what came of it, and so
-on. 1 - Dice is compared with the same slices corrected alone, and with signed distances blended between them.
+Run from the repository root: `.venv/bin/python Testing/Benchmarks/refine.py --output refine.json`; a run that was cut
+off goes on from that file. Held-out patients with seeds of their own in small fields; a softened, roughened and spoiled
+truth stands for the network's probability (`refine_cases`). A simulated clinician repairs the worst slice, looks at
+what came of it, and so on. 1 - Dice is compared with the same slices corrected alone, and with signed distances blended
+between them.
 """
 
 import argparse
+import itertools
 import json
 import sys
 import time
@@ -60,7 +62,7 @@ def blend(alone: np.ndarray, done: Sequence[int], spacing_mm: tuple[float, float
     result = alone.copy()
     order = sorted(done)
     distances = in_plane_mm(alone[order], spacing_mm)
-    for low, (first, last) in enumerate(zip(order, order[1:], strict=False)):
+    for low, (first, last) in enumerate(itertools.pairwise(order)):
         for number in range(first + 1, last):
             share = (number - first) / (last - first)
             result[number] = (1 - share) * distances[low] + share * distances[low + 1] < 0

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..errors import InputError, OutputError
 from ..events import Events
 from .segment import add_engine_arguments, check_output, load_engine
 
@@ -56,8 +56,7 @@ def _add_common_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Carry the corrections on. Raises the family's errors."""
-    check_inputs([*arguments.ct, arguments.probability, arguments.mask, arguments.touched])
-    check_output(arguments.output)
+    check_files(arguments)
     engine = load_engine(arguments, events)
     from ..pipeline.corrections.reading import Reader
 
@@ -69,6 +68,7 @@ def refine(arguments: argparse.Namespace, engine: "Engine", events: Events, read
     """The work of a `refine` request. Raises the family's errors."""
     from ..pipeline.corrections.job import RefineJob, run_refine  # here, because torch comes with it
 
+    check_files(arguments)
     job = RefineJob(
         ct=tuple(arguments.ct),
         probability=arguments.probability,
@@ -84,6 +84,7 @@ def copy_and_fit(arguments: argparse.Namespace, engine: "Engine", events: Events
     """The work of a `copy-and-fit` request. Raises the family's errors."""
     from ..pipeline.corrections.job import CopyJob, run_copy  # here, because torch comes with it
 
+    check_files(arguments)
     job = CopyJob(
         ct=tuple(arguments.ct),
         mask=arguments.mask,
@@ -95,8 +96,20 @@ def copy_and_fit(arguments: argparse.Namespace, engine: "Engine", events: Events
     run_copy(job, engine, events, reader)
 
 
-def check_inputs(paths: list[Path]) -> None:
-    """Raise InputError for files that are not there, before torch is loaded."""
-    missing = [path for path in paths if not path.exists()]
+def check_files(arguments: argparse.Namespace) -> None:
+    """What can be known of the files before torch is loaded.
+
+    Raises InputError where one is missing, OutputError where the results cannot be written, or would take the place of
+    what they are made from.
+    """
+    inputs = [getattr(arguments, name) for name in ("mask", "probability", "touched") if hasattr(arguments, name)]
+    missing = [path for path in (*arguments.ct, *inputs) if not path.exists()]
     if missing:
         raise InputError(f"{missing[0]} does not exist. Check the path.", missing)
+    output = arguments.output
+    if any(path.absolute().parent == output.absolute() for path in inputs):
+        raise OutputError(
+            f"The folder {output} holds what is to be corrected, and would be overwritten. Choose another one.",
+            [output],
+        )
+    check_output(output)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError, OutputError
+from ...errors import InputError
 from ...events import Events
 from ...imaging.files import read_volume, write_volume
 from ...imaging.volume import Volume
@@ -52,7 +52,6 @@ class CopyJob:
 
 def run_refine(job: RefineJob, engine: Engine, events: Events, reader: Reader) -> Path:
     """Carry the corrections on into `job.output`; the folder that was written. Raises the family's errors."""
-    _check_folder(job.output, (job.probability, job.mask, job.touched))
     events.expect(_SHARES)
     with ResultFolder(job.output) as results, events.cancellation.cleaning(results.discard):
         steps = Steps(events.progress)
@@ -78,7 +77,6 @@ def run_refine(job: RefineJob, engine: Engine, events: Events, reader: Reader) -
 
 def run_copy(job: CopyJob, engine: Engine, events: Events, reader: Reader) -> Path:
     """Copy and fit one contour into `job.output`: mask and report. Raises the family's errors."""
-    _check_folder(job.output, (job.mask,))
     events.expect(_SHARES)
     with ResultFolder(job.output) as results, events.cancellation.cleaning(results.discard):
         steps = Steps(events.progress)
@@ -101,15 +99,6 @@ def _probability(reader: Reader, path: Path) -> Volume:
     if volume.array.min() < 0 or volume.array.max() > 1:
         raise InputError(f"{path.name} is no probability: its values leave the range from 0 to 1.", [path])
     return volume
-
-
-def _check_folder(output: Path, inputs: Sequence[Path]) -> None:
-    """Raise OutputError where the results would take the place of what they are made from."""
-    if any(path.absolute().parent == output.absolute() for path in inputs):
-        raise OutputError(
-            f"The folder {output} holds what is to be corrected, and would be overwritten. Choose another one.",
-            [output],
-        )
 
 
 def _report(ct: ReadCt, mask: Volume, engine: Engine, costs: Sequence[StepCost]) -> dict[str, Any]:

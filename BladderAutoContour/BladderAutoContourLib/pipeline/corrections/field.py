@@ -21,19 +21,27 @@ Triple = tuple[float, float, float]
 class Reach:
     """How far a correction reaches; chosen on generated cases of the training family.
 
-    beyond_mm: decay of a shift beyond the last corrected plane. between_mm: its decay between two of them, by the
+    beyond_mm: decay of a shift beyond the last corrected plane. emptied_mm: the same, away from an emptied plane, which
+    tells where the organ is not, and little of where it is. between_mm: its decay between two of them, by the
     distance from the nearer. stroke_mm: decay in the plane, away from a stroke that touched only a part of it.
     distrust_mm: a disagreement so large that the prediction between two corrected planes counts no more than the
     interpolation between those. blend_mm: how far from a corrected plane that interpolation still is a good guess.
     closing: the height of the ball that closes the organ beyond its last plane, as a share of the plane's radius.
+    loose: what lies on one side of an emptied plane belongs to nothing if it is less than this share of the other side,
+    and nothing is drawn on it. lacking: a prediction of less than this share of what was drawn says nothing of where
+    the organ ends. slope: how far, mm per mm between the planes, an outline may go past the nearest one drawn.
     """
 
-    beyond_mm: float = 16.0
+    beyond_mm: float = 25.0
+    emptied_mm: float = 8.0
     between_mm: float = 40.0
     stroke_mm: float = 10.0
     distrust_mm: float = 5.0
     blend_mm: float = 15.0
     closing: float = 0.8
+    loose: float = 0.5
+    lacking: float = 0.6
+    slope: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -49,12 +57,13 @@ class Field:
 
 @dataclass(frozen=True)
 class _Plane:
-    """One corrected plane. shift_mm: edit minus prediction. cover: how much of it holds at each pixel."""
+    """One corrected plane. shift_mm: edit minus prediction, which decays over reach_mm. cover: where it holds."""
 
     number: int
     present: bool
     edit_mm: np.ndarray
     shift_mm: np.ndarray
+    reach_mm: float
     cover: np.ndarray
 
 
@@ -103,16 +112,17 @@ def _of_one_axis(
             shift = np.full_like(edit, steps_mm[1] - base[number].min())
         else:
             shift = np.zeros_like(edit)
-        planes.append(_Plane(number, present, edit, shift, cover))
-    new = [plane.number for plane in planes if plane.present and not seen[plane.number]]
-    base, filled = _filled(base, planes, seen, set(new), steps_mm, reach)
+        reach_mm = reach.beyond_mm if present else reach.emptied_mm
+        planes.append(_Plane(number, present, edit, shift, reach_mm, cover))
+    base, filled = _filled(base, planes, seen, steps_mm, reach)
     shift, weight = _spread(planes, base.shape, steps_mm[0], reach)
-    distance = base + shift
+    distance = base + np.where(filled[:, None, None] > 0, 0, shift)
+    _bound(distance, base, planes, steps_mm[0], reach)
     _blend(distance, planes, steps_mm[0], reach)
     for plane in planes:
         if plane.present:
             distance[plane.number] = plane.cover * plane.edit_mm + (1 - plane.cover) * distance[plane.number]
-    _end_beyond_emptied(distance, weight, planes, predicted)
+    _end_beyond_emptied(distance, weight, planes, predicted, reach)
     np.maximum(weight, filled[:, None, None], out=weight)
     return Field(distance.clip(-FARTHEST_MM, FARTHEST_MM), weight)
 
@@ -126,56 +136,65 @@ def _covers(voxels: np.ndarray, spacing_mm: tuple[float, float], decay_mm: float
 
 
 def _filled(
-    base: np.ndarray, planes: list[_Plane], seen: np.ndarray, new: set[int], steps_mm: Triple, reach: Reach
+    base: np.ndarray, planes: list[_Plane], seen: np.ndarray, steps_mm: Triple, reach: Reach
 ) -> tuple[np.ndarray, np.ndarray]:
     """The prediction with outlines where it had none but a clinician drew: between planes, and beyond the last one.
 
     The second array (one value a plane) is the weight of what was filled.
     """
     filled = np.zeros(len(base), dtype=np.float32)
-    if not new:
-        return base, filled
+    areas = (base < 0).sum(axis=(1, 2))
     base = base.copy()
     drawn = {plane.number: plane for plane in planes}
-    for number in new:
-        base[number] = drawn[number].edit_mm
-    for number in sorted(new):
+    for number, plane in drawn.items():
+        if plane.present and not seen[number]:
+            base[number] = plane.edit_mm
+    for number, plane in drawn.items():
+        if not plane.present or areas[number] > reach.lacking * np.count_nonzero(plane.edit_mm < 0):
+            continue
         for side in (-1, 1):
             other = number + side
             while 0 <= other < len(base) and not seen[other] and other not in drawn:
                 other += side
             between = range(number + side, other, side)
             if not 0 <= other < len(base):
-                shrink = _closing(number, side, planes, steps_mm, reach)
+                shrink = _closing(number, side, base, planes, steps_mm, reach)
                 for k in between:
-                    base[k] = np.minimum(base[number] + shrink(abs(k - number) * steps_mm[0]), FARTHEST_MM)
+                    base[k] = np.minimum(plane.edit_mm + shrink(abs(k - number) * steps_mm[0]), FARTHEST_MM)
                     filled[k] = 1
                 continue
             if other in drawn and not drawn[other].present:
-                end = base[number] + (1 - base[number].min())
+                end = plane.edit_mm + (1 - plane.edit_mm.min())
             else:
                 end = drawn[other].edit_mm if other in drawn else base[other]
             for k in between:
                 share = abs(k - number) / abs(other - number)
-                base[k] = (1 - share) * base[number] + share * end
+                base[k] = (1 - share) * plane.edit_mm + share * end
                 filled[k] = 1
     return base, filled
 
 
-def _closing(number: int, side: int, planes: list[_Plane], steps_mm: Triple, reach: Reach) -> Callable[[float], float]:
-    """How far (mm) the outline of the last plane has shrunk at a distance beyond it: the cap of a ball."""
+def _closing(
+    number: int, side: int, base: np.ndarray, planes: list[_Plane], steps_mm: Triple, reach: Reach
+) -> Callable[[float], float]:
+    """How far (mm) the outline of the last plane has shrunk at a distance beyond it: the cap of a ball.
+
+    The ball goes through the last plane and the nearest one inwards that was drawn, or else predicted.
+    """
     pixel_mm2 = steps_mm[1] * steps_mm[2]
 
-    def square(plane: _Plane) -> float:
-        return np.count_nonzero(plane.edit_mm < 0) * pixel_mm2 / np.pi
+    edits = {plane.number: plane.edit_mm for plane in planes}
 
-    here = next(plane for plane in planes if plane.number == number)
-    inner = [plane for plane in planes if plane.present and (plane.number - number) * side < 0]
-    radius2 = square(here)
-    from_centre = 0.0
+    def square(k: int) -> float:
+        return np.count_nonzero(edits.get(k, base[k]) < 0) * pixel_mm2 / np.pi
+
+    inner = [plane.number for plane in planes if plane.present and (plane.number - number) * side < 0]
+    if not inner:
+        inner = [k for k in range(number - side, len(base) if side < 0 else -1, -side) if base[k].min() < 0]
+    radius2, from_centre = square(number), 0.0
     if inner:
-        nearest = min(inner, key=lambda plane: abs(plane.number - number))
-        apart = abs(nearest.number - number) * steps_mm[0] / reach.closing
+        nearest = min(inner, key=lambda k: abs(k - number))
+        apart = abs(nearest - number) * steps_mm[0] / reach.closing
         from_centre = max((square(nearest) - radius2 + apart**2) / (2 * apart), 0.0)
 
     def shrink(away_mm: float) -> float:
@@ -195,7 +214,7 @@ def _spread(
     for k in range(shape[0]):
         if k <= first.number or k >= last.number:
             plane = first if k <= first.number else last
-            decay = np.exp(-((abs(k - plane.number) * step_mm / reach.beyond_mm) ** 2))
+            decay = np.exp(-((abs(k - plane.number) * step_mm / plane.reach_mm) ** 2))
             shift[k], weight[k] = decay * plane.cover * plane.shift_mm, decay * plane.cover
             continue
         low, high = _around(planes, k)
@@ -205,14 +224,32 @@ def _spread(
         decay = np.exp(-((nearer / reach.between_mm) ** 2))
         total = np.maximum(parts[0] + parts[1], 1e-6)
         cover = np.maximum(low.cover, high.cover)
-        shift[k] = decay * cover * (parts[0] * low.shift_mm + parts[1] * high.shift_mm) / total
+        shifts = [_fading(plane, k, step_mm) for plane in (low, high)]
+        shift[k] = decay * cover * (parts[0] * shifts[0] + parts[1] * shifts[1]) / total
         weight[k] = decay * cover
     return shift, weight
+
+
+def _fading(plane: _Plane, k: int, step_mm: float) -> np.ndarray:
+    """The shift of a plane as its neighbour beyond k sees it: an emptied one fades on the way to a drawn one."""
+    if plane.present:
+        return plane.shift_mm
+    return plane.shift_mm * np.exp(-((abs(k - plane.number) * step_mm / plane.reach_mm) ** 2))
 
 
 def _around(planes: list[_Plane], k: int) -> tuple[_Plane, _Plane]:
     high = next(place for place, plane in enumerate(planes) if plane.number >= k)
     return planes[high - 1], planes[high]
+
+
+def _bound(distance: np.ndarray, base: np.ndarray, planes: list[_Plane], step_mm: float, reach: Reach) -> None:
+    """A shifted outline goes towards the edited one, not past it by more than the organ's wall may slope."""
+    drawn = [plane for plane in planes if plane.present]
+    for k in range(len(distance) if drawn else 0):
+        nearest = min(drawn, key=lambda plane: abs(plane.number - k))
+        slack = reach.slope * abs(nearest.number - k) * step_mm
+        low, high = np.minimum(base[k], nearest.edit_mm - slack), np.maximum(base[k], nearest.edit_mm + slack)
+        np.clip(distance[k], low, high, out=distance[k])
 
 
 def _blend(distance: np.ndarray, planes: list[_Plane], step_mm: float, reach: Reach) -> None:
@@ -230,7 +267,9 @@ def _blend(distance: np.ndarray, planes: list[_Plane], step_mm: float, reach: Re
             distance[k] += distrust * (between - distance[k])
 
 
-def _end_beyond_emptied(distance: np.ndarray, weight: np.ndarray, planes: list[_Plane], predicted: np.ndarray) -> None:
+def _end_beyond_emptied(
+    distance: np.ndarray, weight: np.ndarray, planes: list[_Plane], predicted: np.ndarray, reach: Reach
+) -> None:
     """The organ ends at an emptied plane: what was predicted on its smaller side, with no outline drawn, goes too."""
     drawn = [plane.number for plane in planes if plane.present]
     areas = predicted.sum(axis=(1, 2))
@@ -240,12 +279,12 @@ def _end_beyond_emptied(distance: np.ndarray, weight: np.ndarray, planes: list[_
         below, above = slice(0, plane.number), slice(plane.number + 1, len(distance))
         free_below = not any(number < plane.number for number in drawn)
         free_above = not any(number > plane.number for number in drawn)
-        if free_below and (not free_above or areas[below].sum() < areas[above].sum()):
+        rest = (float(areas[below].sum()), float(areas[above].sum()))
+        beyond = None
+        if free_below and (not free_above or rest[0] < reach.loose * rest[1]):
             beyond = below
-        elif free_above:
+        elif free_above and (not free_below or rest[1] < reach.loose * rest[0]):
             beyond = above
-        else:
-            beyond = None
         for part in (slice(plane.number, plane.number + 1), beyond):
             if part is not None:
                 distance[part], weight[part] = FARTHEST_MM, 1.0

@@ -22,8 +22,9 @@ class Reach:
     """How far a correction reaches; chosen on generated cases of the training family.
 
     beyond_mm: decay of a shift beyond the last corrected plane. emptied_mm: the same, away from an emptied plane, which
-    tells where the organ is not, and little of where it is. between_mm: its decay between two of them, by the
-    distance from the nearer. stroke_mm: decay in the plane, away from a stroke that touched only a part of it.
+    tells where the organ is not, and little of where it is; so does one that kept less than the share `left` of its
+    prediction. between_mm: the decay of a shift between two corrected planes, by the distance from the nearer.
+    stroke_mm: decay in the plane, away from a stroke that touched only a part of it.
     distrust_mm: a disagreement so large that the prediction between two corrected planes counts no more than the
     interpolation between those. blend_mm: how far from a corrected plane that interpolation still is a good guess.
     closing: the height of the ball that closes the organ beyond its last plane, as a share of the plane's radius.
@@ -33,7 +34,8 @@ class Reach:
     """
 
     beyond_mm: float = 25.0
-    emptied_mm: float = 8.0
+    emptied_mm: float = 6.0
+    left: float = 0.4
     between_mm: float = 40.0
     stroke_mm: float = 10.0
     distrust_mm: float = 5.0
@@ -112,7 +114,8 @@ def _of_one_axis(
             shift = np.full_like(edit, steps_mm[1] - base[number].min())
         else:
             shift = np.zeros_like(edit)
-        reach_mm = reach.beyond_mm if present else reach.emptied_mm
+        is_left = np.count_nonzero(edit < 0) > reach.left * np.count_nonzero(base[number] < 0)
+        reach_mm = reach.beyond_mm if present and is_left else reach.emptied_mm
         planes.append(_Plane(number, present, edit, shift, reach_mm, cover))
     base, filled = _filled(base, planes, seen, steps_mm, reach)
     shift, weight = _spread(planes, base.shape, steps_mm[0], reach)
@@ -224,15 +227,15 @@ def _spread(
         decay = np.exp(-((nearer / reach.between_mm) ** 2))
         total = np.maximum(parts[0] + parts[1], 1e-6)
         cover = np.maximum(low.cover, high.cover)
-        shifts = [_fading(plane, k, step_mm) for plane in (low, high)]
+        shifts = [_fading(plane, k, step_mm, reach) for plane in (low, high)]
         shift[k] = decay * cover * (parts[0] * shifts[0] + parts[1] * shifts[1]) / total
         weight[k] = decay * cover
     return shift, weight
 
 
-def _fading(plane: _Plane, k: int, step_mm: float) -> np.ndarray:
-    """The shift of a plane as its neighbour beyond k sees it: an emptied one fades on the way to a drawn one."""
-    if plane.present:
+def _fading(plane: _Plane, k: int, step_mm: float, reach: Reach) -> np.ndarray:
+    """The shift of a plane as its neighbour beyond k sees it: an emptied one fades on the way."""
+    if plane.reach_mm >= reach.beyond_mm:
         return plane.shift_mm
     return plane.shift_mm * np.exp(-((abs(k - plane.number) * step_mm / plane.reach_mm) ** 2))
 

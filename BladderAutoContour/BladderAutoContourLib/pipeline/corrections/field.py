@@ -227,15 +227,15 @@ def _spread(
         decay = np.exp(-((nearer / reach.between_mm) ** 2))
         total = np.maximum(parts[0] + parts[1], 1e-6)
         cover = np.maximum(low.cover, high.cover)
-        shifts = [_fading(plane, k, step_mm, reach) for plane in (low, high)]
+        shifts = [_fading(low, high, k, step_mm), _fading(high, low, k, step_mm)]
         shift[k] = decay * cover * (parts[0] * shifts[0] + parts[1] * shifts[1]) / total
         weight[k] = decay * cover
     return shift, weight
 
 
-def _fading(plane: _Plane, k: int, step_mm: float, reach: Reach) -> np.ndarray:
-    """The shift of a plane as its neighbour beyond k sees it: an emptied one fades on the way."""
-    if plane.reach_mm >= reach.beyond_mm:
+def _fading(plane: _Plane, other: _Plane, k: int, step_mm: float) -> np.ndarray:
+    """A plane's shift as k sees it: between an emptied plane and one where the organ is, the emptied one's fades."""
+    if plane.reach_mm >= other.reach_mm:
         return plane.shift_mm
     return plane.shift_mm * np.exp(-((abs(k - plane.number) * step_mm / plane.reach_mm) ** 2))
 

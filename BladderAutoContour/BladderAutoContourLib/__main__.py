@@ -21,6 +21,7 @@ PROGRAM = "python -m BladderAutoContourLib"
 COMMANDS = {
     "segment": "contour the bladder of one or more CTs",
     "serve": "the same engine kept warm: requests on standard input, events on standard output",
+    "refine": "carry corrections of a contour on to the slices around them",
     "rtstruct": "turn a mask into a verified DICOM structure set",
     "check-rtstruct": "check a structure set, against its CT where given",
     "masks": "turn every structure of a structure set into a mask",

@@ -3,6 +3,10 @@
     {"id": 1, "request": "segment", "ct": ["folder"], "output": "folder", "series": "...", "use_crf": true,
      "export_name": "Bladder"}
     {"id": 2, "request": "rtstruct", "ct": "folder", "mask": "file", "output": "file", ...}   the command's options
+    {"id": 3, "request": "refine", "ct": ["folder"], "probability": "file", "mask": "file", "touched": "file",
+     "output": "folder"}
+    {"id": 4, "request": "copy-and-fit", "ct": ["folder"], "mask": "file", "from_slice": 41, "to_slice": 42,
+     "output": "folder"}
     {"id": 1, "request": "cancel"}     that request; without an id, every one
     {"request": "quit"}                so does the end of standard input: cancels what runs
 
@@ -28,10 +32,11 @@ from .. import host
 from ..errors import Cancelled, UsageError
 from ..events import CANCEL_GRACE_SECONDS, Events
 from ..failures import told
-from . import segment
+from . import refine, segment
 from .parser import Parser
 
 if TYPE_CHECKING:
+    from ..pipeline.corrections.reading import Reader
     from ..pipeline.engine import Engine
 
 NAME = "serve"
@@ -51,19 +56,23 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     inbox: Inbox = queue.SimpleQueue()
     host.read_lines(sys.stdin.fileno(), inbox.put)
     engine = segment.load_engine(arguments, events)
-    importlib.import_module("..pipeline.job", __package__)  # the rest of a CT's way: the first one need not wait for it
+    # the rest of a CT's way: the first one need not wait for it
+    importlib.import_module("..pipeline.job", __package__)
+    from ..pipeline.corrections.reading import Reader
+
+    reader = Reader()
     # Events alone go to standard output: whatever a library prints goes beside them.
     with contextlib.redirect_stdout(sys.stderr):
         worker = Worker(events)
         events.cancellation.on_cancel(lambda: inbox.put(None))
         events.note("ready")
-        _take_requests(inbox, worker, engine, events)
+        _take_requests(inbox, worker, functools.partial(perform, engine=engine, reader=reader), events)
         worker.finish()
     events.cancellation.check()
     return 0
 
 
-def _take_requests(inbox: Inbox, worker: "Worker", engine: "Engine", events: Events) -> None:
+def _take_requests(inbox: Inbox, worker: "Worker", do: Callable[[Fields, Events], None], events: Events) -> None:
     while (line := inbox.get()) is not None:
         if not line.strip():
             continue
@@ -78,7 +87,7 @@ def _take_requests(inbox: Inbox, worker: "Worker", engine: "Engine", events: Eve
         if request == "cancel":
             worker.cancel(request_id)
         else:
-            worker.submit(request_id, functools.partial(perform, fields, engine))
+            worker.submit(request_id, functools.partial(do, fields))
 
 
 def parse(line: str) -> Fields:
@@ -92,15 +101,23 @@ def parse(line: str) -> Fields:
     return fields
 
 
-def perform(fields: Fields, engine: "Engine", events: Events) -> None:
-    """Do what a request asks for. Raises the family's errors."""
+def perform(fields: Fields, events: Events, engine: "Engine", reader: "Reader") -> None:
+    """Do what a request asks for; `reader` keeps what corrections read. Raises the family's errors."""
     request = fields.get("request")
     if request == "segment":
         _segment(fields, engine, events)
     elif request == "rtstruct":
         _rtstruct(fields, events)
+    elif request == "refine":
+        arguments = _parsed("refine", refine.add_request_arguments, fields)
+        refine.refine(arguments, engine, events, reader)
+    elif request == "copy-and-fit":
+        arguments = _parsed("copy-and-fit", refine.add_copy_arguments, fields)
+        refine.copy_and_fit(arguments, engine, events, reader)
     else:
-        raise UsageError(f"There is no request {request}. There are: segment, rtstruct, cancel, quit.")
+        raise UsageError(
+            f"There is no request {request}. There are: segment, refine, copy-and-fit, rtstruct, cancel, quit."
+        )
 
 
 def _segment(fields: Fields, engine: "Engine", events: Events) -> None:
@@ -125,9 +142,14 @@ def _rtstruct(fields: Fields, events: Events) -> None:
     """The work of the command `rtstruct`, its options the request's fields."""
     from . import rtstruct  # here, because a warm engine that nobody asks for structure sets needs none of it
 
-    parser = Parser(prog="rtstruct", add_help=False, allow_abbrev=False)
-    rtstruct.add_arguments(parser)
-    rtstruct.run(parser.parse_args(_as_options(fields)), events)
+    rtstruct.run(_parsed("rtstruct", rtstruct.add_arguments, fields), events)
+
+
+def _parsed(name: str, add_arguments: Callable[[argparse.ArgumentParser], None], fields: Fields) -> argparse.Namespace:
+    """A request's fields as the arguments of the command that says the same. Raises UsageError."""
+    parser = Parser(prog=name, add_help=False, allow_abbrev=False)
+    add_arguments(parser)
+    return parser.parse_args(_as_options(fields))
 
 
 def _as_options(fields: Fields) -> list[str]:

@@ -1,12 +1,17 @@
 """The engine: networks loaded once, any number of CTs contoured with them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import NoBladderError
 from ..imaging.volume import Volume
-from ..networks.plan import Plan
+from ..networks.plan import Plan, Triple
 from ..networks.weights import Networks, default_weights, load_weights
+from .corrections.copy_fit import copy_and_fit
+from .corrections.crf import Sharpen
+from .corrections.refine import Corrections, Refinement, refine
 from .decide import NOTHING_SEEN, decide
 from .device import describe, is_device_failure, resolve_device
 from .doubt import SliceFeatures, doubts, slice_features
@@ -17,6 +22,11 @@ from .segment import Refined, segment
 from .steps import Progress, StepCost, Steps
 from .suitability import check_suitable, without_padding
 from .warnings import Contoured, QualityWarning, fallback_warning, warnings_of
+
+Result = TypeVar("Result")
+
+CORRECTION_MM = (2.0, 2.0, 3.0)
+"""The grid (x, y, z) of the CRF-RNN in corrections where the plan has it work on the CNN's coarse one."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,26 @@ class Engine:
             first_slice=features.first_slice,
             device=device,
         )
+
+    def refine(self, volume: Volume, corrections: Corrections) -> Refinement:
+        """Carry a clinician's corrections to what lies around them; see `corrections.refine`."""
+        return self._crf_at_work(lambda solve, spacing_mm: refine(volume, corrections, solve, spacing_mm))
+
+    def copy_and_fit(self, volume: Volume, mask: Volume, source: int, target: int) -> Volume:
+        """Put the contour of one axial slice on another and snap it to the CT; see `corrections.copy_fit`."""
+        return self._crf_at_work(
+            lambda solve, spacing_mm: copy_and_fit(volume, mask, source, target, solve, spacing_mm)
+        )
+
+    def _crf_at_work(self, work: Callable[[Sharpen, Triple], Result]) -> Result:
+        """Let `work` solve the CRF-RNN, on the processor where the graphics card fails."""
+        spacing_mm = self.plan.crf.spacing_mm or CORRECTION_MM
+        try:
+            return work(self._inference.solve, spacing_mm)
+        except RuntimeError as error:
+            if self._inference.device.type == "cpu" or not is_device_failure(error):
+                raise
+        return work(Inference(self._networks, resolve_device("cpu")).solve, spacing_mm)
 
     def evidence(self, volume: Volume, progress: Progress, use_crf: bool = True) -> float:
         """Mean CNN probability inside the best contour whether or not it would be accepted; 0 where there is none.

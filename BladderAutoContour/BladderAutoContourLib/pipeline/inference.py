@@ -40,6 +40,12 @@ class Inference:
         with torch.inference_mode():
             return self._crf(logits, self._tensor(hu), spacing_mm)
 
+    def solve(self, logits: torch.Tensor, hu: np.ndarray, spacing_mm: Triple) -> torch.Tensor:
+        """As `sharpen`, but before the CRF-RNN's temperature: in the scale of the `logits` that it was given."""
+        refined = self.sharpen(logits.to(self.device), hu, spacing_mm)
+        log_temperature = self._crf.log_temperature
+        return refined if log_temperature is None else refined * log_temperature.detach().exp()
+
     def _logits(self, network: VNet, stage: StagePlan, hu: np.ndarray) -> torch.Tensor:
         with torch.inference_mode():
             channels = dual_channel(self._tensor(hu), stage.intensity)

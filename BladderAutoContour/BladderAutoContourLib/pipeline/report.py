@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,19 +40,7 @@ def report_of(
 ) -> dict[str, Any]:
     """The report as plain data; lengths in mm, boxes as (x, y, z) in LPS."""
     return {
-        "schema": SCHEMA,
-        "software": {"name": SOFTWARE_NAME, "version": __version__},
-        "model": {"name": plan.name, "sha256": plan.sha256, "plan": dataclasses.asdict(plan)},
-        "device": contouring.device,
-        "input": {
-            "series_uid": facts.series_uid,
-            "slices": facts.geometry.size[2],
-            "size": list(facts.geometry.size),
-            "spacing": list(facts.geometry.spacing_mm),
-        },
-        "steps": [
-            {"name": cost.name, "seconds": round(cost.seconds, 3), "peak_mb": round(cost.peak_mb, 1)} for cost in steps
-        ],
+        **report_head(facts, plan, contouring.device, steps),
         "volume_ml": round(contouring.volume_ml, 2),
         "bounding_box_mm": bounding_box_mm(contouring.mask),
         "confidence": round(contouring.confidence, 4),
@@ -61,6 +50,25 @@ def report_of(
         "first_slice": contouring.first_slice,
         "slice_doubt": [round(doubt, 3) for doubt in contouring.slice_doubt],
         "touched_slices": [],
+    }
+
+
+def report_head(facts: InputFacts, plan: Plan, device: str, steps: Sequence[StepCost]) -> dict[str, Any]:
+    """What every report begins with: who made it, where, from what, and what it cost."""
+    return {
+        "schema": SCHEMA,
+        "software": {"name": SOFTWARE_NAME, "version": __version__},
+        "model": {"name": plan.name, "sha256": plan.sha256, "plan": dataclasses.asdict(plan)},
+        "device": device,
+        "input": {
+            "series_uid": facts.series_uid,
+            "slices": facts.geometry.size[2],
+            "size": list(facts.geometry.size),
+            "spacing": list(facts.geometry.spacing_mm),
+        },
+        "steps": [
+            {"name": cost.name, "seconds": round(cost.seconds, 3), "peak_mb": round(cost.peak_mb, 1)} for cost in steps
+        ],
     }
 
 

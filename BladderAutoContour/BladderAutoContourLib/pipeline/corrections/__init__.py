@@ -1,0 +1,1 @@
+"""Corrections that propagate: what a clinician changed on a few slices carries over to their neighbours."""

@@ -1,0 +1,71 @@
+"""Which planes a clinician worked on, read from the voxels that were touched, whatever view they were painted in."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...imaging.components import bounding_box
+from ...imaging.geometry import Triple
+
+MARGIN_MM = 20.0  # around the organ: what a correction may add
+REACH_MM = 45.0  # along the axes, from the touched voxels: what a correction may change
+
+
+@dataclass(frozen=True)
+class TouchedPlanes:
+    """The planes of one array axis (0: axial, 1 and 2: the others) in which somebody painted.
+
+    numbers: their indices along the axis, rising. voxels: boolean (z, y, x), the touched voxels that belong to them.
+    """
+
+    axis: int
+    numbers: tuple[int, ...]
+    voxels: np.ndarray
+
+
+def touched_planes(touched: np.ndarray) -> tuple[TouchedPlanes, ...]:
+    """The touched voxels (boolean, (z, y, x)) sorted by the plane they were painted in.
+
+    A stroke lies in one plane, so a voxel belongs to that of its three planes which holds most touched voxels; in
+    doubt to the axial one.
+    """
+    if not touched.any():
+        return ()
+    counts = [touched.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
+    z, y, x = np.nonzero(touched)
+    held = np.stack([counts[0][z], counts[1][y], counts[2][x]])
+    chosen = held.argmax(axis=0)  # the first of equals: the axial one
+    found = []
+    for axis, places in enumerate((z, y, x)):
+        belongs = chosen == axis
+        if not belongs.any():
+            continue
+        voxels = np.zeros(touched.shape, dtype=bool)
+        voxels[z[belongs], y[belongs], x[belongs]] = True
+        found.append(TouchedPlanes(axis, tuple(np.unique(places[belongs]).tolist()), voxels))
+    return tuple(found)
+
+
+def box_that_matters(
+    predicted: np.ndarray, drawn: np.ndarray, touched: np.ndarray, spacing_mm: Triple
+) -> tuple[slice, ...] | None:
+    """The part of the CT that corrections can change; None where nothing was touched, predicted or drawn.
+
+    Boolean (z, y, x) arrays; spacing_mm: (x, y, z). What was drawn above or below the prediction may go on as far as
+    corrections reach.
+    """
+    organ, where, known = bounding_box(predicted | drawn), bounding_box(touched), bounding_box(predicted)
+    if organ is None or where is None:
+        return None
+    parts = []
+    for axis, step_mm in enumerate(spacing_mm[::-1]):
+        whole, near = organ[axis], where[axis]
+        is_new = known is None or whole.start < known[axis].start or whole.stop > known[axis].stop
+        margin_mm = REACH_MM if is_new and axis == 0 else MARGIN_MM
+        low_mm = max(whole.start * step_mm - margin_mm, near.start * step_mm - REACH_MM)
+        high_mm = min(whole.stop * step_mm + margin_mm, near.stop * step_mm + REACH_MM)
+        start, stop = max(0, int(low_mm / step_mm)), min(predicted.shape[axis], int(np.ceil(high_mm / step_mm)))
+        if stop <= start:
+            return None
+        parts.append(slice(start, stop))
+    return tuple(parts)

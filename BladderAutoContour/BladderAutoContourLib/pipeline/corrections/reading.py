@@ -1,0 +1,84 @@
+"""What a correction needs, read once: CT and probability are kept, because the next correction asks for them again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...dicom.ct_series import read_ct
+from ...errors import InputError
+from ...imaging.files import is_volume_file, read_volume
+from ...imaging.volume import Volume
+from ..report import InputFacts
+from ..steps import Tell
+
+_Stamp = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True)
+class ReadCt:
+    """A CT that was read, and what a report says of it."""
+
+    volume: Volume
+    facts: InputFacts
+
+
+class Reader:
+    """Reads CTs and volume files; the last CT and the last probability stay in memory while their files do not change.
+
+    Usage::
+
+        reader = Reader()
+        ct = reader.ct((Path("ct.nrrd"),), None, lambda share: None)
+        probability = reader.kept_volume(Path("bladder_probability.nrrd"))
+    """
+
+    def __init__(self) -> None:
+        self._ct: tuple[tuple[_Stamp, str | None], ReadCt] | None = None
+        self._volume: tuple[_Stamp, Volume] | None = None
+
+    def ct(self, sources: Sequence[Path], series_uid: str | None, tell: Tell) -> ReadCt:
+        """The CT of a folder, of DICOM files or of a volume file. Raises InputError."""
+        key = (_stamp(sources), series_uid)
+        if self._ct is None or self._ct[0] != key:
+            self._ct = None  # not two CTs at a time
+            self._ct = (key, _read(sources, series_uid, tell))
+        return self._ct[1]
+
+    def kept_volume(self, path: Path) -> Volume:
+        """A volume file that the next correction will ask for again. Raises InputError."""
+        key = _stamp([path])
+        if self._volume is None or self._volume[0] != key:
+            self._volume = None
+            self._volume = (key, read_volume(path))
+        return self._volume[1]
+
+
+def on_grid_of(ct: Volume, volume: Volume, path: Path) -> Volume:
+    """`volume`, if it lies on the CT's grid. Raises InputError."""
+    if not volume.geometry.same_as(ct.geometry):
+        raise InputError(f"{path.name} does not lie on the grid of the CT. Give the file made on this CT.", [path])
+    return volume
+
+
+def _read(sources: Sequence[Path], series_uid: str | None, tell: Tell) -> ReadCt:
+    if any(is_volume_file(source) for source in sources):
+        if len(sources) > 1:
+            raise InputError("A volume file is a whole CT: give one at a time, or DICOM files alone.", sources)
+        volume = read_volume(sources[0])
+        return ReadCt(volume, InputFacts(None, volume.geometry))
+    series = read_ct(sources, series_uid=series_uid, progress=tell)
+    return ReadCt(series.volume, InputFacts(series.series_uid, series.volume.geometry))
+
+
+def _stamp(sources: Sequence[Path]) -> _Stamp:
+    """What tells that files are the same as before: names, sizes, times. Raises InputError where one is missing."""
+    found = []
+    for source in sources:
+        try:
+            files = sorted(source.rglob("*")) if source.is_dir() else [source]
+            for file in files:
+                status = file.stat()
+                found.append((str(file.absolute()), status.st_size, status.st_mtime_ns))
+        except OSError as error:
+            raise InputError(f"{source.name} does not exist or cannot be read. Check the path.", [source]) from error
+    return tuple(found)

@@ -1,0 +1,200 @@
+"""Corrections of a few slices carry over to the others, and nothing that a clinician decided changes."""
+
+import numpy as np
+import pytest
+from BladderAutoContourLib.errors import InputError
+from BladderAutoContourLib.pipeline.corrections.planes import touched_planes
+from BladderAutoContourLib.pipeline.corrections.refine import Corrections, Refinement
+from BladderAutoContourLib.pipeline.engine import Engine
+from correction_scene import Scene, dice, scene
+
+AXES = {"axial": 0, "coronal": 1, "sagittal": 2}
+OBLIQUE = ((0.8, -0.6, 0.0), (0.6, 0.8, 0.0), (0.0, 0.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def engine(weights) -> Engine:
+    return Engine.load(weights, "cpu")
+
+
+@pytest.fixture(scope="module")
+def pelvis() -> Scene:
+    return scene()
+
+
+def corrected(
+    engine: Engine, pelvis: Scene, predicted: np.ndarray, numbers: list[int], view: str = "axial"
+) -> tuple[Refinement, np.ndarray, np.ndarray]:
+    """Outline the true bladder on some planes and propagate: what came of it, what was drawn, what was touched."""
+    drawn, touched = predicted.copy(), np.zeros(predicted.shape, dtype=bool)
+    planes = tuple([slice(None)] * AXES[view] + [numbers])
+    drawn[planes], touched[planes] = pelvis.bladder[planes], True
+    corrections = Corrections(pelvis.probability(predicted), pelvis.volume(drawn), pelvis.volume(touched))
+    refinement = engine.refine(pelvis.ct, corrections)
+    check(refinement, drawn, touched)
+    return refinement, drawn, touched
+
+
+def check(refinement: Refinement, drawn: np.ndarray, touched: np.ndarray) -> None:
+    """What holds of every refinement."""
+    mask = refinement.mask.array > 0
+    np.testing.assert_array_equal(mask[touched], drawn[touched])
+    np.testing.assert_array_equal(refinement.probability.array >= np.float32(0.5), mask)
+    assert refinement.touched_slices == tuple(np.flatnonzero(touched.any(axis=(1, 2))))
+    assert refinement.changed_slices == tuple(np.flatnonzero((mask != drawn).any(axis=(1, 2))))
+
+
+def middle(array: np.ndarray, axis: int = 0) -> int:
+    """The index of the middle plane that is not empty."""
+    filled = np.flatnonzero(array.any(axis=tuple(other for other in range(3) if other != axis)))
+    return int(filled[len(filled) // 2])
+
+
+def test_without_a_touched_voxel_everything_stays(engine, pelvis):
+    predicted = pelvis.bladder | pelvis.bowel
+    corrections = Corrections(
+        pelvis.probability(predicted), pelvis.volume(pelvis.bladder), pelvis.volume(np.zeros_like(predicted))
+    )
+    refinement = engine.refine(pelvis.ct, corrections)
+    np.testing.assert_array_equal(refinement.mask.array, pelvis.bladder)
+    np.testing.assert_array_equal(refinement.probability.array, corrections.probability.array)
+    assert refinement.touched_slices == refinement.changed_slices == ()
+
+
+@pytest.mark.parametrize("view", AXES)
+def test_a_leak_cut_on_two_planes_recedes_on_those_between(engine, pelvis, view):
+    predicted = pelvis.bladder | pelvis.bowel
+    centre = middle(pelvis.bowel, AXES[view])
+    refinement, drawn, _ = corrected(engine, pelvis, predicted, [centre - 3, centre + 3], view)
+    mask = refinement.mask.array > 0
+    between = tuple([slice(None)] * AXES[view] + [slice(centre - 2, centre + 3)])
+    leaked = (pelvis.bowel & ~pelvis.bladder)[between]
+    assert (mask[between] & leaked).sum() < 0.15 * leaked.sum()
+    assert dice(mask, pelvis.bladder) > dice(drawn, pelvis.bladder) + 0.01
+    assert refinement.changed_slices
+
+
+def test_a_missing_dome_grows_from_one_outlined_slice(engine, pelvis):
+    predicted = pelvis.bladder.copy()
+    top = int(np.flatnonzero(pelvis.bladder.any(axis=(1, 2)))[-1])
+    predicted[top - 6 :] = False
+    refinement, drawn, _ = corrected(engine, pelvis, predicted, [top - 3])
+    mask = refinement.mask.array > 0
+    missed = pelvis.bladder & ~drawn
+    assert (mask & missed).sum() > 0.7 * missed.sum()
+    assert dice(mask, pelvis.bladder) > 0.97
+    assert not mask[top + 3 :].any(), "the organ grew without end"
+
+
+def test_a_missed_bladder_grows_from_three_outlined_slices(engine, pelvis):
+    nothing = np.zeros_like(pelvis.bladder)
+    filled = np.flatnonzero(pelvis.bladder.any(axis=(1, 2)))
+    refinement, _, _ = corrected(engine, pelvis, nothing, [int(filled[k]) for k in (3, 9, 15)])
+    assert dice(refinement.mask.array > 0, pelvis.bladder) > 0.93
+
+
+def test_a_shifted_contour_follows_two_corrected_slices(engine, pelvis):
+    predicted = np.roll(pelvis.bladder, 2, axis=2)  # 6 mm
+    centre = middle(pelvis.bladder)
+    refinement, drawn, _ = corrected(engine, pelvis, predicted, [centre - 4, centre + 4])
+    assert 1 - dice(refinement.mask.array > 0, pelvis.bladder) < 0.5 * (1 - dice(drawn, pelvis.bladder))
+
+
+def test_an_emptied_slice_ends_the_organ(engine, pelvis):
+    predicted = pelvis.bladder.copy()
+    top = int(np.flatnonzero(pelvis.bladder.any(axis=(1, 2)))[-1])
+    predicted[top : top + 5] = predicted[top - 1]  # runs on beyond the dome
+    drawn, touched = predicted.copy(), np.zeros_like(predicted)
+    drawn[top + 1], touched[top + 1] = False, True
+    corrections = Corrections(pelvis.probability(predicted), pelvis.volume(drawn), pelvis.volume(touched))
+    refinement = engine.refine(pelvis.ct, corrections)
+    check(refinement, drawn, touched)
+    mask = refinement.mask.array > 0
+    assert not mask[top + 1 :].any()
+    assert dice(mask, pelvis.bladder) > 0.97
+
+
+def test_everything_erased_leaves_nothing(engine, pelvis):
+    drawn, touched = np.zeros_like(pelvis.bladder), np.ones_like(pelvis.bladder)
+    corrections = Corrections(pelvis.probability(pelvis.bladder), pelvis.volume(drawn), pelvis.volume(touched))
+    refinement = engine.refine(pelvis.ct, corrections)
+    check(refinement, drawn, touched)
+    assert not refinement.mask.array.any()
+
+
+def test_a_stroke_that_touched_a_part_of_a_slice_counts_there(engine, pelvis):
+    predicted = pelvis.bladder | pelvis.bowel
+    centre = middle(pelvis.bowel)
+    drawn, touched = predicted.copy(), np.zeros_like(predicted)
+    for number in (centre - 2, centre + 2):
+        touched[number] = pelvis.bowel[number]  # the eraser's path alone
+        drawn[number] &= ~pelvis.bowel[number]
+    corrections = Corrections(pelvis.probability(predicted), pelvis.volume(drawn), pelvis.volume(touched))
+    refinement = engine.refine(pelvis.ct, corrections)
+    check(refinement, drawn, touched)
+    leaked = pelvis.bowel[centre - 1 : centre + 2]
+    assert (refinement.mask.array[centre - 1 : centre + 2][leaked] > 0).mean() < 0.3
+
+
+def test_a_second_propagation_moves_nothing_twice(engine, pelvis):
+    predicted = np.roll(pelvis.bladder, 2, axis=2)
+    first, _, touched = corrected(engine, pelvis, predicted, [middle(pelvis.bladder)])
+    again = engine.refine(pelvis.ct, Corrections(first.probability, first.mask, pelvis.volume(touched)))
+    assert dice(again.mask.array > 0, first.mask.array > 0) > 0.985
+    drawn = first.mask.array > 0
+    same = engine.refine(pelvis.ct, Corrections(pelvis.probability(predicted), first.mask, pelvis.volume(touched)))
+    np.testing.assert_array_equal(same.mask.array > 0, drawn)
+
+
+def test_what_no_correction_reaches_stays(engine, pelvis):
+    predicted = pelvis.bladder.copy()
+    predicted[6, 10:13, 10:13] = True  # drawn by somebody, far from the correction
+    last = int(np.flatnonzero(pelvis.bladder.any(axis=(1, 2)))[-1])
+    refinement, drawn, _ = corrected(engine, pelvis, predicted, [last])
+    np.testing.assert_array_equal(refinement.mask.array[:8] > 0, drawn[:8])
+
+
+def test_the_same_comes_out_again_and_in_an_oblique_scan(engine, pelvis):
+    predicted = pelvis.bladder | pelvis.bowel
+    first, _, _ = corrected(engine, pelvis, predicted, [middle(pelvis.bowel)])
+    for other in (pelvis, scene(direction=OBLIQUE)):
+        second, _, _ = corrected(engine, other, predicted, [middle(pelvis.bowel)])
+        np.testing.assert_array_equal(first.mask.array, second.mask.array)
+        np.testing.assert_array_equal(first.probability.array, second.probability.array)
+        assert second.mask.geometry == other.ct.geometry
+
+
+@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 8.0), (3.0, 1.5, 2.0)], ids=str)
+def test_voxels_of_other_shapes(engine, spacing_mm):
+    pelvis = scene(spacing_mm)
+    predicted = pelvis.bladder | pelvis.bowel
+    centre, apart = middle(pelvis.bowel), round(8 / spacing_mm[2])
+    refinement, drawn, _ = corrected(engine, pelvis, predicted, [centre - apart, centre + apart])
+    assert 1 - dice(refinement.mask.array > 0, pelvis.bladder) < 0.6 * (1 - dice(drawn, pelvis.bladder))
+
+
+def test_touched_voxels_are_sorted_by_the_view_they_were_painted_in():
+    touched = np.zeros((8, 10, 12), dtype=bool)
+    touched[3] = True
+    touched[:, :, 7] = True
+    axial, sagittal = touched_planes(touched)
+    assert (axial.axis, axial.numbers, sagittal.axis, sagittal.numbers) == (0, (3,), 2, (7,))
+    assert (axial.voxels ^ sagittal.voxels == touched).all()
+
+
+def test_a_copied_contour_snaps_to_the_ct(engine, pelvis):
+    top = int(np.flatnonzero(pelvis.bladder.any(axis=(1, 2)))[-1])
+    source, target = top - 3, top - 2
+    mask = np.where(np.arange(len(pelvis.bladder))[:, None, None] <= source, pelvis.bladder, False)
+    fitted = engine.copy_and_fit(pelvis.ct, pelvis.volume(mask), source, target).array > 0
+    others = np.arange(len(mask)) != target
+    np.testing.assert_array_equal(fitted[others], mask[others])
+    truth = pelvis.bladder[target]
+    assert 1 - dice(fitted[target], truth) < 0.5 * (1 - dice(mask[source], truth))
+
+
+def test_copying_what_is_not_there_is_refused(engine, pelvis):
+    mask = pelvis.volume(pelvis.bladder)
+    for source, target in ((0, 1), (16, 16), (16, 99), (-1, 16)):
+        with pytest.raises(InputError, match=r"Slice 0 has no contour|two different slices"):
+            engine.copy_and_fit(pelvis.ct, mask, source, target)

@@ -23,7 +23,7 @@ from pathlib import Path
 PYTHON_VERSIONS = ("3.11", "3.12")
 TORCH = "torch==2.13.0"
 RUN_TIME = ("SimpleITK==2.5.7", "numpy==2.4.6", "pydicom==3.0.2", "vtk==9.6.0")
-TOOLS = ("hypothesis==6.170.15", "pytest==9.2.0", "ruff==0.17.5", "scipy==1.17.1")
+TOOLS = ("hypothesis==6.170.15", "pytest==9.2.0", "pytest-xdist==3.8.0", "ruff==0.17.5", "scipy==1.17.1")
 SLICER = ("PySide6-Essentials==6.12.0", "slicer-core==5.12.4.0")  # what the tests of the Slicer module run on
 
 ROOT = Path(__file__).resolve().parent

@@ -91,4 +91,4 @@ def test_crop_partly_or_wholly_outside_the_scan(shift_mm: float) -> None:
     ct = Geometry((30, 30, 30), (4.0, 4.0, 4.0), (-58.0, -58.0, -58.0))
     restored = restore(Volume(np.ones(crop.shape, np.float32), crop), ct)
     assert restored.array.shape == ct.shape
-    assert (restored.array.max() == 1) == (shift_mm < 100)
+    assert (restored.array.max() > 0.9999) == (shift_mm < 100)

@@ -45,7 +45,7 @@ def near_contour(found: Contouring, truth: np.ndarray) -> tuple[np.ndarray, np.n
 def judge(test: TestCase, is_there: bool, engine: Engine, use_crf: bool, voxels: Tally) -> dict[str, Any]:
     """Contour one case; its row for the confidence's curve. Voxels near a contour of a bladder join the tally."""
     rendered = render(test.case, test.scan.geometry, with_bladder=is_there)
-    ct = Volume(np.rint(rendered.hu.numpy().clip(-1024, 3071)).astype(np.int16), test.scan.geometry)
+    ct = Volume(rendered.stored_hu(), test.scan.geometry)
     truth = rendered.bladder.numpy() >= 0.5
     row: dict[str, Any] = {"case": test.name, "bladder": is_there, "dice": None, "voxel_error": None}
     try:

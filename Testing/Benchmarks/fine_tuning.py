@@ -59,7 +59,7 @@ def write_patient(number: int, folder: Path, spacing_mm: tuple[float, float, flo
         return name
     scan = draw_scan(case, "pelvis", spacing_mm, np.random.default_rng([case.seed, 1]))
     rendered = render(case, scan.geometry)
-    ct = Volume(np.rint(rendered.hu.numpy().clip(-1024, 3071)).astype(np.int16), scan.geometry)
+    ct = Volume(rendered.stored_hu(), scan.geometry)
     write_ct_series(ct, place / "ct", seed=case.seed)
     bladder = Volume(rendered.bladder.numpy(), scan.geometry)
     write_rtstruct(read_ct([place / "ct"]), bladder, place / "RTSTRUCT.dcm", StructureRequest())

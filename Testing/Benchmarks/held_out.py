@@ -41,7 +41,7 @@ def scan_of(test: TestCase, is_there: bool, cache: Path | None) -> tuple[Volume,
         with np.load(kept) as arrays:
             return Volume(arrays["hu"], test.scan.geometry), arrays["bladder"]
     rendered = render(test.case, test.scan.geometry, with_bladder=is_there)
-    hu = np.rint(rendered.hu.numpy().clip(-1024, 3071)).astype(np.int16)
+    hu = rendered.stored_hu()
     bladder = rendered.bladder.numpy() >= 0.5
     if kept:
         partial = kept.with_suffix(".partial.npz")

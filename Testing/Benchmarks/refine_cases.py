@@ -31,7 +31,7 @@ def make_case(seed: int, spoil: str, family: str) -> SpoiledCase:
     case = draw_case(seed, family)
     grid = patient_grid(bladder_centre_mm(case), SPACING_MM, SIZE)
     rendered = render(case, grid)
-    hu = np.rint(rendered.hu.numpy().clip(-1024, 3071)).astype(np.int16)
+    hu = rendered.stored_hu()
     bladder = rendered.bladder.numpy() >= 0.5
     rng = np.random.default_rng([seed, SPOILS.index(spoil), 5])
     probability = spoiled(bladder, spoil, rng)

@@ -33,7 +33,7 @@ def generated(seed: int, spacing_mm: tuple[float, float, float]) -> tuple[Volume
     case = draw_case(seed, stratum="large")
     scan = draw_scan(case, "pelvis", spacing_mm, np.random.default_rng([seed, 1]))
     rendered = render(case, scan.geometry)
-    ct = np.rint(rendered.hu.numpy().clip(-1024, 3071)).astype(np.int16)
+    ct = rendered.stored_hu()
     return Volume(ct, scan.geometry), Volume((rendered.bladder.numpy() >= 0.5).astype(np.uint8), scan.geometry)
 
 

@@ -56,7 +56,7 @@ def generated() -> Patient:
     rendered = render(case, scan.geometry)
     truth = Volume((rendered.bladder.numpy() >= 0.5).astype(np.uint8), scan.geometry)
     assert truth.array.sum() * scan.geometry.voxel_ml >= 150
-    ct = Volume(np.rint(rendered.hu.numpy()).astype(np.int16), scan.geometry)
+    ct = Volume(rendered.stored_hu(), scan.geometry)
     return patient(ct, truth, Engine.load(None, "cpu"))
 
 

@@ -53,7 +53,7 @@ def _write_case(arguments: argparse.Namespace, seed: int, folder: Path, events: 
     case = draw_case(seed, stratum=arguments.stratum)
     scan = draw_scan(case, arguments.field, tuple(arguments.spacing), np.random.default_rng([seed, 1]))
     rendered = render(case, scan.geometry)
-    ct = Volume(np.round(rendered.hu.numpy()).astype(np.int16), scan.geometry)
+    ct = Volume(rendered.stored_hu(), scan.geometry)
     bladder = Volume((rendered.bladder.numpy() >= 0.5).astype(np.uint8), scan.geometry)
     soft = Volume(rendered.bladder.numpy(), scan.geometry)
     events.progress("generate", 0.8)

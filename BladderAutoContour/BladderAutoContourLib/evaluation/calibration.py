@@ -40,8 +40,7 @@ def gather(engine: Engine, count: int, progress: Progress) -> list[Evidence]:
         rng = np.random.default_rng([FIRST_SEED, number])
         kinds = WITH_BLADDER if bladder else WITHOUT_BLADDER
         scan = draw_scan(case, kinds[number % len(kinds)], SPACING_MM, rng)
-        hu = render(case, scan.geometry).hu.numpy()
-        ct = Volume(np.round(hu).astype(np.int16), scan.geometry)
+        ct = Volume(render(case, scan.geometry).stored_hu(), scan.geometry)
         found.append(Evidence(engine.evidence(ct, lambda step, fraction: None), bladder))
         progress("calibrate", (number + 1) / (2 * count))
     return found

@@ -37,7 +37,7 @@ def scan_of(seed: int, number: int) -> tuple[str, Volume, np.ndarray]:
     in_plane, across = SPACINGS_MM[number % len(SPACINGS_MM)]
     scan = draw_scan(case, "pelvis", (in_plane, in_plane, across), np.random.default_rng([seed, 1]))
     rendered = render(case, scan.geometry)
-    ct = Volume(np.rint(rendered.hu.numpy().clip(-1024, 3071)).astype(np.int16), scan.geometry)
+    ct = Volume(rendered.stored_hu(), scan.geometry)
     return f"{case.stratum or 'any'}-{seed}", ct, rendered.bladder.numpy() >= 0.5
 
 

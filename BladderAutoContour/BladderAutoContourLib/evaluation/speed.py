@@ -92,8 +92,7 @@ def write_generated_ct(folder: Path, size: tuple[int, int, int], spacing_mm: tup
     """Render a generated patient on a grid about the pelvis and write it as a DICOM series. Raises OutputError."""
     case = draw_case(SEED, stratum=STRATUM)
     grid = patient_grid(canonical_to_patient(case, np.asarray(CENTRE_MM)), spacing_mm, size)
-    hu = render(case, grid).hu.numpy().clip(-1024, 3071)
-    write_ct_series(Volume(np.rint(hu).astype(np.int16), grid), folder, seed=SEED)
+    write_ct_series(Volume(render(case, grid).stored_hu(), grid), folder, seed=SEED)
     return grid
 
 

@@ -27,6 +27,10 @@ class Rendered:
     hu: torch.Tensor
     bladder: torch.Tensor
 
+    def stored_hu(self) -> np.ndarray:
+        """The CT numbers as a scanner stores them: whole HU, int16 (Z, Y, X)."""
+        return np.rint(self.hu.numpy().clip(-1024, 3071)).astype(np.int16)
+
 
 def bladder_centre_mm(case: Case) -> np.ndarray:
     """About where the bladder lies in the patient, LPS mm (the warp, a few millimetres, left out)."""

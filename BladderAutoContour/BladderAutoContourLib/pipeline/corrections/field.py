@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...imaging.geometry import Triple
 from .distance import FARTHEST_MM, in_plane_mm
 from .planes import TouchedPlanes
-
-Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)

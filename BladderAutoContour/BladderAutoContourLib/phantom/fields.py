@@ -22,6 +22,9 @@ WITHOUT_BLADDER = ("chest", "abdomen", "thighs")
 
 LOCALISER_ERROR_MM = (11.0, 14.0, 14.0)
 """How far a crop lies off the bladder, along (x, y, z): standard deviations of what a localiser errs by."""
+FAR_SHARE, FAR_MM = 0.35, (30.0, 42.0, 42.0)
+"""How often a crop lies anywhere within these distances: a network that always finds the bladder in the middle of its
+crop learns the middle, and follows a localiser that has mistaken the prostate for the bladder."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,9 @@ def draw_crop(
 ) -> Geometry:
     """A crop of the segmenter: about the bladder, as far off as a localiser errs, or about another organ."""
     if with_bladder:
-        centre = np.asarray(case.bladder.centre) + rng.normal(0, 1, size=3) * np.array(LOCALISER_ERROR_MM)
+        far = rng.random() < FAR_SHARE
+        off = rng.uniform(-1, 1, size=3) * FAR_MM if far else rng.normal(0, 1, size=3) * LOCALISER_ERROR_MM
+        centre = np.asarray(case.bladder.centre) + off
     else:
         centre = np.array([rng.uniform(-80, 80), rng.uniform(-50, 60), rng.uniform(-200, 430)])
     return patient_grid(canonical_to_patient(case, centre), spacing_mm, size)

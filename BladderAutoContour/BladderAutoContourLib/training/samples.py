@@ -12,6 +12,7 @@ from ..networks.plan import StagePlan
 from ..phantom.case import draw_case
 from ..phantom.fields import draw_crop, draw_window
 from ..phantom.render import render
+from .appearance import vary
 
 AIR_HU = -1000.0
 
@@ -84,28 +85,33 @@ def replay(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A crop as it is shown once: varied as its stage needs it. The tensors given stay as they are."""
     if recipe.stage == "localiser":
-        return _replay(hu, label, rng, ends=0.35)
-    return _replay(hu, label, rng, ends=0.12, narrow=recipe.narrow)
+        return _replay(hu, label, rng, ends=0.45)
+    return _replay(hu, label, rng, ends=0.2, narrow=recipe.narrow)
 
 
 def _replay(
     hu: torch.Tensor, label: torch.Tensor, rng: np.random.Generator, ends: float, narrow: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mirror left and right, shift and stretch HU a little, add noise, end the scan somewhere.
+    """Mirror left and right, vary what tissues look like, shift and stretch HU, add noise, end the scan somewhere.
 
-    ends: how often the scan ends above or below within the crop. narrow: how often its field is smaller on all sides.
+    ends: how often the scan ends within the crop: above, below or, of a short scan, at both ends. narrow: how often its
+    field is smaller on all sides.
     """
     if rng.random() < 0.5:
         hu, label = hu.flip(2), label.flip(2)
+    hu = vary(hu, rng)
     hu = hu * rng.uniform(0.97, 1.03) + rng.normal(0, 12)
     if rng.random() < 0.5:
         noise = torch.from_numpy(rng.standard_normal(hu.shape, dtype=np.float32))
         hu = hu + noise * rng.uniform(0, 10)
     if rng.random() < ends:
         hu, label = hu.clone(), label.clone()
-        depth = int(rng.uniform(0, 0.5) * hu.shape[0])
-        gone = slice(0, depth) if rng.random() < 0.5 else slice(hu.shape[0] - depth, None)
-        hu[gone], label[gone] = AIR_HU, 0.0
+        which = rng.choice(["below", "above", "both"], p=[0.35, 0.35, 0.3])
+        below, above = (int(rng.uniform(0, 0.5) * hu.shape[0]) for _ in range(2))
+        if which != "above":
+            hu[:below], label[:below] = AIR_HU, 0.0
+        if which != "below":
+            hu[hu.shape[0] - above :], label[hu.shape[0] - above :] = AIR_HU, 0.0
     if narrow and rng.random() < narrow:
         cuts = rng.uniform(0, 0.33, size=(3, 2)) * np.array(hu.shape)[:, None]
         seen = tuple(slice(int(low), n - int(high)) for (low, high), n in zip(cuts, hu.shape, strict=True))

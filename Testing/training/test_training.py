@@ -185,3 +185,14 @@ def test_every_loss_and_optimiser_trains(tmp_path: Path) -> None:
     states = [torch.load(output / stage.folder / "checkpoint.pt", weights_only=True)["module"] for stage in stages]
     head = "network.head.2.weight"
     assert len({tuple(state[head].flatten().tolist()) for state in states}) == len(stages)
+
+
+def test_stages_of_another_plan_are_told_apart(tmp_path: Path) -> None:
+    plan = tiny_plan(steps=2)
+    assert train("--plan", write_plan(plan, tmp_path / "plan.json"), "--output", tmp_path / "out").returncode == 0
+    crf = dataclasses.replace(plan.plan.crf, temperature=None)
+    other = dataclasses.replace(plan, plan=dataclasses.replace(plan.plan, crf=crf))
+    outcome = train("--plan", write_plan(other, tmp_path / "plan.json"), "--output", tmp_path / "out", "--resume")
+    assert outcome.returncode == 3
+    assert "another plan" in outcome.stderr
+    assert "log_temperature" in outcome.stderr

@@ -1,4 +1,8 @@
-"""Cases with a known bladder, as folders: `ct/` (DICOM) or `ct.nrrd`, and `bladder.nrrd` or `RTSTRUCT.dcm`."""
+"""Cases with a known bladder, as folders: `ct/` (DICOM) or `ct.nrrd`, and `bladder.nrrd` or `RTSTRUCT.dcm`.
+
+Or a patient's folder as a planning system exports it: one structure set under any name, and the CT's slices beside it
+or in folders below.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +11,8 @@ import numpy as np
 
 from ..dicom.ct_series import read_ct
 from ..dicom.rasterise import roi_mask
-from ..dicom.structure_reader import read_structure_set
+from ..dicom.reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
+from ..dicom.structure_reader import STRUCTURE_SET, read_structure_set
 from ..errors import InputError
 from ..imaging.files import read_volume
 from ..imaging.volume import Volume
@@ -45,7 +50,7 @@ def find_cases(folder: Path) -> list[CaseFolder]:
     if not found:
         raise InputError(
             f"There is no case in {folder}. A case is a folder with ct (DICOM) or ct.nrrd, and bladder.nrrd or "
-            "RTSTRUCT.dcm.",
+            "RTSTRUCT.dcm; or one with the files of a DICOM CT and its structure set.",
             [folder],
         )
     return found
@@ -76,7 +81,29 @@ def _case(folder: Path) -> CaseFolder | None:
     )
     if ct and reference:
         return CaseFolder(folder.resolve().name, ct, reference)
+    if not reference and not (ct and ct.is_file()) and (exported := _structure_set_in(folder)):
+        return CaseFolder(folder.resolve().name, folder, exported)
     if reference or (ct and ct.is_file()):
         lacks = f"no {' or '.join(CT_NAMES)}" if reference else f"no {' or '.join(REFERENCE_NAMES)}"
         raise InputError(f"The case {folder.name} has {lacks}. Add it, or take the folder away.", [folder])
     return None
+
+
+def _structure_set_in(folder: Path) -> Path | None:
+    """The structure set among a folder's own files. Raises InputError where there are several."""
+    found = [path for path in sorted(folder.iterdir()) if path.is_file() and _is_structure_set(path)]
+    if len(found) > 1:
+        raise InputError(
+            f"{folder.name} holds {len(found)} structure sets, {', '.join(path.name for path in found)}: leave the one "
+            "whose bladder counts.",
+            found,
+        )
+    return found[0] if found else None
+
+
+def _is_structure_set(path: Path) -> bool:
+    try:
+        with making_sense():
+            return open_dataset(path, only=("SOPClassUID",)).get("SOPClassUID") == STRUCTURE_SET
+    except (NotDicomError, DamagedDicomError):
+        return False

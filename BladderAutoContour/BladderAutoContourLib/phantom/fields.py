@@ -74,14 +74,18 @@ def draw_window(
     )
 
 
+def draw_crop_error_mm(rng: np.random.Generator) -> np.ndarray:
+    """How far, along (x, y, z), a crop of the segmenter lies off the bladder."""
+    far = rng.random() < FAR_SHARE
+    return rng.uniform(-1, 1, size=3) * FAR_MM if far else rng.normal(0, 1, size=3) * LOCALISER_ERROR_MM
+
+
 def draw_crop(
     case: Case, spacing_mm: Triple, size: tuple[int, int, int], rng: np.random.Generator, with_bladder: bool
 ) -> Geometry:
     """A crop of the segmenter: about the bladder, as far off as a localiser errs, or about another organ."""
     if with_bladder:
-        far = rng.random() < FAR_SHARE
-        off = rng.uniform(-1, 1, size=3) * FAR_MM if far else rng.normal(0, 1, size=3) * LOCALISER_ERROR_MM
-        centre = np.asarray(case.bladder.centre) + off
+        centre = np.asarray(case.bladder.centre) + draw_crop_error_mm(rng)
     else:
         centre = np.array([rng.uniform(-80, 80), rng.uniform(-50, 60), rng.uniform(-200, 430)])
     return patient_grid(canonical_to_patient(case, centre), spacing_mm, size)

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from ..imaging.geometry import Triple
-from ..phantom.fields import LOCALISER_ERROR_MM
+from ..phantom.fields import draw_crop_error_mm
 from .samples import AIR_HU, GeneratedSamples, Recipe, replay
 
 BODY_HU = -300.0
@@ -128,4 +128,4 @@ def _draw_centre(patient: Patient, recipe: Recipe, rng: np.random.Generator) -> 
         return centre
     if bladder is None:
         return rng.uniform(0, shape)
-    return bladder + rng.normal(0, 1, size=3) * np.array(LOCALISER_ERROR_MM[::-1]) / spacing
+    return bladder + draw_crop_error_mm(rng)[::-1] / spacing

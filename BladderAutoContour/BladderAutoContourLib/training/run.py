@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from ..errors import InputError
 from ..networks.plan import StagePlan
@@ -77,12 +78,26 @@ def assemble(training: TrainingPlan, output: Path, start: Networks | None = None
         state = read_average(output / schedule.folder)
         network = {key.removeprefix("network."): v for key, v in state.items() if key.startswith("network.")}
         crf = {key.removeprefix("crf."): v for key, v in state.items() if key.startswith("crf.")}
-        (networks.localiser if schedule.stage == "localiser" else networks.segmenter).load_state_dict(network)
+        trained = networks.localiser if schedule.stage == "localiser" else networks.segmenter
+        _take_up(trained, network, output / schedule.folder)
         if crf:
-            networks.crf.load_state_dict(crf)
+            _take_up(networks.crf, crf, output / schedule.folder)
     path = output / f"{training.plan.name}.pt"
     save_weights(networks, path)
     return path
+
+
+def _take_up(module: nn.Module, state: dict[str, torch.Tensor], folder: Path) -> None:
+    """Fill a module with what a stage has trained. Raises InputError where that is a module of another plan."""
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        ours, theirs = ({(key, tuple(v.shape)) for key, v in one.items()} for one in (module.state_dict(), state))
+        raise InputError(
+            f"The stage {folder.name} was trained by another plan: its {type(module).__name__} and this plan's differ "
+            f"in {min(ours ^ theirs)[0]}. Train that stage again, or take the plan that it was trained by.",
+            [folder / AVERAGE],
+        ) from error
 
 
 def _state(start: Networks, schedule: StageSchedule) -> dict[str, torch.Tensor]:

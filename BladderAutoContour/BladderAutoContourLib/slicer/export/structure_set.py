@@ -66,7 +66,8 @@ class StructureNames:
 class LastLook:
     """What a clinician looks at once more before the contour leaves.
 
-    generation: AUTOMATIC or, once edited, SEMIAUTOMATIC. unopened: sentences of warnings that nobody has clicked yet.
+    generation: AUTOMATIC; once edited, SEMIAUTOMATIC; MANUAL where the program had no part in it. unopened: sentences of
+    warnings that nobody has clicked yet.
     """
 
     patient_name: str
@@ -103,6 +104,9 @@ def value_of(volume_node: slicer.vtkMRMLScalarVolumeNode, tag: str) -> str:
 
 def generation_of(contour: Contour) -> str:
     """DICOM's word for how the contour came about."""
+    segment = contour.segmentation.GetSegmentation().GetSegment(contour.segment_id)
+    if kept_contour.is_begun_by_hand(segment) and not kept_contour.fact(segment, kept_contour.ASSISTED):
+        return "MANUAL"
     return "SEMIAUTOMATIC" if is_edited(contour.segmentation, contour.segment_id) else "AUTOMATIC"
 
 

@@ -66,8 +66,8 @@ class StructureNames:
 class LastLook:
     """What a clinician looks at once more before the contour leaves.
 
-    generation: AUTOMATIC; once edited, SEMIAUTOMATIC; MANUAL where the program had no part in it. unopened: sentences of
-    warnings that nobody has clicked yet.
+    generation: AUTOMATIC; once edited, SEMIAUTOMATIC; MANUAL where the program had no part in it. unopened:
+    sentences of warnings that nobody has clicked yet.
     """
 
     patient_name: str

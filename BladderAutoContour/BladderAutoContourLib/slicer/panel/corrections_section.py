@@ -91,9 +91,7 @@ class CorrectionsSection:
 
     def corrected(self, corrected: Corrected) -> None:
         """The engine is done: a copy is taken over at once, a propagation is proposed."""
-        self._say(
-            "" if corrected.changed_slices else _("Nothing changes: the contour follows your corrections already.")
-        )
+        self._say("" if corrected.changed_slices else _("Nothing changes: the contour fits already."))
         if self._copied_to is not None:
             if corrected.changed_slices:
                 corrected.take_over(self._save_state)
@@ -122,9 +120,7 @@ class CorrectionsSection:
     def _copy_from_shown(self, up: bool) -> None:
         source = shown_slice(self._contour)
         if source is None:
-            raise InputError(
-                _("The axial view shows no slice of this CT. Go to a slice on which the bladder is drawn.")
-            )
+            raise InputError(_("The axial view shows no slice of this CT. Go to one on which the bladder is drawn."))
         target = neighbour(self._contour, source, up)
         if target is None:
             raise InputError(_("The CT ends here: there is no slice to copy to."))

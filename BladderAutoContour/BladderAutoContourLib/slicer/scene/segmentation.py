@@ -97,6 +97,8 @@ def is_edited(segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> 
     if kept is None or labelmap is None:
         return True
     labels, label = labels_of(labelmap), segment.GetLabelValue()
+    if not kept.array.size:
+        return bool((labels.array == label).any())
     drawn = kept.on_lattice(labels.ijk_to_ras)
     if drawn is None or not np.array_equal(labels.part(drawn.start, drawn.size) == label, drawn.array):
         return True

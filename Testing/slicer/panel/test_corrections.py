@@ -1,4 +1,4 @@
-"""From the clinician's hand to the engine and back, in the shipped panel: real scene, real process, weights of water."""
+"""From the clinician's hand to the engine and back, in the shipped panel: real scene, real process."""
 
 import os
 import signal
@@ -82,7 +82,6 @@ def test_edit_propagate_look_accept_undo_redo_and_again(at_work, tmp_path):
     ui, editor = clinician.ui, clinician.ui.segmentEditor
     assert not ui.propagateButton.enabled
     assert "Correct a slice" in ui.propagateButton.toolTip
-    automatic = voxels(contour, ct)
     edit(clinician, LEAK)
     assert f"slices {MIDDLE}." in ui.correctedLabel.text
     editor.undo()

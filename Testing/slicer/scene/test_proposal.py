@@ -1,4 +1,4 @@
-"""A proposal in the scene: an outline beside the contour, accepted in one step, discarded without a trace, never saved."""
+"""A proposal in the scene: an outline beside the contour, accepted in one step, discarded wholly, never saved."""
 
 from collections.abc import Callable
 

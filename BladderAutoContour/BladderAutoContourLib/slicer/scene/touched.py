@@ -18,7 +18,7 @@ from .voxels import SAME_SLICES, Grid, Index, VoxelBox
 
 @dataclass(frozen=True, eq=False)
 class Touched:
-    """What somebody decided. whole: slices of the engine's mask that count as a whole. voxels: single ones elsewhere."""
+    """What somebody decided. whole: slices of the engine's mask, each decided as a whole. voxels: others."""
 
     whole: frozenset[int]
     voxels: VoxelBox

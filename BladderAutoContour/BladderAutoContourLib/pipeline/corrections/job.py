@@ -18,7 +18,7 @@ from ..result_folder import MASK, PROBABILITY, REPORT, ResultFolder
 from ..steps import StepCost, Steps
 from ..warnings import Contoured, warnings_of
 from .reading import ReadCt, Reader, on_grid_of
-from .refine import Corrections
+from .refine import Corrections, Refinement
 
 _SHARES = {"read": 2.0, "correct": 1.0, "write": 1.0}  # usual seconds on two cores
 
@@ -54,34 +54,25 @@ class CopyJob(CorrectionJob):
 
 @dataclass(frozen=True)
 class _Corrected:
-    """What a job made of a mask. lists: the slices that its report names."""
+    """What a job made of a mask, and the slices that its report names."""
 
     mask: Volume
-    lists: dict[str, list[int]]
+    touched_slices: tuple[int, ...]
+    changed_slices: tuple[int, ...]
     probability: Volume | None = None
 
 
-_Work = Callable[[ReadCt, Volume], Callable[[], _Corrected]]
-"""Reads what else a job needs beside CT and mask; what that returns does the work."""
+_Prepare = Callable[[Volume, Volume], Callable[[], _Corrected]]
+"""Reads what a job needs beside CT and mask; what it returns does the work."""
 
 
 def run_refine(job: RefineJob, engine: Engine, events: Events, reader: Reader) -> Path:
     """Carry the corrections on into `job.output`; the folder that was written. Raises the family's errors."""
 
-    def prepare(ct: ReadCt, mask: Volume) -> Callable[[], _Corrected]:
-        corrections = Corrections(
-            probability=on_grid_of(ct.volume, _probability(reader, job.probability), job.probability),
-            mask=mask,
-            touched=on_grid_of(ct.volume, read_volume(job.touched), job.touched),
-        )
-
-        def work() -> _Corrected:
-            refinement = engine.refine(ct.volume, corrections)
-            touched, changed = list(refinement.touched_slices), list(refinement.changed_slices)
-            lists = {"touched_slices": touched, "changed_slices": changed}
-            return _Corrected(refinement.mask, lists, refinement.probability)
-
-        return work
+    def prepare(ct: Volume, mask: Volume) -> Callable[[], _Corrected]:
+        probability = on_grid_of(ct, _probability(reader, job.probability), job.probability)
+        corrections = Corrections(probability, mask, on_grid_of(ct, read_volume(job.touched), job.touched))
+        return lambda: _refined(engine.refine(ct, corrections))
 
     return _run(job, prepare, engine, events, reader)
 
@@ -89,25 +80,31 @@ def run_refine(job: RefineJob, engine: Engine, events: Events, reader: Reader) -
 def run_copy(job: CopyJob, engine: Engine, events: Events, reader: Reader) -> Path:
     """Copy and fit one contour into `job.output`: mask and report. Raises the family's errors."""
 
-    def prepare(ct: ReadCt, before: Volume) -> Callable[[], _Corrected]:
-        def work() -> _Corrected:
-            mask = engine.copy_and_fit(ct.volume, before, job.source, job.target)
-            changed = (mask.array[job.target] > 0) != (before.array[job.target] > 0)
-            return _Corrected(mask, {"touched_slices": [], "changed_slices": [job.target] if changed.any() else []})
-
-        return work
+    def prepare(ct: Volume, mask: Volume) -> Callable[[], _Corrected]:
+        return lambda: _copied(mask, engine.copy_and_fit(ct, mask, job.source, job.target), job.target)
 
     return _run(job, prepare, engine, events, reader)
 
 
-def _run(job: CorrectionJob, prepare: _Work, engine: Engine, events: Events, reader: Reader) -> Path:
+def _refined(refinement: Refinement) -> _Corrected:
+    return _Corrected(
+        refinement.mask, refinement.touched_slices, refinement.changed_slices, probability=refinement.probability
+    )
+
+
+def _copied(before: Volume, after: Volume, target: int) -> _Corrected:
+    is_changed = bool(((before.array[target] > 0) != (after.array[target] > 0)).any())
+    return _Corrected(after, (), (target,) if is_changed else ())
+
+
+def _run(job: CorrectionJob, prepare: _Prepare, engine: Engine, events: Events, reader: Reader) -> Path:
     """What both have in common: read, correct, write, report; the folder that was written."""
     events.expect(_SHARES)
     with ResultFolder(job.output) as results, events.cancellation.cleaning(results.discard):
         steps = Steps(events.progress)
         with steps.step("read") as tell:
             ct = reader.ct(job.ct, job.series_uid, tell)
-            work = prepare(ct, on_grid_of(ct.volume, read_volume(job.mask), job.mask))
+            work = prepare(ct.volume, on_grid_of(ct.volume, read_volume(job.mask), job.mask))
         with steps.step("correct"):
             corrected = work()
         with steps.step("write") as tell:
@@ -115,8 +112,7 @@ def _run(job: CorrectionJob, prepare: _Work, engine: Engine, events: Events, rea
             if corrected.probability is not None:
                 tell(0.4)
                 write_volume(corrected.probability, results.path(PROBABILITY))
-        report = {**_report(ct, corrected.mask, engine, steps.costs), **corrected.lists}
-        write_report(report, results.path(REPORT))
+        write_report(_report(ct, corrected, engine, steps.costs), results.path(REPORT))
         events.cancellation.check()
         results.put_in_place()
         events.result(results.folder)
@@ -130,7 +126,8 @@ def _probability(reader: Reader, path: Path) -> Volume:
     return volume
 
 
-def _report(ct: ReadCt, mask: Volume, engine: Engine, costs: Sequence[StepCost]) -> dict[str, Any]:
+def _report(ct: ReadCt, corrected: _Corrected, engine: Engine, costs: Sequence[StepCost]) -> dict[str, Any]:
+    mask = corrected.mask
     volume_ml = float(np.count_nonzero(mask.array)) * mask.geometry.voxel_ml
     warnings = warnings_of(Contoured(ct.volume, mask, volume_ml)) if volume_ml else ()
     return {
@@ -139,4 +136,6 @@ def _report(ct: ReadCt, mask: Volume, engine: Engine, costs: Sequence[StepCost])
         "bounding_box_mm": bounding_box_mm(mask),
         "warnings": [dataclasses.asdict(warning) for warning in warnings],
         "notes": [],
+        "touched_slices": list(corrected.touched_slices),
+        "changed_slices": list(corrected.changed_slices),
     }

@@ -91,14 +91,18 @@ class CorrectionsSection:
 
     def corrected(self, corrected: Corrected) -> None:
         """The engine is done: a copy is taken over at once, a propagation is proposed."""
-        self._say("" if corrected.changed_slices else _("Nothing changes: the contour fits already."))
-        if self._copied_to is not None:
-            if corrected.changed_slices:
-                corrected.take_over(self._save_state)
-            go_to_slice(corrected.contour, self._copied_to)
-        elif corrected.changed_slices and corrected.contour == self._contour:
+        if corrected.contour != self._contour:
+            self._say(_("You chose another contour meanwhile, so the correction was dropped."))
+        elif not corrected.changed_slices:
+            self._say(_("Nothing changes: the contour fits already."))
+        elif self._copied_to is None:
+            self._say("")
             self._proposal = Proposal(corrected)
             self._show_proposal()
+        else:
+            self._say("")
+            corrected.take_over(self._save_state)
+            go_to_slice(corrected.contour, self._copied_to)
         self._changed()
 
     def correction_failed(self, failure: Failure) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from slicer.i18n import tr as _
 
+from ..scene.touched import slice_numbers
+
 HIGH_CONFIDENCE = 0.95
 """Above it, fewer than one contour in twenty should be of something else than the bladder."""
 MODERATE_CONFIDENCE = 0.8
@@ -68,17 +70,6 @@ def slices_words(count: int, at: int | None = None) -> str:
     if at is not None:
         return _("{number} of {count}").format(number=at + 1, count=count)
     return _("1 slice") if count == 1 else _("{count} slices").format(count=count)
-
-
-def slice_numbers(slices: Sequence[int]) -> str:
-    """Rising slice numbers, neighbours drawn together: "12, 40-43"."""
-    runs: list[list[int]] = []
-    for number in slices:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 def touched_words(slices: Sequence[int]) -> str:

@@ -5,7 +5,7 @@ that was worked on counts as decided as a whole; of strokes in the other views t
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,17 @@ def remember(segment: slicer.vtkSegment, accepted: VoxelBox, touched: Touched) -
     keep_box(segment, ACCEPTED, accepted)
     set_fact(segment, TOUCHED_SLICES, json.dumps(sorted(touched.whole)))
     keep_box(segment, TOUCHED_VOXELS, touched.voxels)
+
+
+def slice_numbers(slices: Sequence[int]) -> str:
+    """Rising slice numbers, neighbours drawn together: "12, 40-43"."""
+    runs: list[list[int]] = []
+    for number in slices:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
 
 
 def _remembered(segment: slicer.vtkSegment, like: VoxelBox) -> Touched:

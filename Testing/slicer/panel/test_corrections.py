@@ -9,7 +9,7 @@ import pydicom
 import pytest
 import slicer
 from BladderAutoContourLib.slicer.export.structure_set import generation_of
-from BladderAutoContourLib.slicer.scene.segmentation import Contour, contours_of
+from BladderAutoContourLib.slicer.scene.segmentation import Contour, begin_by_hand, contours_of
 from BladderAutoContourLib.slicer.scene.slices import go_to_slice
 from BladderAutoContourLib.slicer.scene.touched import touched_of
 from BladderAutoContourLib.slicer.working_files import PREFIX
@@ -222,6 +222,25 @@ def test_the_contour_of_a_slice_is_copied_to_the_next_and_fitted(at_work):
     ui.copyDownButton.click()
     assert "no contour to copy" in ui.correctionLabel.text
     assert np.array_equal(voxels(contour, ct), before)
+
+
+def test_what_comes_too_late_is_dropped_and_said(at_work):
+    clinician, ct, contour = at_work
+    ui = clinician.ui
+    edit(clinician, LEAK)
+    ui.propagateButton.click()
+    paint(ui.segmentEditor, np.roll(LEAK, 1, axis=0))
+    mine = voxels(contour, ct)
+    wait(clinician)
+    assert "changed meanwhile" in ui.correctionLabel.text
+    go_to_slice(contour, MIDDLE)
+    ui.copyUpButton.click()
+    begin_by_hand(ct)
+    clinician.panel.refresh()
+    wait(clinician)
+    assert "chose another contour" in ui.correctionLabel.text
+    assert np.array_equal(voxels(contour, ct), mine)
+    assert outlines() == []
 
 
 def test_cancel_and_a_killed_engine_leave_the_contour_and_the_next_try_works(at_work):

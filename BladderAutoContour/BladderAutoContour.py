@@ -82,10 +82,10 @@ class BladderAutoContourTest(ScriptedLoadableModuleTest):
 
     def runTest(self):
         self.setUp()
-        self.test_from_click_to_contour()
+        self.test_from_click_to_correction()
 
-    def test_from_click_to_contour(self):
-        """The sample pelvis, the big button, a bladder of plausible volume that counts as not edited."""
+    def test_from_click_to_correction(self):
+        """The sample pelvis, the big button, a plausible bladder; a slice of it corrected, propagated and accepted."""
         from BladderAutoContourLib.slicer.sample_data import load_pelvis
         from BladderAutoContourLib.slicer.scene.segmentation import contours_of, is_edited
         from DICOMLib import DICOMUtils
@@ -95,21 +95,40 @@ class BladderAutoContourTest(ScriptedLoadableModuleTest):
             ct = load_pelvis(engine_python(), slicer.app.processEvents)
             widget = BladderAutoContourWidget()
             widget.enter()
+            ui, logic = widget.panel.ui, widget.panel.logic
             self.delayDisplay("Contouring its bladder")
-            button = widget.panel.ui.contourButton
-            self.assertTrue(button.enabled, button.toolTip)
-            button.click()
-            while widget.panel.logic.contouring:
-                slicer.app.processEvents()
-            message = widget.panel.ui.messageLabel.text
+            self.assertTrue(ui.contourButton.enabled, ui.contourButton.toolTip)
+            ui.contourButton.click()
+            self._wait(lambda: not logic.contouring)
+            self.assertEqual(ui.messageLabel.text, "")
+            (contour,) = contours_of(ct)
+            self._expect_inside(contour, ct)
+            self.assertFalse(is_edited(contour.segmentation, contour.segment_id))
+            self.delayDisplay("Correcting a slice, and carrying it on")
+            drawn = slicer.util.arrayFromSegmentBinaryLabelmap(contour.segmentation, contour.segment_id, ct).copy()
+            slices = drawn.any(axis=(1, 2)).nonzero()[0]
+            middle = slices[len(slices) // 2]
+            drawn[middle, :, 4:] |= drawn[middle, :, :-4]
+            slicer.util.updateSegmentBinaryLabelmapFromArray(drawn, contour.segmentation, contour.segment_id, ct)
+            self._wait(lambda: ui.propagateButton.enabled)
+            ui.propagateButton.click()
+            self._wait(lambda: not logic.correcting)
+            self.assertGreater(ui.proposalTable.rowCount, 0, ui.correctionLabel.text)
+            ui.acceptButton.click()
+            accepted = slicer.util.arrayFromSegmentBinaryLabelmap(contour.segmentation, contour.segment_id, ct)
+            self.assertTrue((accepted[middle] == drawn[middle]).all())
+            self.assertTrue((accepted != drawn).any())
             widget.cleanup()
-        self.assertEqual(message, "")
-        (contour,) = contours_of(ct)
+        self.delayDisplay("The bladder is contoured and corrected")
+
+    def _wait(self, reached):
+        while not reached():
+            slicer.app.processEvents()
+
+    def _expect_inside(self, contour, ct):
         centre = contour.segmentation.GetSegmentCenterRAS(contour.segment_id)
         bounds = [0.0] * 6
         ct.GetRASBounds(bounds)
         for axis in range(3):
             self.assertGreater(centre[axis], bounds[2 * axis])
             self.assertLess(centre[axis], bounds[2 * axis + 1])
-        self.assertFalse(is_edited(contour.segmentation, contour.segment_id))
-        self.delayDisplay("The bladder is contoured")

@@ -48,7 +48,8 @@ INNER_ROOMS: dict[str, tuple[str, ...]] = {
     "sample_data": ("process",),
     "scene": ("process.result",),
     "export": ("working_files", "process", "scene"),
-    "logic": ("working_files", "process", "scene", "export"),
+    "correction": ("working_files", "process", "scene"),
+    "logic": ("working_files", "process", "scene", "export", "correction"),
     "panel": ("process", "scene", "export", "logic"),
 }
 

@@ -33,6 +33,8 @@ def test_messages_are_quoted_as_they_are_said() -> None:
 def test_buttons_and_sections_are_called_by_their_names() -> None:
     said = texts().splitlines()
     names = ["Auto-contour bladder", "Correct the contour", "Restore the automatic contour", "Export RTSTRUCT..."]
+    names += ["Propagate my corrections", "Accept", "Discard", "Copy up and fit"]
+    names += ["Draw the bladder by hand"]
     for name in [*names, "Install PyTorch...", "Install from a folder...", "Processor (CPU)", "Advanced", "Log"]:
         assert f"*{name}*" in README or f"**{name}**" in README, name
         assert name in said, name

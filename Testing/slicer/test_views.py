@@ -6,6 +6,10 @@ import pytest
 import qt
 import slicer
 from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.slicer.scene.proposal import Corrected, Proposal
+from BladderAutoContourLib.slicer.scene.segmentation import as_it_stands, begin_by_hand
+from BladderAutoContourLib.slicer.scene.touched import touched_of
+from BladderAutoContourLib.slicer.scene.voxels import VoxelBox
 from ct_scene import add_ct, grid
 from standin import views
 
@@ -59,6 +63,27 @@ def test_the_three_d_view_shows_the_bladder_in_its_colour(bladder):
     bladder.GetDisplayNode().SetVisibility(False)
     assert coloured(shown) > 0.01
     assert coloured(views.three_d_picture(SIZE)) == 0
+
+
+def test_a_proposal_is_seen_as_a_yellow_outline_over_the_slices_and_not_in_three_d(bladder):
+    (ct,) = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    proposed = slicer.util.arrayFromSegmentBinaryLabelmap(bladder, "bladder", ct) > 0
+    bladder.GetDisplayNode().SetVisibility(False)
+    contour = begin_by_hand(ct)
+    before, grid = as_it_stands(contour)
+    whole = VoxelBox(proposed, (0, 0, 0), grid.ijk_to_ras)
+    proposal = Proposal(Corrected(contour, before, whole, touched_of(contour), (), grid.voxel_ml))
+    seen = [yellow(views.slice_picture(name, SIZE)) for name in ("Red", "Green", "Yellow")]
+    assert all(0.002 < part < 0.03 for part in seen), "a line, and no area"
+    assert yellow(views.three_d_picture(SIZE)) == 0
+    proposal.discard()
+    assert yellow(views.slice_picture("Red", SIZE)) == 0
+
+
+def yellow(picture: np.ndarray) -> float:
+    """The part of a picture that is yellow, as no CT and no bladder is."""
+    red, green, blue = np.moveaxis(picture.astype(int), -1, 0)
+    return float(((red > 150) & (green > 130) & (blue < 90)).mean())
 
 
 def test_a_slice_view_shows_the_slice_it_was_moved_to(app, bladder):

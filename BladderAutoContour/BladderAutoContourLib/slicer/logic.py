@@ -14,7 +14,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..errors import Cancelled, InputError
-from . import working_files
+from . import correction, working_files
 from .export.destinations import Destination
 from .export.structure_set import LastLook, StructureNames, StructureSetExport, last_look
 from .process.engine_process import EngineChoice, EngineProcess, Listener
@@ -22,8 +22,11 @@ from .process.messages import Failure, failure_of
 from .process.result import read_result
 from .process.weights_check import Answer, WeightsCheck
 from .scene.ct_source import source_of
+from .scene.kept_contour import is_begun_by_hand
+from .scene.kept_probability import keep_probability, kept_probability
 from .scene.outcome import keep_outcome, outcome_of
-from .scene.segmentation import Contour, show_result
+from .scene.segmentation import Contour, engine_grid, segment_of, show_result
+from .scene.volume_files import read_values, write_volume
 
 POLL_MILLISECONDS = 50
 
@@ -92,7 +95,7 @@ class Watcher(Protocol):
 
 
 class Logic:
-    """Contours CTs of the scene one after the other with one warm engine, and exports contours.
+    """Contours CTs of the scene one after the other with one warm engine, corrects contours and exports them.
 
     `working_folder` holds what is needed only for a while; `close` removes all of it.
 
@@ -116,6 +119,7 @@ class Logic:
         self._jobs: list[Job] = []
         self._run: _Run | None = None
         self._export: StructureSetExport | None = None
+        self._correction: correction.Correction | None = None
         self._check: WeightsCheck | None = None
         self._probabilities: dict[Contour, Path] = {}
         working_files.clear_leftovers(working_folder)
@@ -134,7 +138,17 @@ class Logic:
     @property
     def exporting(self) -> bool:
         """Whether a structure set is on its way."""
-        return self._export is not None and self._export.busy and not self.contouring
+        return self._export is not None and self._export.busy and not self.contouring and not self.correcting
+
+    @property
+    def correcting(self) -> bool:
+        """Whether corrections are on their way."""
+        return self._correction is not None and self._correction.busy
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is on its way."""
+        return self.contouring or self.exporting or self.correcting
 
     @property
     def pid(self) -> int | None:
@@ -158,7 +172,7 @@ class Logic:
 
         Returns at once; nothing happens while the engine is at other work.
         """
-        if self.contouring or self.exporting:
+        if self.busy:
             return
         self._jobs = [Job(volume.GetID()) for volume in volumes]
         for job in self._jobs:
@@ -176,6 +190,23 @@ class Logic:
         self._export.write(contour, names, destination, listener, self._probabilities.get(contour))
         self._begin_ticking()
 
+    def propagate(self, contour: Contour, listener: correction.Listener) -> None:
+        """Begin to carry corrections by hand on to other slices. Raises what `Correction.propagate` does.
+
+        InputError too: the scene was saved without the network's probability.
+        """
+        by_hand = is_begun_by_hand(segment_of(contour.segmentation, contour.segment_id))
+        probability = None if by_hand else self._probability_of(contour)
+        self._correction = correction.Correction(self._engine, self.working_folder)
+        self._correction.propagate(contour, probability, listener)
+        self._begin_ticking()
+
+    def copy_and_fit(self, contour: Contour, source: int, target: int, listener: correction.Listener) -> None:
+        """Begin to copy the contour of a slice to another. Raises what `Correction.copy_and_fit` does."""
+        self._correction = correction.Correction(self._engine, self.working_folder)
+        self._correction.copy_and_fit(contour, source, target, listener)
+        self._begin_ticking()
+
     def cancel(self) -> None:
         """Stop everything; the process that works has ended within a second. What is contoured already stays."""
         for job in self._jobs:
@@ -183,6 +214,8 @@ class Logic:
                 self._end(job, State.CANCELLED)
         if self._run is not None:
             self._engine.cancel()
+        elif self.correcting:
+            self._correction.cancel()
         elif self._export is not None:
             self._export.cancel()
 
@@ -199,6 +232,8 @@ class Logic:
         self._scene.RemoveObserver(self._observation)
         if self._run is not None:
             self._run.clear_away()
+        if self._correction is not None:
+            self._correction.forget()
         self._forget_probabilities()
 
     def _scene_closes(self) -> None:
@@ -252,10 +287,30 @@ class Logic:
             self._end(job, State.DONE)
 
     def _keep_probability(self, contour: Contour, probability: Path) -> None:
-        """The outline of a structure set is smoother with it."""
+        """Corrections need it, in a saved scene too; and the outline of a structure set is smoother with it."""
         self._forget_probability(contour)
+        keep_probability(segment_of(contour.segmentation, contour.segment_id), read_values(probability)[0])
         kept = working_files.free_path(self.working_folder, ".nrrd")
         self._probabilities[contour] = Path(shutil.move(probability, kept))
+
+    def _probability_of(self, contour: Contour) -> Path:
+        """The network's probability as a file: that of this session, else written from what the segment remembers."""
+        kept = self._probabilities.get(contour)
+        if kept is not None and kept.is_file():
+            return kept
+        grid = engine_grid(contour)
+        remembered = kept_probability(segment_of(contour.segmentation, contour.segment_id), grid) if grid else None
+        if remembered is None:
+            raise InputError(
+                _(
+                    "What the program saw in this CT was not saved with this contour, so it cannot carry corrections "
+                    "on. Contour the CT again: your contour stays, and the new one stands beside it."
+                )
+            )
+        path = working_files.free_path(self.working_folder, ".nrrd")
+        write_volume(remembered, grid.ijk_to_ras, path)
+        self._probabilities[contour] = path
+        return path
 
     def _failed(self, job: Job, failure: Failure) -> None:
         job.failure = failure

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pydicom
 import pytest
-from BladderAutoContourLib.errors import OutputError
+from BladderAutoContourLib.errors import InputError, OutputError
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.slicer.export import destinations
@@ -16,6 +16,7 @@ from BladderAutoContourLib.slicer.export.structure_set import (
     StructureNames,
     last_look,
 )
+from BladderAutoContourLib.slicer.scene.segmentation import begin_by_hand
 from ct_scene import grid
 from exporting import PATIENT_ID, PATIENT_NAME, PATIENT_WORDS, Ear, contour_from_dicom, dice, filled, paint, voxels
 
@@ -62,9 +63,25 @@ def test_a_corrected_contour_is_written_as_it_stands(export, dicom_contour, targ
     ear = Ear()
     export.write(contour, NAMES, ToFolder(target), ear)
     rs = ear.wait(export).written
-    assert rs.StructureSetROISequence[0].ROIGenerationAlgorithm == "SEMIAUTOMATIC"
+    roi = rs.StructureSetROISequence[0]
+    assert roi.ROIGenerationAlgorithm == "SEMIAUTOMATIC"
+    assert "corrected by hand in slices 4-6" in roi.ROIDescription
     assert dice(filled(rs, ct_files), voxels(contour)) == 1.0
     assert dice(filled(rs, ct_files), before) < 1.0
+
+
+def test_a_contour_that_was_begun_by_hand_is_written_as_manual(export, dicom_contour, target, work):
+    automatic, ct_files = dicom_contour
+    contour = begin_by_hand(automatic.volume)
+    with pytest.raises(InputError, match="empty"):
+        last_look(contour, work)
+    paint(contour)
+    assert last_look(contour, work).generation == "MANUAL"
+    ear = Ear()
+    export.write(contour, NAMES, ToFolder(target), ear)
+    rs = ear.wait(export).written
+    assert rs.StructureSetROISequence[0].ROIGenerationAlgorithm == "MANUAL"
+    assert dice(filled(rs, ct_files), voxels(contour)) == 1.0
 
 
 def test_the_probability_smooths_the_outline_until_somebody_edits(export, contour, target, tmp_path):

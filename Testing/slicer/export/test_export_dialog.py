@@ -57,6 +57,7 @@ def test_shows_whose_contour_leaves_and_what_nobody_looked_at(open_dialog):
 def test_all_is_well(open_dialog):
     ui = open_dialog(dataclasses.replace(LOOK, generation="AUTOMATIC", unopened=())).ui
     assert ui.generation.text == "automatic, not corrected (AUTOMATIC)"
+    assert open_dialog(dataclasses.replace(LOOK, generation="MANUAL")).ui.generation.text == "drawn by hand (MANUAL)"
     assert not ui.attention.isVisible()
 
 

@@ -120,6 +120,7 @@ def test_a_bladder_that_is_not_there(open_module, weights):
     before = nodes()
     clinician.contour()
     expect_told(clinician, before, "No bladder was found", "draw the bladder yourself")
+    assert clinician.ui.beginButton.isVisible()
 
 
 def test_of_two_cts_one_fails_and_the_other_is_done(open_module, weights):

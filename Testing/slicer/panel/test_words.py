@@ -3,11 +3,13 @@
 import pytest
 from BladderAutoContourLib.pipeline.steps import USUAL_SHARES
 from BladderAutoContourLib.slicer.panel.words import (
+    change_words,
     confidence_words,
     origin_words,
     slices_words,
     step_words,
     time_left_words,
+    touched_words,
 )
 
 
@@ -48,3 +50,20 @@ def test_slices():
         "7 slices",
         "1 of 7",
     ]
+
+
+@pytest.mark.parametrize(
+    ("slices", "words"),
+    [
+        ((), "Corrected by hand."),
+        ((7,), "Corrected by hand in slices 7."),
+        ((7, 8), "Corrected by hand in slices 7-8."),
+        ((0, 3, 4, 5, 9), "Corrected by hand in slices 0, 3-5, 9."),
+    ],
+)
+def test_touched_slices(slices, words):
+    assert touched_words(slices) == words
+
+
+def test_changes_of_a_slice_have_a_sign():
+    assert [change_words(ml) for ml in (0.816, -1.2)] == ["+0.82 mL", "-1.20 mL"]

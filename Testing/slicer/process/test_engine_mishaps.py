@@ -186,6 +186,23 @@ def test_what_a_ready_engine_never_began_is_done_by_a_command(stage, played, tmp
     assert commands(played) == ["serve", "segment"] * 2, "each request finds a warm engine first"
 
 
+def test_what_propagates_is_done_by_a_command_and_what_no_command_does_is_told(stage, played, tmp_path):
+    engine = stage("sys.exit(1) if command == 'serve' else say(event='result', folder='here')")
+    fields = {"ct": [tmp_path / "ct.nrrd"], "mask": tmp_path / "mask.nrrd", "output": tmp_path / "out", "series": None}
+    witness = Witness()
+    engine.correct({"request": "refine", "touched": tmp_path / "touched.nrrd", **fields}, witness)
+    poll_until(engine, lambda: witness.ends)
+    assert witness.ends == [Path("here")]
+    assert commands(played) == ["serve", "refine"]
+    assert f"refine --ct {tmp_path / 'ct.nrrd'} --touched={tmp_path / 'touched.nrrd'} --mask=" in played.read_text()
+    assert "--device=auto" in played.read_text().splitlines()[1]
+    witness = Witness()
+    engine.correct({"request": "copy-and-fit", "from_slice": 0, "to_slice": 1, **fields}, witness)
+    poll_until(engine, lambda: witness.ends)
+    assert "ended unexpectedly" in witness.failure.message
+    assert commands(played)[2:] == ["serve"]
+
+
 def test_a_command_of_its_own_is_cancelled_too(stage, played, tmp_path, one_second):
     engine = stage("""
         if command == "serve":

@@ -12,7 +12,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from BladderAutoContourLib.errors import InputError
-from BladderAutoContourLib.slicer.process.result import SCHEMA, SliceWarning, read_result
+from BladderAutoContourLib.slicer.process.result import SCHEMA, SliceWarning, read_correction, read_result
 
 GONE = object()
 
@@ -153,3 +153,20 @@ def test_a_lost_file_is_named(altered, name):
     with pytest.raises(InputError, match=rf"incomplete: {name} is missing") as caught:
         read_result(folder)
     assert caught.value.files == (str(folder / name),)
+
+
+def test_a_correction_tells_its_slices_and_an_incomplete_one_is_refused(from_dicom, tmp_path):
+    folder = tmp_path / "korrigiert ü"
+    folder.mkdir()
+    report = {"schema": SCHEMA, "touched_slices": [4], "changed_slices": [3, 5]}
+    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    with pytest.raises(InputError, match=r"bladder\.nrrd is missing"):
+        read_correction(folder)
+    shutil.copy(from_dicom / "bladder.nrrd", folder)
+    correction = read_correction(folder)
+    assert (correction.mask, correction.touched_slices) == (folder / "bladder.nrrd", (4,))
+    assert correction.changed_slices == (3, 5)
+    for damaged in ({**report, "changed_slices": ["3"]}, {"schema": SCHEMA, "touched_slices": []}):
+        (folder / "report.json").write_text(json.dumps(damaged), encoding="utf-8")
+        with pytest.raises(InputError, match="damaged"):
+            read_correction(folder)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from BladderAutoContourLib.slicer.process.result import read_result
 from BladderAutoContourLib.slicer.scene.ct_source import source_of
-from BladderAutoContourLib.slicer.scene.segmentation import show_result, slice_position_ras, write_mask
+from BladderAutoContourLib.slicer.scene.segmentation import show_result, write_mask
+from BladderAutoContourLib.slicer.scene.slices import slice_position_ras
 from ct_scene import load_dicom, voxels
 from small_engine import CENTRE_MM
 

@@ -14,9 +14,9 @@ from BladderAutoContourLib.slicer.scene.segmentation import (
     is_edited,
     restore_automatic,
     show_result,
-    slice_position_ras,
     write_mask,
 )
+from BladderAutoContourLib.slicer.scene.slices import slice_position_ras
 from ct_scene import (
     DIRECTIONS,
     RAS,

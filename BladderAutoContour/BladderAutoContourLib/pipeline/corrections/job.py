@@ -1,7 +1,7 @@
 """Corrections as jobs: files in, a complete result folder out."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,79 +18,104 @@ from ..result_folder import MASK, PROBABILITY, REPORT, ResultFolder
 from ..steps import StepCost, Steps
 from ..warnings import Contoured, warnings_of
 from .reading import ReadCt, Reader, on_grid_of
-from .refine import Corrections
+from .refine import Corrections, Refinement
 
 _SHARES = {"read": 2.0, "correct": 1.0, "write": 1.0}  # usual seconds on two cores
 
 
 @dataclass(frozen=True)
-class RefineJob:
-    """Corrections to carry on. ct: a folder of DICOM files, DICOM files, or one volume file; the others volume files.
+class CorrectionJob:
+    """A contour to correct. ct: a folder of DICOM files, DICOM files, or one volume file; mask: a volume file.
 
     series_uid: which series, where the folder holds several.
     """
 
     ct: tuple[Path, ...]
-    probability: Path
     mask: Path
-    touched: Path
     output: Path
-    series_uid: str | None = None
+    series_uid: str | None
 
 
 @dataclass(frozen=True)
-class CopyJob:
+class RefineJob(CorrectionJob):
+    """Corrections to carry on; volume files, what `Corrections` says of them."""
+
+    probability: Path
+    touched: Path
+
+
+@dataclass(frozen=True)
+class CopyJob(CorrectionJob):
     """A contour to copy from axial slice `source` to `target` (indices along z) and to fit to the CT."""
 
-    ct: tuple[Path, ...]
-    mask: Path
     source: int
     target: int
-    output: Path
-    series_uid: str | None = None
+
+
+@dataclass(frozen=True)
+class _Corrected:
+    """What a job made of a mask, and the slices that its report names."""
+
+    mask: Volume
+    touched_slices: tuple[int, ...]
+    changed_slices: tuple[int, ...]
+    probability: Volume | None = None
+
+
+_Prepare = Callable[[Volume, Volume], Callable[[], _Corrected]]
+"""Reads what a job needs beside CT and mask; what it returns does the work."""
 
 
 def run_refine(job: RefineJob, engine: Engine, events: Events, reader: Reader) -> Path:
     """Carry the corrections on into `job.output`; the folder that was written. Raises the family's errors."""
-    events.expect(_SHARES)
-    with ResultFolder(job.output) as results, events.cancellation.cleaning(results.discard):
-        steps = Steps(events.progress)
-        with steps.step("read") as tell:
-            ct = reader.ct(job.ct, job.series_uid, tell)
-            corrections = Corrections(
-                probability=on_grid_of(ct.volume, _probability(reader, job.probability), job.probability),
-                mask=on_grid_of(ct.volume, read_volume(job.mask), job.mask),
-                touched=on_grid_of(ct.volume, read_volume(job.touched), job.touched),
-            )
-        with steps.step("correct"):
-            refinement = engine.refine(ct.volume, corrections)
-        with steps.step("write") as tell:
-            write_volume(refinement.mask, results.path(MASK))
-            tell(0.4)
-            write_volume(refinement.probability, results.path(PROBABILITY))
-        report = _report(ct, refinement.mask, engine, steps.costs)
-        report["touched_slices"] = list(refinement.touched_slices)
-        report["changed_slices"] = list(refinement.changed_slices)
-        _finish(report, results, events)
-    return results.folder
+
+    def prepare(ct: Volume, mask: Volume) -> Callable[[], _Corrected]:
+        probability = on_grid_of(ct, _probability(reader, job.probability), job.probability)
+        corrections = Corrections(probability, mask, on_grid_of(ct, read_volume(job.touched), job.touched))
+        return lambda: _refined(engine.refine(ct, corrections))
+
+    return _run(job, prepare, engine, events, reader)
 
 
 def run_copy(job: CopyJob, engine: Engine, events: Events, reader: Reader) -> Path:
     """Copy and fit one contour into `job.output`: mask and report. Raises the family's errors."""
+
+    def prepare(ct: Volume, mask: Volume) -> Callable[[], _Corrected]:
+        return lambda: _copied(mask, engine.copy_and_fit(ct, mask, job.source, job.target), job.target)
+
+    return _run(job, prepare, engine, events, reader)
+
+
+def _refined(refinement: Refinement) -> _Corrected:
+    return _Corrected(
+        refinement.mask, refinement.touched_slices, refinement.changed_slices, probability=refinement.probability
+    )
+
+
+def _copied(before: Volume, after: Volume, target: int) -> _Corrected:
+    is_changed = bool(((before.array[target] > 0) != (after.array[target] > 0)).any())
+    return _Corrected(after, (), (target,) if is_changed else ())
+
+
+def _run(job: CorrectionJob, prepare: _Prepare, engine: Engine, events: Events, reader: Reader) -> Path:
+    """What both have in common: read, correct, write, report; the folder that was written."""
     events.expect(_SHARES)
     with ResultFolder(job.output) as results, events.cancellation.cleaning(results.discard):
         steps = Steps(events.progress)
         with steps.step("read") as tell:
             ct = reader.ct(job.ct, job.series_uid, tell)
-            before = on_grid_of(ct.volume, read_volume(job.mask), job.mask)
+            work = prepare(ct.volume, on_grid_of(ct.volume, read_volume(job.mask), job.mask))
         with steps.step("correct"):
-            mask = engine.copy_and_fit(ct.volume, before, job.source, job.target)
-        with steps.step("write"):
-            write_volume(mask, results.path(MASK))
-        report = _report(ct, mask, engine, steps.costs)
-        changed = (mask.array[job.target] > 0) != (before.array[job.target] > 0)
-        report["changed_slices"] = [job.target] if changed.any() else []
-        _finish(report, results, events)
+            corrected = work()
+        with steps.step("write") as tell:
+            write_volume(corrected.mask, results.path(MASK))
+            if corrected.probability is not None:
+                tell(0.4)
+                write_volume(corrected.probability, results.path(PROBABILITY))
+        write_report(_report(ct, corrected, engine, steps.costs), results.path(REPORT))
+        events.cancellation.check()
+        results.put_in_place()
+        events.result(results.folder)
     return results.folder
 
 
@@ -101,7 +126,8 @@ def _probability(reader: Reader, path: Path) -> Volume:
     return volume
 
 
-def _report(ct: ReadCt, mask: Volume, engine: Engine, costs: Sequence[StepCost]) -> dict[str, Any]:
+def _report(ct: ReadCt, corrected: _Corrected, engine: Engine, costs: Sequence[StepCost]) -> dict[str, Any]:
+    mask = corrected.mask
     volume_ml = float(np.count_nonzero(mask.array)) * mask.geometry.voxel_ml
     warnings = warnings_of(Contoured(ct.volume, mask, volume_ml)) if volume_ml else ()
     return {
@@ -110,12 +136,6 @@ def _report(ct: ReadCt, mask: Volume, engine: Engine, costs: Sequence[StepCost])
         "bounding_box_mm": bounding_box_mm(mask),
         "warnings": [dataclasses.asdict(warning) for warning in warnings],
         "notes": [],
-        "touched_slices": [],
+        "touched_slices": list(corrected.touched_slices),
+        "changed_slices": list(corrected.changed_slices),
     }
-
-
-def _finish(report: dict[str, Any], results: ResultFolder, events: Events) -> None:
-    write_report(report, results.path(REPORT))
-    events.cancellation.check()
-    results.put_in_place()
-    events.result(results.folder)

@@ -21,6 +21,7 @@ from ..scene import kept_contour
 from ..scene.ct_source import CtSource, dicom_source_of
 from ..scene.dicom_files import instance_uids
 from ..scene.segmentation import Contour, is_edited, write_mask
+from ..scene.touched import slice_numbers, touched_of
 from ..working_files import temporary_folder
 from .destinations import Destination, Ready
 
@@ -66,7 +67,8 @@ class StructureNames:
 class LastLook:
     """What a clinician looks at once more before the contour leaves.
 
-    generation: AUTOMATIC or, once edited, SEMIAUTOMATIC. unopened: sentences of warnings that nobody has clicked yet.
+    generation: AUTOMATIC; once edited, SEMIAUTOMATIC; MANUAL where the program had no part in it. unopened:
+    sentences of warnings that nobody has clicked yet.
     """
 
     patient_name: str
@@ -103,6 +105,9 @@ def value_of(volume_node: slicer.vtkMRMLScalarVolumeNode, tag: str) -> str:
 
 def generation_of(contour: Contour) -> str:
     """DICOM's word for how the contour came about."""
+    segment = contour.segmentation.GetSegmentation().GetSegment(contour.segment_id)
+    if kept_contour.is_begun_by_hand(segment) and not kept_contour.fact(segment, kept_contour.ASSISTED):
+        return "MANUAL"
     return "SEMIAUTOMATIC" if is_edited(contour.segmentation, contour.segment_id) else "AUTOMATIC"
 
 
@@ -287,6 +292,9 @@ def _fields(
     segment = contour.segmentation.GetSegmentation().GetSegment(contour.segment_id)
     model = kept_contour.fact(segment, kept_contour.MODEL)
     generation = generation_of(contour)
+    touched = touched_of(contour).slices
+    told = [f"model {model}"] if model else []
+    told += [f"corrected by hand in slices {slice_numbers(touched)}"] if touched else []
     smooth = probability is not None and probability.is_file() and generation == "AUTOMATIC"
     return {
         "ct": [str(path) for path in prepared.source.paths],
@@ -297,5 +305,5 @@ def _fields(
         "name": names.roi_name.strip(),
         "label": names.label.strip(),
         "generation": generation,
-        "description": f"model {model}" if model else None,
+        "description": ", ".join(told) or None,
     }

@@ -131,6 +131,7 @@ def generation_words(generation: str) -> str:
     words = {
         "AUTOMATIC": _("automatic, not corrected (AUTOMATIC)"),
         "SEMIAUTOMATIC": _("automatic, then corrected (SEMIAUTOMATIC)"),
+        "MANUAL": _("drawn by hand (MANUAL)"),
     }
     return words[generation]
 

@@ -14,8 +14,9 @@ from ..process.messages import Failure
 from ..scene.ct_source import candidates, reason_against, shown_ct
 from ..scene.node_watch import NodeWatch
 from ..scene.outcome import volume_ml
-from ..scene.segmentation import Contour, contours_of
+from ..scene.segmentation import Contour, begin_by_hand, contours_of
 from .advanced_section import AdvancedSection
+from .corrections_section import CorrectionsSection
 from .ct_list import CtList, Row
 from .editor_section import EditorSection
 from .export_section import ExportSection
@@ -53,7 +54,12 @@ class Panel(VTKObservationMixin):
             ui, choice_changed=self._warm, try_weights=self._try_weights, folder_changed=self._move_working_folder
         )
         self.logic = Logic(slicer.mrmlScene, python, _QtTicker(), self, self._working_folder)
-        self._export = ExportSection(ui, self.logic, changed=self._export_changed)
+        self._export = ExportSection(ui, self.logic, changed=self._work_changed)
+        self._corrections = CorrectionsSection(
+            ui, self.logic, save_state=self._editor.save_state, changed=self._work_changed
+        )
+        self._ct: slicer.vtkMRMLScalarVolumeNode | None = None
+        ui.beginButton.clicked.connect(lambda: self._begin_by_hand())
         scene = slicer.mrmlScene
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndImportEvent):
             self.addObserver(scene, event, self._scene_changed)
@@ -80,6 +86,7 @@ class Panel(VTKObservationMixin):
         self._later.stop()
         self._nodes.watch([])
         self.removeObservers()
+        self._corrections.close()
         self._editor.close()
         self.logic.close()
 
@@ -104,10 +111,9 @@ class Panel(VTKObservationMixin):
         self._nodes.watch([*volumes, *slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")])
         self.ui.noCtLabel.setVisible(not volumes)
         self._cts.show([self._row(volume) for volume in volumes], shown.GetID() if shown else None)
-        ct = shown or (volumes[0] if len(volumes) == 1 else None)
-        self._result.show(contours_of(ct) if ct else [])
+        self._ct = shown or (volumes[0] if len(volumes) == 1 else None)
+        self._result.show(contours_of(self._ct) if self._ct else [])
         self._show_contour()
-        self._show_readiness()
 
     # what the logic tells
 
@@ -159,6 +165,8 @@ class Panel(VTKObservationMixin):
 
     def _scene_closes(self, _caller: object, _event: str) -> None:
         self._nodes.watch([])
+        self._ct = None
+        self._corrections.show(None, ())
         self._editor.leave()
         self._editor.show(None)
 
@@ -189,11 +197,21 @@ class Panel(VTKObservationMixin):
     def _show_contour(self) -> None:
         contour = self._result.contour
         self._editor.show(contour)
+        self._corrections.show(contour, self._result.touched)
         self._export.show(contour)
-
-    def _export_changed(self) -> None:
         self._show_readiness()
+
+    def _work_changed(self) -> None:
+        """An export or a correction begins, or has ended; its engine may have ended with it."""
+        self._show_readiness()
+        self._warm()
         self._rest_if_left()
+
+    def _begin_by_hand(self) -> None:
+        if self._ct is not None:
+            begin_by_hand(self._ct)
+            self.ui.correctSection.collapsed = False
+            self.refresh()
 
     def _show_readiness(self) -> None:
         """Say what can be done now, and what stands in the way of the rest."""
@@ -202,24 +220,35 @@ class Panel(VTKObservationMixin):
             self._run.show_running(self.logic.jobs[running[0] - 1], running[0], len(self.logic.jobs))
         else:
             self._run.show_ready(self._missing_for_contour())
+        self._corrections.show_ready(self._missing_for_correction())
         self._export.show_ready(self._missing_for_export())
-        self._advanced.set_enabled(not running and not self.logic.exporting)
+        self._advanced.set_enabled(not self.logic.busy)
+        can_begin = self._ct is not None and self._result.contour is None and reason_against(self._ct) is None
+        self.ui.beginButton.setVisible(can_begin and not running)
 
     def _missing_for_contour(self) -> str | None:
-        if self._install.needed:
-            return _("Install PyTorch first, with the button above.")
-        if self.logic.exporting:
-            return _("A structure set is being written. Wait until it is done.")
+        if self._install.needed or self.logic.busy:
+            return self._missing_for_correction()
         if self._cts.ticked_ids:
             return None
         return self._cts.why_none or _("Tick a CT in the list first.")
 
+    def _missing_for_correction(self) -> str | None:
+        return _("Install PyTorch first, with the button above.") if self._install.needed else self._at_work()
+
     def _missing_for_export(self) -> str | None:
+        missing = None if self._result.contour else _("There is no contour of this CT yet.")
+        return self._at_work() or missing
+
+    def _at_work(self) -> str | None:
+        """What the engine does now, so that nothing else can begin."""
         if self.logic.contouring:
             return _("A CT is being contoured. Wait until it is done, or cancel it.")
         if self.logic.exporting:
             return _("A structure set is being written. Wait until it is done.")
-        return None if self._result.contour else _("There is no contour of this CT yet.")
+        if self.logic.correcting:
+            return _("Corrections are being carried on. Wait until it is done, or cancel it.")
+        return None
 
     # the engine
 
@@ -228,7 +257,7 @@ class Panel(VTKObservationMixin):
             self.logic.warm(self._advanced.choice)
 
     def _rest_if_left(self) -> None:
-        if not self._entered and not self.logic.contouring and not self.logic.exporting:
+        if not self._entered and not self.logic.busy:
             self.logic.rest()
 
     def _try_weights(self, weights: Path) -> None:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
-import slicer
 from slicer.i18n import tr as _
 
 from ...errors import InputError
 from ..scene.outcome import Outcome, outcome_of, remember_opened, volume_ml
-from ..scene.segmentation import Contour, is_edited, slice_position_ras
+from ..scene.segmentation import Contour, is_edited
+from ..scene.slices import go_to_slice
+from ..scene.touched import touched_of
 from .warning_list import WarningList
-from .words import confidence_words, origin_words
+from .words import before_words, confidence_words, origin_words, touched_words
 
 
 class ResultSection:
@@ -22,6 +23,7 @@ class ResultSection:
         section = ResultSection(ui, chosen=panel.show_contour, tell=panel.show_message)
         section.show(contours_of(ct))
         section.contour      # the one that is corrected and exported
+        section.touched      # the slices of it that a hand corrected
     """
 
     def __init__(self, ui: object, chosen: Callable[[], None], tell: Callable[[str], None]) -> None:
@@ -29,6 +31,7 @@ class ResultSection:
         self._chosen, self._tell = chosen, tell
         self._contours: list[Contour] = []
         self._filling = False
+        self.touched: tuple[int, ...] = ()
         self._warnings = WarningList(ui.warningTable, opened=self._open, jump=self._jump)
         ui.contourBox.currentIndexChanged.connect(lambda: self._box_changed())
         self.show([])
@@ -54,24 +57,26 @@ class ResultSection:
     def refresh(self) -> None:
         """Show the contour as it stands now, corrections included."""
         ui, contour, outcome = self._ui, self.contour, self.outcome
+        self.touched = _touched(contour)
         ui.resultSection.setVisible(contour is not None)
-        if contour is None or outcome is None:
+        if contour is None:
             return
         ui.volumeLabel.text = _("{volume} mL").format(volume=f"{volume_ml(contour):.0f}")
         ui.correctedLabel.setVisible(is_edited(contour.segmentation, contour.segment_id))
-        ui.correctedLabel.text = _("Corrected by hand. The automatic contour had {volume} mL.").format(
-            volume=f"{outcome.volume_ml:.0f}"
-        )
-        ui.confidenceLabel.text = confidence_words(outcome.confidence)
-        ui.originLabel.text = origin_words(outcome.device, outcome.model_name)
+        automatic_ml = outcome.volume_ml if outcome else None
+        ui.correctedLabel.text = f"{touched_words(self.touched)} {before_words(automatic_ml)}"
+        for label in (ui.confidenceLabel, ui.originLabel, ui.warningLabel):
+            label.setVisible(outcome is not None)
+        if outcome is not None:
+            ui.confidenceLabel.text = confidence_words(outcome.confidence)
+            ui.originLabel.text = origin_words(outcome.device, outcome.model_name)
         self._refresh_warnings()
 
     def _refresh_warnings(self) -> None:
         outcome = self.outcome
-        self._ui.warningLabel.text = (
-            _("Look at these before you use the contour:") if outcome.warnings else _("No warnings.")
-        )
-        self._warnings.show(outcome.warnings, outcome.opened)
+        warnings = outcome.warnings if outcome else ()
+        self._ui.warningLabel.text = _("Look at these before you use the contour:") if warnings else _("No warnings.")
+        self._warnings.show(warnings, outcome.opened if outcome else ())
 
     def _fill_box(self, number: int) -> None:
         box, self._filling = self._ui.contourBox, True
@@ -93,8 +98,13 @@ class ResultSection:
 
     def _jump(self, slice_index: int) -> None:
         try:
-            place = slice_position_ras(self.contour, slice_index)
+            go_to_slice(self.contour, slice_index)
         except InputError as error:
             self._tell(error.message)
-            return
-        slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *place)
+
+
+def _touched(contour: Contour | None) -> tuple[int, ...]:
+    try:
+        return touched_of(contour).slices if contour else ()
+    except InputError:  # the CT has gone or was changed: whoever wants to use the contour is told
+        return ()

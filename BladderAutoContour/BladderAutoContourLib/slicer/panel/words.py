@@ -1,6 +1,10 @@
 """The panel's phrases for what the engine tells in names and numbers."""
 
+from collections.abc import Sequence
+
 from slicer.i18n import tr as _
+
+from ..scene.touched import slice_numbers
 
 HIGH_CONFIDENCE = 0.95
 """Above it, fewer than one contour in twenty should be of something else than the bladder."""
@@ -17,6 +21,7 @@ def step_words(step: str) -> str:
         "restore": _("Fitting the contour to the CT's slices"),
         "decide": _("Checking the contour"),
         "structure-set": _("Writing the structure set"),
+        "correct": _("Carrying the corrections on"),
         "picture": _("Drawing the overview"),
         "write": _("Saving the result"),
     }
@@ -65,3 +70,29 @@ def slices_words(count: int, at: int | None = None) -> str:
     if at is not None:
         return _("{number} of {count}").format(number=at + 1, count=count)
     return _("1 slice") if count == 1 else _("{count} slices").format(count=count)
+
+
+def touched_words(slices: Sequence[int]) -> str:
+    """Which slices a hand corrected."""
+    if not slices:
+        return _("Corrected by hand.")
+    return _("Corrected by hand in slices {numbers}.").format(numbers=slice_numbers(slices))
+
+
+def before_words(automatic_ml: float | None) -> str:
+    """What the program drew before a hand corrected it; None: nothing."""
+    if automatic_ml is None:
+        return _("The program drew nothing.")
+    return _("The automatic contour had {volume} mL.").format(volume=f"{automatic_ml:.0f}")
+
+
+def proposal_words(changed: int) -> str:
+    """What a proposal would do."""
+    return _("Proposal: the yellow outline. It changes {slices}; yours stay as they are.").format(
+        slices=slices_words(changed)
+    )
+
+
+def change_words(change_ml: float) -> str:
+    """How much larger or smaller a slice becomes."""
+    return _("{change} mL").format(change=f"{change_ml:+.2f}")

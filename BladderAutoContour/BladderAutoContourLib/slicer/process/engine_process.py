@@ -24,6 +24,8 @@ CANCEL_GRACE_SECONDS = 0.75
 CLOSE_SECONDS = 1.0
 HOPELESS = (WeightsError.code, EnvironmentFault.code)
 """Exit codes of an engine that cannot contour, however it is started."""
+COMMANDS = ("segment", "rtstruct", "refine")
+"""The requests that there is a command for."""
 TELLING_NAME = 6
 """A file's name of this many letters may tell who the patient is; shorter ones are everyday words of a log."""
 
@@ -87,7 +89,8 @@ class Request:
             ct = folders  # the series tells which files; Windows does not take hundreds of them in one command
         if self.fields["request"] == "segment":
             return ["segment", *ct, *options, *choice.options]
-        return ["rtstruct", "--ct", *ct, *options]
+        devices = choice.options if self.fields["request"] == "refine" else []
+        return [self.fields["request"], "--ct", *ct, *options, *devices]
 
     def discreet(self, text: str) -> str:
         """A line for the log without the names of the request's files and folders: they may tell who the patient is."""
@@ -174,6 +177,13 @@ class EngineProcess:
         "ct" is a list. Raises RuntimeError while another request is on its way.
         """
         self._submit({**fields, "request": "rtstruct"}, listener)
+
+    def correct(self, fields: Mapping[str, Any], listener: Listener) -> None:
+        """Carry corrections on. fields: those of the engine's request `refine` or `copy-and-fit`, and which it is.
+
+        Paths may be Path values, "ct" is a list. Raises RuntimeError while another request is on its way.
+        """
+        self._submit(fields, listener)
 
     def cancel(self) -> None:
         """Stop the request: within a second the process and all its children are gone, and the listener hears failed.
@@ -306,7 +316,7 @@ class EngineProcess:
 
 def _is_worth_another_try(engine: Engine, request: Request, ended: Ended) -> bool:
     """Whether a command of its own may do what the warm engine never began. A structure set needs no networks."""
-    if engine.alone or request.answered or ended.code is None:
+    if engine.alone or request.answered or ended.code is None or request.fields["request"] not in COMMANDS:
         return False
     return request.fields["request"] == "rtstruct" or engine.error.get("code") not in HOPELESS
 

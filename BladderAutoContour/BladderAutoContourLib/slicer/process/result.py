@@ -55,13 +55,33 @@ class Result:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Correction:
+    """A corrected contour on disk. changed_slices: those in which it is another than the one that was sent."""
+
+    mask: Path
+    touched_slices: tuple[int, ...]
+    changed_slices: tuple[int, ...]
+
+
+def read_correction(folder: Path) -> Correction:
+    """The result of a finished correction. Raises InputError where it is incomplete, damaged or of another version."""
+    report = _read_report(folder / _REPORT)
+    _expect_files(folder, [_MASK])
+    try:
+        return Correction(
+            mask=folder / _MASK,
+            touched_slices=tuple(_count(number) for number in report["touched_slices"]),
+            changed_slices=tuple(_count(number) for number in report["changed_slices"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(folder / _REPORT) from error
+
+
 def read_result(folder: Path) -> Result:
     """The result of a finished run. Raises InputError where it is incomplete, damaged or of another version."""
     report = _read_report(folder / _REPORT)
-    missing = [folder / name for name in (_MASK, _PROBABILITY, _PICTURE) if not (folder / name).is_file()]
-    if missing:
-        sentence = _("The result is incomplete: {file} is missing. Contour the CT again.")
-        raise InputError(sentence.format(file=missing[0].name), missing)
+    _expect_files(folder, [_MASK, _PROBABILITY, _PICTURE])
     structure_set = folder / _STRUCTURE_SET
     try:
         return Result(
@@ -85,6 +105,13 @@ def read_result(folder: Path) -> Result:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(folder / _REPORT) from error
+
+
+def _expect_files(folder: Path, names: Sequence[str]) -> None:
+    missing = [folder / name for name in names if not (folder / name).is_file()]
+    if missing:
+        sentence = _("The result is incomplete: {file} is missing. Contour the CT again.")
+        raise InputError(sentence.format(file=missing[0].name), missing)
 
 
 def _read_report(path: Path) -> Mapping[str, Any]:

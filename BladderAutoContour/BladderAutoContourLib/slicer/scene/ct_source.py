@@ -65,12 +65,15 @@ def source_of(volume_node: slicer.vtkMRMLScalarVolumeNode | None, working_folder
     Raises what `dicom_source_of` does; OutputError: the folder cannot be written.
     """
     source = dicom_source_of(volume_node)
-    if source.from_dicom:
-        return source
+    return source if source.from_dicom else replace(source, paths=(write_ct(volume_node, working_folder),))
+
+
+def write_ct(volume_node: slicer.vtkMRMLScalarVolumeNode, working_folder: Path) -> Path:
+    """Write a volume as a NRRD into the working folder. Raises OutputError."""
     # Not by the node's name: it may be the patient's.
     path = Path(working_folder) / f"ct-{uuid.uuid4().hex[:12]}.nrrd"
     write_volume(slicer.util.arrayFromVolume(volume_node), grid_of(volume_node).ijk_to_ras, path)
-    return replace(source, paths=(path,))
+    return path
 
 
 def dicom_source_of(volume_node: slicer.vtkMRMLScalarVolumeNode | None) -> CtSource:

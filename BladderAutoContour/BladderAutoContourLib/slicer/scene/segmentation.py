@@ -67,7 +67,7 @@ def show_result(
     else:
         segmentation = earlier[0].segmentation if earlier else _new_segmentation(volume_node)
         shown = Contour(segmentation, _new_segment(segmentation))
-    segment = _segment(shown.segmentation, shown.segment_id)
+    segment = segment_of(shown.segmentation, shown.segment_id)
     facts = {
         kept_contour.MODEL: result.model_name,
         kept_contour.MODEL_SHA256: result.model_sha256,
@@ -76,7 +76,7 @@ def show_result(
         kept_contour.NAME: segment.GetName(),
     }
     kept_contour.keep(segment, contour, grid, facts)
-    _set_voxels(shown, contour)
+    set_voxels(shown, contour)
     shown.segmentation.CreateClosedSurfaceRepresentation()
     return shown
 
@@ -91,12 +91,14 @@ def contours_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> list[Contour]:
 
 def is_edited(segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> bool:
     """Whether the voxels differ from those that the engine drew; true for a segment that it did not draw."""
-    segment = _segment(segmentation, segment_id)
+    segment = segment_of(segmentation, segment_id)
     kept = kept_contour.kept_contour(segment)
     labelmap = segmentation.GetBinaryLabelmapInternalRepresentation(segment_id)
     if kept is None or labelmap is None:
         return True
     labels, label = labels_of(labelmap), segment.GetLabelValue()
+    if not kept.array.size:
+        return bool((labels.array == label).any())
     drawn = kept.on_lattice(labels.ijk_to_ras)
     if drawn is None or not np.array_equal(labels.part(drawn.start, drawn.size) == label, drawn.array):
         return True
@@ -108,7 +110,7 @@ def restore_automatic(
     segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str, save_state: SaveState | None = None
 ) -> None:
     """Bring back the contour as the engine drew it. Raises InputError for a segment that it did not draw."""
-    kept = kept_contour.kept_contour(_segment(segmentation, segment_id))
+    kept = kept_contour.kept_contour(segment_of(segmentation, segment_id))
     if kept is None:
         raise InputError(_("This segment was not drawn by the program, so there is no automatic contour to restore."))
     if save_state is not None:
@@ -116,7 +118,23 @@ def restore_automatic(
     if not _is_made_of_voxels(segmentation):
         segmentation.CreateBinaryLabelmapRepresentation()
         segmentation.SetSourceRepresentationToBinaryLabelmap()
-    _set_voxels(Contour(segmentation, segment_id), kept)
+    kept_contour.forget_corrections(segment_of(segmentation, segment_id))
+    set_voxels(Contour(segmentation, segment_id), kept)
+
+
+def begin_by_hand(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Contour:
+    """An empty contour of a CT, for a bladder that the program missed: what is drawn in it counts as touched.
+
+    Raises InputError where the CT is gone.
+    """
+    _expect_in_scene(volume_node)
+    ct = grid_of(volume_node)
+    earlier = [found for found in contours_of(volume_node) if _has_room_for(found.segmentation, ct)]
+    segmentation = earlier[0].segmentation if earlier else _new_segmentation(volume_node)
+    contour = Contour(segmentation, _new_segment(segmentation))
+    segment = segment_of(segmentation, contour.segment_id)
+    kept_contour.keep(segment, _nothing(ct), ct, {kept_contour.NAME: segment.GetName()})
+    return contour
 
 
 def write_mask(
@@ -129,19 +147,8 @@ def write_mask(
 
     Raises InputError: a node is gone, the segment was moved against its CT, or lies partly outside it; OutputError.
     """
-    _expect_in_scene(volume_node)
-    _segment(segmentation, segment_id)
-    if segmentation.GetTransformNodeID() != volume_node.GetTransformNodeID():
-        raise InputError(
-            _(
-                "The contour and its CT are under different transforms, so the contour no longer lies on the CT's "
-                "slices. Give both the same transform, or none."
-            )
-        )
-    ct = grid_of(volume_node)
-    grid = _engine_grid(segmentation, segment_id) or ct
-    box = _voxels_on(segmentation, segment_id, ct)
-    mask = _expect_meeting(box.on_lattice(grid.ijk_to_ras, SAME_SLICES)).part((0, 0, 0), grid.size)
+    box, grid = as_it_stands(Contour(segmentation, segment_id), volume_node)
+    mask = box.part((0, 0, 0), grid.size)
     outside = np.count_nonzero(box.array) - np.count_nonzero(mask)
     if outside:
         raise InputError(
@@ -154,24 +161,25 @@ def write_mask(
     return float(np.count_nonzero(mask) * grid.voxel_ml)
 
 
-def slice_position_ras(contour: Contour, slice_index: int) -> tuple[float, float, float]:
-    """Where a slice of the engine's mask lies in the world: the middle of the contour's box, in that slice.
+def as_it_stands(contour: Contour, volume_node: slicer.vtkMRMLScalarVolumeNode | None = None) -> tuple[VoxelBox, Grid]:
+    """A contour's voxels, counted as the engine counts them, and the grid of the engine's masks of its CT.
 
-    Raises InputError where the contour is gone.
+    Raises InputError: a node is gone, or the contour was moved against its CT.
     """
-    segment = _segment(contour.segmentation, contour.segment_id)
-    kept, grid = kept_contour.kept_contour(segment), kept_contour.kept_grid(segment)
-    if kept is None or grid is None:
-        raise InputError(_("This segment was not drawn by the program, so its slices are not known."))
-    seen = _expect_meeting(kept.on_lattice(grid.ijk_to_ras, SAME_SLICES))
-    middle = np.add(seen.start, (np.array(seen.size) - 1) / 2)
-    # Back on the lattice of the scene: where the engine's slice is shown, rather than where it would be.
-    here = VoxelBox(np.ones((1, 1, 1), bool), (round(middle[0]), round(middle[1]), slice_index), grid.ijk_to_ras)
-    index = _expect_meeting(here.on_lattice(kept.ijk_to_ras, SAME_SLICES)).start
-    local = kept.ijk_to_ras @ (*index, 1.0)
-    world = [0.0, 0.0, 0.0]
-    contour.segmentation.TransformPointToWorld(local[:3].tolist(), world)
-    return tuple(world)
+    volume_node = volume_node or contour.volume
+    _expect_in_scene(volume_node)
+    segment_of(contour.segmentation, contour.segment_id)
+    if contour.segmentation.GetTransformNodeID() != volume_node.GetTransformNodeID():
+        raise InputError(
+            _(
+                "The contour and its CT are under different transforms, so the contour no longer lies on the CT's "
+                "slices. Give both the same transform, or none."
+            )
+        )
+    ct = grid_of(volume_node)
+    grid = engine_grid(contour) or ct
+    box = _voxels_on(contour.segmentation, contour.segment_id, ct)
+    return expect_meeting(box.on_lattice(grid.ijk_to_ras, SAME_SLICES)), grid
 
 
 def _expect_in_scene(volume_node: slicer.vtkMRMLScalarVolumeNode | None) -> None:
@@ -179,7 +187,8 @@ def _expect_in_scene(volume_node: slicer.vtkMRMLScalarVolumeNode | None) -> None
         raise InputError(_("The CT is no longer in the scene. Load it again, then contour it again."))
 
 
-def _segment(segmentation: slicer.vtkMRMLSegmentationNode | None, segment_id: str) -> slicer.vtkSegment:
+def segment_of(segmentation: slicer.vtkMRMLSegmentationNode | None, segment_id: str) -> slicer.vtkSegment:
+    """A segment by its ID. Raises InputError where it is gone."""
     if segmentation is not None and segmentation.GetScene() is not None:
         segment = segmentation.GetSegmentation().GetSegment(segment_id)
         if segment is not None:
@@ -187,7 +196,8 @@ def _segment(segmentation: slicer.vtkMRMLSegmentationNode | None, segment_id: st
     raise InputError(_("The contour is no longer in the scene. Contour the CT again."))
 
 
-def _expect_meeting(box: VoxelBox | None) -> VoxelBox:
+def expect_meeting(box: VoxelBox | None) -> VoxelBox:
+    """What `on_lattice` found. Raises InputError where the lattices did not meet."""
     if box is None:
         raise InputError(
             _(
@@ -200,11 +210,11 @@ def _expect_meeting(box: VoxelBox | None) -> VoxelBox:
 
 def _on_ct(mask: VoxelBox, ct: Grid) -> VoxelBox:
     """The voxels of the engine's mask in the CT's own order, cropped."""
-    contour = _expect_meeting(mask.on_lattice(ct.ijk_to_ras, SAME_SLICES)).cropped()
+    contour = expect_meeting(mask.on_lattice(ct.ijk_to_ras, SAME_SLICES)).cropped()
     if not contour.array.size:
         raise InputError(_("The result holds no contour. Contour the CT again."))
     if min(contour.start) < 0 or np.any(np.add(contour.start, contour.size) > ct.size):
-        _expect_meeting(None)
+        expect_meeting(None)
     return contour
 
 
@@ -224,7 +234,7 @@ def _has_room_for(segmentation: slicer.vtkMRMLSegmentationNode, ct: Grid) -> boo
 
 
 def _is_untouched(contour: Contour) -> bool:
-    segment = _segment(contour.segmentation, contour.segment_id)
+    segment = segment_of(contour.segmentation, contour.segment_id)
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     return (
         segment.GetName() == kept_contour.fact(segment, kept_contour.NAME)
@@ -263,10 +273,16 @@ def _new_segment(segmentation: slicer.vtkMRMLSegmentationNode) -> str:
     return segment_id
 
 
-def _set_voxels(contour: Contour, box: VoxelBox) -> None:
+def set_voxels(contour: Contour, box: VoxelBox) -> None:
     """Replace a segment's voxels. Other segments keep theirs, where they overlap too."""
     logic = slicer.vtkSlicerSegmentationsModuleLogic
+    if not box.array.size:  # an image without voxels would leave the old ones
+        box = VoxelBox(np.zeros((1, 1, 1), bool), (0, 0, 0), box.ijk_to_ras)
     logic.SetBinaryLabelmapToSegment(image_of(box), contour.segmentation, contour.segment_id, logic.MODE_REPLACE)
+
+
+def _nothing(grid: Grid) -> VoxelBox:
+    return VoxelBox(np.zeros((0, 0, 0), bool), (0, 0, 0), grid.ijk_to_ras)
 
 
 def _voxels_on(segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str, ct: Grid) -> VoxelBox:
@@ -275,18 +291,20 @@ def _voxels_on(segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str, ct
         segmentation.CreateBinaryLabelmapRepresentation()
     labelmap = segmentation.GetBinaryLabelmapInternalRepresentation(segment_id)
     label = segmentation.GetSegmentation().GetSegment(segment_id).GetLabelValue()
-    box = voxels_of(labelmap, label).on_lattice(ct.ijk_to_ras)
+    voxels = voxels_of(labelmap, label)
+    box = voxels.on_lattice(ct.ijk_to_ras) if voxels.array.any() else _nothing(ct)
     if box is not None:
         return box
     resampled = slicer.vtkOrientedImageData()
     slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
         labelmap, blank_image((0, 0, 0), ct.size, ct.ijk_to_ras), resampled, False, True
     )
-    return _expect_meeting(voxels_of(resampled, label).on_lattice(ct.ijk_to_ras))
+    return expect_meeting(voxels_of(resampled, label).on_lattice(ct.ijk_to_ras))
 
 
-def _engine_grid(segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> Grid | None:
+def engine_grid(contour: Contour) -> Grid | None:
     """The grid of the engine's mask of this CT: the segment's own, or that of a contour beside it."""
-    segments = segmentation.GetSegmentation()
-    grids = [kept_contour.kept_grid(segments.GetSegment(id_)) for id_ in (segment_id, *segments.GetSegmentIDs())]
+    segments = contour.segmentation.GetSegmentation()
+    ids = (contour.segment_id, *segments.GetSegmentIDs())
+    grids = [kept_contour.kept_grid(segments.GetSegment(id_)) for id_ in ids]
     return next((grid for grid in grids if grid is not None), None)

@@ -45,6 +45,12 @@ def write_volume(array: np.ndarray, ijk_to_ras: np.ndarray, path: Path) -> None:
 
 def read_mask(path: Path) -> tuple[VoxelBox, Grid]:
     """The voxels above zero of a NRRD file, and the whole lattice. Raises InputError: missing or damaged."""
+    values, grid = read_values(path)
+    return VoxelBox(values.array > 0, values.start, values.ijk_to_ras), grid
+
+
+def read_values(path: Path) -> tuple[VoxelBox, Grid]:
+    """The voxels of a NRRD file as they are, and the whole lattice. Raises InputError: missing or damaged."""
     node = slicer.vtkMRMLScalarVolumeNode()
     storage = slicer.vtkMRMLNRRDStorageNode()
     storage.SetFileName(str(path))
@@ -56,4 +62,4 @@ def read_mask(path: Path) -> tuple[VoxelBox, Grid]:
             [path],
         )
     grid = grid_of(node)
-    return VoxelBox(slicer.util.arrayFromVolume(node) > 0, (0, 0, 0), grid.ijk_to_ras), grid
+    return VoxelBox(slicer.util.arrayFromVolume(node), (0, 0, 0), grid.ijk_to_ras), grid

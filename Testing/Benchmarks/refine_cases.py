@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 from BladderAutoContourLib.imaging.geometry import patient_grid
+from BladderAutoContourLib.imaging.resample import resample_to
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.phantom.case import draw_case
 from BladderAutoContourLib.phantom.render import bladder_centre_mm, render
+from BladderAutoContourLib.pipeline.suitability import AIR_HU
 
 SPOILS = ("leak", "missing-dome", "shifted", "half", "empty")
 SPACING_MM = (2.0, 2.0, 3.0)
@@ -33,9 +35,22 @@ def make_case(seed: int, spoil: str, family: str) -> SpoiledCase:
     rendered = render(case, grid)
     hu = rendered.stored_hu()
     bladder = rendered.bladder.numpy() >= 0.5
+    return _spoiled_case(Volume(hu, grid), bladder, spoil, seed)
+
+
+def known_case(ct: Volume, bladder: Volume, spoil: str, seed: int) -> SpoiledCase:
+    """A CT whose bladder is known, on the generated cases' grid about it; the seed draws what is spoiled."""
+    centre = bladder.geometry.to_patient(np.argwhere(bladder.array > 0)[:, ::-1]).mean(axis=0)
+    grid = patient_grid(centre, SPACING_MM, SIZE)
+    hu = resample_to(ct, grid, fill=AIR_HU)
+    share = resample_to(Volume((bladder.array > 0).astype(np.float32), bladder.geometry), grid, fill=0)
+    return _spoiled_case(Volume(np.rint(hu.array).astype(np.int16), grid), share.array >= 0.5, spoil, seed)
+
+
+def _spoiled_case(ct: Volume, bladder: np.ndarray, spoil: str, seed: int) -> SpoiledCase:
     rng = np.random.default_rng([seed, SPOILS.index(spoil), 5])
-    probability = spoiled(bladder, spoil, rng)
-    return SpoiledCase(f"{spoil}-{seed}", Volume(hu, grid), bladder, Volume(probability, grid))
+    probability = Volume(spoiled(bladder, spoil, rng), ct.geometry)
+    return SpoiledCase(f"{spoil}-{seed}", ct, bladder, probability)
 
 
 def spoiled(bladder: np.ndarray, spoil: str, rng: np.random.Generator) -> np.ndarray:

@@ -1,10 +1,10 @@
 """Corrections that propagate, beside correcting slice by slice: generated bladders, spoiled predictions.
 
 Run from the repository root: `.venv/bin/python Testing/Benchmarks/refine.py --output refine.json`; a run that was cut
-off goes on from that file. With `--ct` and `--bladder` a known CT takes the generated ones' place. Held-out patients with seeds of their own in small fields; a softened, roughened and spoiled
-truth stands for the network's probability (`refine_cases`). A simulated clinician repairs the worst slice, looks at
-what came of it, and so on. 1 - Dice is compared with the same slices corrected alone, and with signed distances blended
-between them.
+off goes on from that file. Held-out patients with seeds of their own in small fields, or with `--ct` and `--bladder` a
+CT whose bladder is known; a softened, roughened and spoiled truth stands for the network's probability
+(`refine_cases`). A simulated clinician repairs the worst slice, looks at what came of it, and so on. 1 - Dice is
+compared with the same slices corrected alone, and with signed distances blended between them.
 """
 
 import argparse

@@ -9,8 +9,8 @@ from ..events import Events
 from .segment import add_engine_arguments, check_output, load_engine
 
 if TYPE_CHECKING:
-    from ..pipeline.corrections.reading import Reader
     from ..pipeline.engine import Engine
+    from ..pipeline.reading import Reader
 
 NAME = "refine"
 HELP = "Carry corrections of a contour on to the slices around them; the corrected slices stay as they are."
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     """Carry the corrections on. Raises the family's errors."""
     check_files(arguments)
     engine = load_engine(arguments, events)
-    from ..pipeline.corrections.reading import Reader
+    from ..pipeline.reading import Reader
 
     refine(arguments, engine, events, Reader())
     return 0

@@ -17,6 +17,7 @@ from ..failures import as_bladder_error
 
 if TYPE_CHECKING:
     from ..pipeline.engine import Engine
+    from ..pipeline.reading import Reader
 
 NAME = "segment"
 HELP = "Contour the bladder of one or more CTs: mask, probability, structure set, picture and report of each."
@@ -127,8 +128,17 @@ def check_output(folder: Path) -> None:
         ) from error
 
 
-def contour_all(sources: Sequence[Source], output: Path, options: Options, engine: "Engine", events: Events) -> None:
+def contour_all(
+    sources: Sequence[Source],
+    output: Path,
+    options: Options,
+    engine: "Engine",
+    events: Events,
+    reader: "Reader | None" = None,
+) -> None:
     """Contour each source. One that fails is told in a note, and the others are done all the same.
+
+    reader: keeps the last CT for what is asked of it next.
 
     Raises Cancelled at once, and at the end the first failure with all of them listed.
     """
@@ -145,7 +155,7 @@ def contour_all(sources: Sequence[Source], output: Path, options: Options, engin
             export_name=options.export_name,
         )
         try:
-            run_job(job, engine, events)
+            run_job(job, engine, events, reader)
         except Cancelled:
             raise
         except Exception as error:

@@ -36,8 +36,8 @@ from . import refine, segment
 from .parser import Parser
 
 if TYPE_CHECKING:
-    from ..pipeline.corrections.reading import Reader
     from ..pipeline.engine import Engine
+    from ..pipeline.reading import Reader
 
 NAME = "serve"
 HELP = "Keep the engine warm: one JSON request a line on standard input, events on standard output."
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     engine = segment.load_engine(arguments, events)
     # the rest of a CT's way: the first one need not wait for it
     importlib.import_module("..pipeline.job", __package__)
-    from ..pipeline.corrections.reading import Reader
+    from ..pipeline.reading import Reader
 
     reader = Reader()
     # Events alone go to standard output: whatever a library prints goes beside them.
@@ -102,10 +102,10 @@ def parse(line: str) -> Fields:
 
 
 def perform(fields: Fields, events: Events, engine: "Engine", reader: "Reader") -> None:
-    """Do what a request asks for; `reader` keeps what corrections read. Raises the family's errors."""
+    """Do what a request asks for; `reader` keeps what the next one may need. Raises the family's errors."""
     request = fields.get("request")
     if request == "segment":
-        _segment(fields, engine, events)
+        _segment(fields, engine, events, reader)
     elif request == "rtstruct":
         _rtstruct(fields, events)
     elif request == "refine":
@@ -120,7 +120,7 @@ def perform(fields: Fields, events: Events, engine: "Engine", reader: "Reader") 
         )
 
 
-def _segment(fields: Fields, engine: "Engine", events: Events) -> None:
+def _segment(fields: Fields, engine: "Engine", events: Events, reader: "Reader") -> None:
     ct = fields.get("ct")
     paths = [ct] if isinstance(ct, str) else ct
     if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
@@ -135,7 +135,7 @@ def _segment(fields: Fields, engine: "Engine", events: Events) -> None:
     )
     sources = segment.sources_of([Path(path) for path in paths])
     segment.check_output(Path(output))
-    segment.contour_all(sources, Path(output), options, engine, events)
+    segment.contour_all(sources, Path(output), options, engine, events, reader)
 
 
 def _rtstruct(fields: Fields, events: Events) -> None:

@@ -3,19 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..dicom.ct_series import CtSeries, read_ct
 from ..dicom.structure_set import StructureRequest, write_rtstruct
-from ..errors import InputError
 from ..events import Events
-from ..imaging.files import is_volume_file, read_volume, write_volume
-from ..imaging.volume import Volume
+from ..imaging.files import write_volume
 from .engine import Contouring, Engine
 from .lettering import write_png
 from .preview import preview
-from .report import InputFacts, report_of, write_report
+from .reading import ReadCt, Reader
+from .report import report_of, write_report
 from .result_folder import MASK, PICTURE, PROBABILITY, REPORT, STRUCTURE_SET, ResultFolder
-from .steps import USUAL_SHARES, Steps, Tell
-from .warnings import QualityWarning, geometry_warning
+from .steps import USUAL_SHARES, Steps
 
 NO_STRUCTURE_SET = (
     "No RTSTRUCT was written: the CT is a volume file, and a structure set needs the DICOM images to refer to."
@@ -36,38 +33,17 @@ class Job:
     export_name: str = "Bladder"
 
 
-@dataclass(frozen=True)
-class _Input:
-    """A CT that was read; `series` is None for a volume file."""
-
-    volume: Volume
-    series: CtSeries | None
-
-    @property
-    def warnings(self) -> tuple[QualityWarning, ...]:
-        """The reader's findings, as warnings."""
-        findings = self.series.findings if self.series else ()
-        return tuple(
-            geometry_warning(finding.sentence, "note" if finding.severity == "note" else "warning")
-            for finding in findings
-        )
-
-    @property
-    def facts(self) -> InputFacts:
-        """What the report says of it."""
-        return InputFacts(self.series.series_uid if self.series else None, self.volume.geometry)
-
-
-def run_job(job: Job, engine: Engine, events: Events) -> Path:
+def run_job(job: Job, engine: Engine, events: Events, reader: Reader | None = None) -> Path:
     """Contour one CT into `job.output`; the folder that was written.
 
-    Raises the family's errors; then nothing new is in the output folder.
+    reader: keeps the CT for what is asked of it next. Raises the family's errors; then nothing new is in the output
+    folder.
     """
     events.expect(USUAL_SHARES)
     with ResultFolder(job.output) as results, events.cancellation.cleaning(results.discard):
         steps = Steps(events.progress)
         with steps.step("read") as tell:
-            ct = _read(job, tell)
+            ct = (reader or Reader()).ct(job.sources, job.series_uid, tell)
         contouring = engine.contour(ct.volume, events.progress, use_crf=job.use_crf)
         events.note(f"Contoured on {contouring.device}.")
         later = Steps(events.progress)
@@ -87,17 +63,8 @@ def run_job(job: Job, engine: Engine, events: Events) -> Path:
     return results.folder
 
 
-def _read(job: Job, tell: Tell) -> _Input:
-    if any(is_volume_file(source) for source in job.sources):
-        if len(job.sources) > 1:
-            raise InputError("A volume file is a whole CT: give one at a time, or DICOM files alone.", job.sources)
-        return _Input(read_volume(job.sources[0]), None)
-    series = read_ct(job.sources, series_uid=job.series_uid, progress=tell)
-    return _Input(series.volume, series)
-
-
 def _write_results(
-    job: Job, ct: _Input, contouring: Contouring, engine: Engine, results: ResultFolder, steps: Steps, events: Events
+    job: Job, ct: ReadCt, contouring: Contouring, engine: Engine, results: ResultFolder, steps: Steps, events: Events
 ) -> tuple[str, ...]:
     """Write all files but the report; what there is to say about them."""
     notes: list[str] = []

@@ -13,11 +13,11 @@ from ...events import Events
 from ...imaging.files import read_volume, write_volume
 from ...imaging.volume import Volume
 from ..engine import Engine
+from ..reading import ReadCt, Reader
 from ..report import bounding_box_mm, report_head, write_report
 from ..result_folder import MASK, PROBABILITY, REPORT, ResultFolder
 from ..steps import StepCost, Steps
 from ..warnings import Contoured, warnings_of
-from .reading import ReadCt, Reader, on_grid_of
 from .refine import Corrections, Refinement
 
 _SHARES = {"read": 2.0, "correct": 1.0, "write": 1.0}  # usual seconds on two cores
@@ -70,8 +70,8 @@ def run_refine(job: RefineJob, engine: Engine, events: Events, reader: Reader) -
     """Carry the corrections on into `job.output`; the folder that was written. Raises the family's errors."""
 
     def prepare(ct: Volume, mask: Volume) -> Callable[[], _Corrected]:
-        probability = on_grid_of(ct, _probability(reader, job.probability), job.probability)
-        corrections = Corrections(probability, mask, on_grid_of(ct, read_volume(job.touched), job.touched))
+        probability = _on_grid_of(ct, _probability(reader, job.probability), job.probability)
+        corrections = Corrections(probability, mask, _on_grid_of(ct, read_volume(job.touched), job.touched))
         return lambda: _refined(engine.refine(ct, corrections))
 
     return _run(job, prepare, engine, events, reader)
@@ -104,7 +104,7 @@ def _run(job: CorrectionJob, prepare: _Prepare, engine: Engine, events: Events, 
         steps = Steps(events.progress)
         with steps.step("read") as tell:
             ct = reader.ct(job.ct, job.series_uid, tell)
-            work = prepare(ct.volume, on_grid_of(ct.volume, read_volume(job.mask), job.mask))
+            work = prepare(ct.volume, _on_grid_of(ct.volume, read_volume(job.mask), job.mask))
         with steps.step("correct"):
             corrected = work()
         with steps.step("write") as tell:
@@ -117,6 +117,13 @@ def _run(job: CorrectionJob, prepare: _Prepare, engine: Engine, events: Events, 
         results.put_in_place()
         events.result(results.folder)
     return results.folder
+
+
+def _on_grid_of(ct: Volume, volume: Volume, path: Path) -> Volume:
+    """`volume`, if it lies on the CT's grid. Raises InputError."""
+    if not volume.geometry.same_as(ct.geometry):
+        raise InputError(f"{path.name} does not lie on the grid of the CT. Give the file made on this CT.", [path])
+    return volume
 
 
 def _probability(reader: Reader, path: Path) -> Volume:

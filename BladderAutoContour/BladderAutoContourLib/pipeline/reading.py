@@ -1,25 +1,40 @@
-"""What a correction needs, read once: CT and probability are kept, because the next correction asks for them again."""
+"""What a request needs, read once: CT and probability are kept, because corrections ask for them again and again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...dicom.ct_series import read_ct
-from ...errors import InputError
-from ...imaging.files import is_volume_file, read_volume
-from ...imaging.volume import Volume
-from ..report import InputFacts
-from ..steps import Tell
+from ..dicom.ct_series import CtSeries, read_ct
+from ..errors import InputError
+from ..imaging.files import is_volume_file, read_volume
+from ..imaging.volume import Volume
+from .report import InputFacts
+from .steps import Tell
+from .warnings import QualityWarning, geometry_warning
 
 _Stamp = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True)
 class ReadCt:
-    """A CT that was read, and what a report says of it."""
+    """A CT that was read; `series` is None for a volume file."""
 
     volume: Volume
-    facts: InputFacts
+    series: CtSeries | None
+
+    @property
+    def warnings(self) -> tuple[QualityWarning, ...]:
+        """The reader's findings, as warnings."""
+        findings = self.series.findings if self.series else ()
+        return tuple(
+            geometry_warning(finding.sentence, "note" if finding.severity == "note" else "warning")
+            for finding in findings
+        )
+
+    @property
+    def facts(self) -> InputFacts:
+        """What the report says of it."""
+        return InputFacts(self.series.series_uid if self.series else None, self.volume.geometry)
 
 
 class Reader:
@@ -53,21 +68,13 @@ class Reader:
         return self._volume[1]
 
 
-def on_grid_of(ct: Volume, volume: Volume, path: Path) -> Volume:
-    """`volume`, if it lies on the CT's grid. Raises InputError."""
-    if not volume.geometry.same_as(ct.geometry):
-        raise InputError(f"{path.name} does not lie on the grid of the CT. Give the file made on this CT.", [path])
-    return volume
-
-
 def _read(sources: Sequence[Path], series_uid: str | None, tell: Tell) -> ReadCt:
     if any(is_volume_file(source) for source in sources):
         if len(sources) > 1:
             raise InputError("A volume file is a whole CT: give one at a time, or DICOM files alone.", sources)
-        volume = read_volume(sources[0])
-        return ReadCt(volume, InputFacts(None, volume.geometry))
+        return ReadCt(read_volume(sources[0]), None)
     series = read_ct(sources, series_uid=series_uid, progress=tell)
-    return ReadCt(series.volume, InputFacts(series.series_uid, series.volume.geometry))
+    return ReadCt(series.volume, series)
 
 
 def _stamp(sources: Sequence[Path]) -> _Stamp:

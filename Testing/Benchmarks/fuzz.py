@@ -20,8 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-TESTING = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTING / "dicom"), str(TESTING)]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dicom"))
 
 from fuzz_watch import study
 from fuzzing import GOOD, make_samples

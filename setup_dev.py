@@ -49,9 +49,10 @@ class SetupFault(Exception):
 
 
 def clean_variables() -> dict[str, str]:
-    """This process's variables without those that would lead another Python to foreign packages."""
-    foreign = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-    return {**{name: value for name, value in os.environ.items() if name not in foreign}, "PYTHONNOUSERSITE": "1"}
+    """This process's variables without those that lead to foreign packages, or let torch be compiled at each start."""
+    left_out = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV",
+                "__PYVENV_LAUNCHER__")  # fmt: skip
+    return {**{name: value for name, value in os.environ.items() if name not in left_out}, "PYTHONNOUSERSITE": "1"}
 
 
 def run(command: list[str | Path], variables: dict[str, str] | None = None) -> int:

@@ -6,6 +6,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,20 @@ def judge() -> Callable[[str], str]:
         )
 
     return find
+
+
+@pytest.fixture
+def dciodvfy_errors(judge: Callable[[str], str]) -> Callable[[Path], list[str]]:
+    """What dciodvfy calls an Error in a file."""
+    program = judge("dciodvfy")
+
+    def ask(path: Path) -> list[str]:
+        run = subprocess.run([program, str(path)], capture_output=True, text=True, errors="replace", check=False)
+        said = (run.stdout + run.stderr).splitlines()
+        assert said, "dciodvfy did not even name the object"
+        return [line for line in said if line.startswith("Error")]
+
+    return ask
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,8 @@
 
 Run from the repository root: `.venv/bin/python Testing/Benchmarks/export_time.py`. A CT of 512 x 512 x 160 voxels; the
 bladder is an ellipsoid with a rough surface, traced from a probability and from its mask, all points and decimated.
-Prints the best of some runs by the clock and by the processor's time; ends with code 1 where a full export takes more
-than a second of processor time, which other programs on the machine do not lengthen as much.
+Prints the best of some runs by the clock and by the processor's time; ends with code 1 where an export takes more than
+a second of processor time, which other programs on the machine do not lengthen as much.
 """
 
 import argparse
@@ -79,7 +79,7 @@ def main() -> int:
                     print(f"{pixels:<16}{name:<14}{'decimated' if decimate else 'all':<11}{row['contours']:7d}"
                           f"{row['points']:9d}{best[0]:9.3f}{best[1]:11.3f}", flush=True)  # fmt: skip
     RESULT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(row["processor_seconds"] <= LONGEST_SECONDS for row in rows if not row["decimated"]) else 1
+    return 0 if all(row["processor_seconds"] <= LONGEST_SECONDS for row in rows) else 1
 
 
 if __name__ == "__main__":

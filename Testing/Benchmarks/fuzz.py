@@ -20,18 +20,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "dicom"))
 
 from fuzz_watch import study
 from fuzzing import GOOD, make_samples
 
 PROGRAMS = {
-    "big endian": ["dcmconv", "+tb"],
-    "deflated": ["dcmconv", "+td"],
     "RLE": ["dcmcrle"],
     "JPEG lossless": ["dcmcjpeg", "+e1"],
     "JPEG-LS": ["dcmcjpls"],
     "JPEG 2000": ["gdcmconv", "--j2k"],
+    "lossy JPEG, 8 bits": ["dcmcjpeg", "+eb"],
+    "lossy JPEG, 12 bits": ["dcmcjpeg", "+ee"],
+    "lossy JPEG-LS": ["dcmcjpls", "+en"],
+    "lossy JPEG 2000": ["gdcmconv", "--j2k", "--lossy", "-r", "4"],
 }
 BAD = ("silent", "crash", "hang", "leak")
 

@@ -34,20 +34,6 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Series:
 
 
 @pytest.fixture
-def dciodvfy_errors(judge: Callable[[str], str]) -> Callable[[Path], list[str]]:
-    """What dciodvfy calls an Error in a file."""
-    program = judge("dciodvfy")
-
-    def ask(path: Path) -> list[str]:
-        run = subprocess.run([program, str(path)], capture_output=True, text=True, errors="replace", check=False)
-        said = (run.stdout + run.stderr).splitlines()
-        assert said, "dciodvfy did not even name the object"
-        return [line for line in said if line.startswith("Error")]
-
-    return ask
-
-
-@pytest.fixture
 def dcentvfy_says(judge: Callable[[str], str]) -> Callable[[Sequence[Path]], str]:
     """What dcentvfy finds to differ between files of one patient and study."""
     program = judge("dcentvfy")

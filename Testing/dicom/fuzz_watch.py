@@ -1,6 +1,7 @@
 """Runs fuzz cases in a process of their own, and sees when it hangs or dies."""
 
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -43,9 +44,10 @@ def study(samples: Path, seed: int, first: int, end: int) -> Iterator[dict[str, 
 
 def _one_process(samples: Path, seed: int, first: int, end: int, log: Path) -> Iterator[dict[str, Any]]:
     command = [sys.executable, str(WORKER), str(samples), str(seed), str(first), str(end)]
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}  # what we import, it imports
     with (
         log.open("ab") as stderr,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as worker,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=found) as worker,
     ):
         lines: queue.Queue[str] = queue.Queue()
 

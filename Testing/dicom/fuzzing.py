@@ -32,7 +32,12 @@ PATIENT = "PHANTOM"
 SAME_MM = 0.02
 """Positions nearer than this are equal; the reader tells of slices that are off by 0.01 mm."""
 STRUCTURE_SET = "RTSTRUCT.dcm"
-STRUCTURED, STRUCTURE_SHARE = ("implicit", "explicit", "enhanced"), 3
+ENCODED = {
+    "explicit": pydicom.uid.ExplicitVRLittleEndian,
+    "big endian": pydicom.uid.ExplicitVRBigEndian,
+    "deflated": pydicom.uid.DeflatedExplicitVRLittleEndian,
+}
+STRUCTURED, STRUCTURE_SHARE = ("implicit", "enhanced", *ENCODED), 3
 """Kinds whose structure sets are damaged too, and how much more often than a kind of image."""
 GOOD = ("refused", "told", "equal", "believed")
 
@@ -74,11 +79,11 @@ class Sample:
 
 def make_samples(folder: Path, compress: dict[str, Callable[[Path, Path], object]]) -> None:
     """A series of each kind with a structure set below `folder`. compress: kinds of files made from plain ones."""
-    for kind in ("implicit", "explicit", "enhanced", *compress):
+    for kind in ("implicit", "enhanced", *ENCODED, *compress):
         files = write_series(folder / kind, GEOMETRY)
-        if kind == "explicit":
+        if kind in ENCODED:
             for file in files:
-                _explicit(file)
+                _encode(file, ENCODED[kind])
         elif kind == "enhanced":
             write_enhanced(folder / kind / "ct.dcm", files, (3, 0, 5, 1, 4, 2))
             for file in files:
@@ -91,14 +96,17 @@ def make_samples(folder: Path, compress: dict[str, Callable[[Path, Path], object
         distance = np.linalg.norm(offsets_mm(GEOMETRY), axis=-1)
         hollow = (distance <= 13) & ((distance > 6) | (distance < 2))
         write_rtstruct(sample.ct, mask_volume(hollow, GEOMETRY), sample.structure_set, StructureRequest())
-        if kind == "explicit":
-            _explicit(sample.structure_set)
+        if kind in ENCODED:
+            _encode(sample.structure_set, ENCODED[kind])
 
 
-def _explicit(file: Path) -> None:
+def _encode(file: Path, syntax: pydicom.uid.UID) -> None:
     dataset = pydicom.dcmread(file)
-    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    dataset.save_as(file, implicit_vr=False)
+    if "PixelData" in dataset and not syntax.is_little_endian:
+        dataset.PixelData = dataset.pixel_array.astype(">u2").tobytes()  # pydicom writes them as they come
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.walk(lambda item, element: None)  # every value out of the bytes in which it stood
+    pydicom.dcmwrite(file, dataset, implicit_vr=False, little_endian=syntax.is_little_endian)
 
 
 def samples(folder: Path) -> list[Sample]:

@@ -68,6 +68,7 @@ PACKAGES: dict[str, set[str]] = {
     "slicer": SCENE,
     "slicer.process.child_process": set(),
     "slicer.process.engine_process": set(),
+    "slicer.scene.frames": SCENE | {"pydicom"},  # Slicer brings it, too
     "slicer.panel": SCENE | {"qt", "ctk"},
 }
 

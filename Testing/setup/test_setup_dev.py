@@ -184,6 +184,14 @@ def test_tests_get_the_arguments_and_give_their_exit_code(finished) -> None:
     assert answer.returncode == 5
 
 
+def test_what_is_compiled_is_kept(house, monkeypatch) -> None:
+    """Containers often forbid it for all; then every process of the suite would compile torch anew."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    shutil.rmtree(house.packages / "pytest" / "__pycache__", ignore_errors=True)
+    assert "pytest got" in house.run("test").stdout
+    assert list((house.packages / "pytest" / "__pycache__").glob("*.pyc"))
+
+
 def test_other_pythons_are_refused(finished, tmp_path) -> None:
     answer = finished[0].run("--python", tmp_path / "no python")
     assert answer.returncode == USAGE

@@ -1,5 +1,6 @@
 """CTs in a scene, as Slicer's own loaders leave them there: from an array, and from a DICOM series on the disk."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.geometry import IDENTITY, Geometry, Matrix
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.slicer.scene.segmentation import Contour
+from multi_frame import write_enhanced
 from standin.dicom import ctkDICOMDatabase, import_dicom, load_series
 
 RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -87,6 +89,18 @@ def load_dicom(files: list[Path]) -> slicer.vtkMRMLScalarVolumeNode:
     node = load_series(slicer.dicomDatabase.seriesForFile(str(files[0])))
     _bend_to_slices(node, files)
     return node
+
+
+def load_multi_frame(
+    volume: Volume, folder: Path, order: Sequence[int] | None = None
+) -> tuple[slicer.vtkMRMLScalarVolumeNode, Path]:
+    """A volume as one enhanced CT file, its frames in `order`, loaded from a database that holds it; and the file."""
+    plain = write_series(volume, folder / "plain")
+    (folder / "multi-frame").mkdir()
+    file = write_enhanced(folder / "multi-frame" / "ct.dcm", plain, order)
+    slicer.dicomDatabase = ctkDICOMDatabase(file.parent)
+    import_dicom(str(file.parent))
+    return load_series(pydicom.dcmread(file).SeriesInstanceUID), file
 
 
 def _bend_to_slices(node: slicer.vtkMRMLScalarVolumeNode, files: list[Path]) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 JPEG_BEGIN, JPEG_2000_BEGIN = b"\xff\xd8", b"\xff\x4f\xff\x51"
 FRAME_HEADERS = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 """Markers of a JPEG frame header: SOF0 to SOF15 without the tables among them, and SOF55 of JPEG-LS."""
+LOSSLESS_FRAMES, LOSSY_BITS = (0xC3, 0xC7, 0xCB, 0xCF, 0xF7), (8, 12)
+"""Frames without a cosine transform, and the bits a value may have in one with it (T.81 table B.2)."""
 MOST_TILES = 4096
 
 
@@ -35,6 +37,9 @@ def declared(codestream: bytes) -> Declared:
             at += 1  # fill byte
             continue
         if codestream[at + 1] in FRAME_HEADERS:
+            if codestream[at + 1] not in LOSSLESS_FRAMES and codestream[at + 4] not in LOSSY_BITS:
+                # GDCM writes such images of CT, and reads others out of them.
+                raise ValueError("a number of bits that lossy JPEG does not have")
             number = [int.from_bytes(codestream[at + one : at + one + 2], "big") for one in (5, 7)]
             return Declared(*number, components=codestream[at + 9])
         at += 2 + int.from_bytes(codestream[at + 2 : at + 4], "big")

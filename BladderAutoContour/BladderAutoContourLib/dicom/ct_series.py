@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..imaging.volume import Volume
 from .belonging import belonging_findings
 from .findings import Finding
-from .image_header import ImageHeader
+from .image_header import ImageHeader, file_names
 from .pixels import read_hu, same_pixels
 from .reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
 from .scan import Scan, scan
@@ -142,7 +142,19 @@ def summarise(images: Sequence[ImageHeader]) -> SeriesSummary:
 
 def _stack(images: Sequence[ImageHeader]) -> Stack:
     stack = build_stack(images, same_pixels)
-    return replace(stack, findings=(*stack.findings, *belonging_findings(stack.images), *_frames_note(stack.images)))
+    more = (*belonging_findings(stack.images), *_loss(stack.images), *_frames_note(stack.images))
+    return replace(stack, findings=(*stack.findings, *more))
+
+
+def _loss(images: Sequence[ImageHeader]) -> list[Finding]:
+    lossy = [image for image in images if image.lossy]
+    if not lossy:
+        return []
+    sentence = (
+        f"{len(lossy)} images were compressed with loss: their Hounsfield units are not quite the scanner's. Take the "
+        "original from the archive where there is one"
+    )
+    return [Finding("lossy", "warning", sentence, tuple(file_names(lossy)))]
 
 
 def _frames_note(images: Sequence[ImageHeader]) -> list[Finding]:

@@ -19,8 +19,12 @@ TAGS = (
     "SeriesInstanceUID", "FrameOfReferenceUID", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient",
     "PixelSpacing", "GantryDetectorTilt", "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation", "PhotometricInterpretation", "PixelPaddingValue", "RescaleSlope",
-    "RescaleIntercept", *SAME_PATIENT, *FRAME_GROUPS,
+    "RescaleIntercept", "LossyImageCompression", *SAME_PATIENT, *FRAME_GROUPS,
 )  # fmt: skip
+JPEG_LOSSY = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55))
+"""JPEG by cosine transform: always with loss."""
+MAYBE_LOSSY = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (81, 91, 93, 203))
+"""JPEG-LS near-lossless and JPEG 2000: with loss, unless the file denies it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class ImageHeader:
     (row spacing, column spacing: PS3.3 10.7.1.3) are empty tuples where the file lacks them. pixel_offset: byte at
     which uncompressed 16-bit little-endian values begin, else None. patient: a hash of each of SAME_PATIENT, enough to
     tell two patients apart; nothing of the patient itself is kept. uid_in_file_header: MediaStorageSOPInstanceUID.
+    lossy: whether the values were compressed with loss, now or earlier.
     """
 
     path: Path
@@ -57,6 +62,7 @@ class ImageHeader:
     bits_stored: int
     padding: int | None
     transfer_syntax: str
+    lossy: bool
     pixel_offset: int | None
 
     @property
@@ -123,6 +129,12 @@ def transfer_syntax(dataset: pydicom.FileDataset) -> str:
     return str(dataset.file_meta.get("TransferSyntaxUID", "") or ImplicitVRLittleEndian)
 
 
+def _is_lossy(dataset: pydicom.FileDataset) -> bool:
+    """Whether pixel values were compressed with loss. The attribute stays when they are decompressed (C.7.6.1.1.5)."""
+    said, syntax = str(dataset.get("LossyImageCompression", "") or ""), transfer_syntax(dataset)
+    return said == "01" or syntax in JPEG_LOSSY or (syntax in MAYBE_LOSSY and said != "00")
+
+
 def image_header(
     path: Path, dataset: pydicom.FileDataset, described: Described, offset: int | None, frame: int | None = None
 ) -> ImageHeader:
@@ -154,6 +166,7 @@ def image_header(
         bits_stored=int(dataset.get("BitsStored", bits_allocated)),
         padding=_padding(dataset, signed),
         transfer_syntax=transfer_syntax(dataset),
+        lossy=_is_lossy(dataset),
         pixel_offset=offset,
     )
 

@@ -6,7 +6,7 @@ pixel centre changes sides: a reader who asks each whether it lies inside gets t
 """
 
 import heapq
-from math import ceil, floor, hypot
+from math import ceil, floor, sqrt
 
 import numpy as np
 
@@ -26,55 +26,75 @@ Point = tuple[float, float]
 def thin(curve: np.ndarray) -> np.ndarray:
     """The curve (n, 2) in (x, y) pixels with points left out; their order is kept."""
     count = len(curve)
-    points = curve.tolist()
-    before = [(number - 1) % count for number in range(count)]
-    after = [(number + 1) % count for number in range(count)]
+    points: list[Point] = curve.tolist()
+    before = [count - 1, *range(count - 1)]
+    after = [*range(1, count), 0]
+    back, ahead = curve - np.roll(curve, 1, axis=0), np.roll(curve, -1, axis=0) - curve
+    current = ((back[:, 0] * ahead[:, 1] - ahead[:, 0] * back[:, 1]) / 2).tolist()
 
     def triangle(number: int) -> float:
         (ax, ay), (bx, by), (cx, cy) = points[before[number]], points[number], points[after[number]]
-        return ((bx - ax) * (cy - ay) - (cx - ax) * (by - ay)) / 2
+        return ((bx - ax) * (cy - by) - (cx - bx) * (by - ay)) / 2
 
     budget = AREA_SHARE * abs(signed_area(curve))
     alive = [True] * count
-    current = [triangle(number) for number in range(count)]
-    queue = [(abs(area), number) for number, area in enumerate(current)]
+    # A point whose triangle is too large comes in when one of its neighbours has gone and left it a smaller one.
+    queue = [(abs(area), number) for number, area in enumerate(current) if abs(area) <= LARGEST_TRIANGLE]
     heapq.heapify(queue)
     left, change = count, 0.0
     while queue and left > FEWEST_POINTS:
         size, number = heapq.heappop(queue)
-        if size > LARGEST_TRIANGLE:
-            break
-        if not alive[number] or size != abs(current[number]) or abs(change + current[number]) > budget:
+        area = current[number]
+        if not alive[number] or size != abs(area) or abs(change + area) > budget:
             continue
-        if meets_a_centre(points[before[number]], points[number], points[after[number]]):
+        one, other = before[number], after[number]
+        if meets_a_centre(points[one], points[number], points[other]):
             continue
         alive[number] = False
-        change += current[number]
+        change += area
         left -= 1
-        one, other = before[number], after[number]
         after[one], before[other] = other, one
         for neighbour in (one, other):
             current[neighbour] = triangle(neighbour)
-            heapq.heappush(queue, (abs(current[neighbour]), neighbour))
+            if (size := abs(current[neighbour])) <= LARGEST_TRIANGLE:
+                heapq.heappush(queue, (size, neighbour))
     return curve[alive]
 
 
 def meets_a_centre(a: Point, b: Point, c: Point) -> bool:
-    """Whether a pixel centre (whole numbers) lies in the triangle a, b, c or within CLEARANCE of the edge a to c."""
-    top, bottom = _whole_numbers(a[1], b[1], c[1])
-    if top > bottom:
+    """Whether a pixel centre (whole numbers) lies in the triangle a, b, c or within CLEARANCE of the edge a to c.
+
+    Said of a spike too, whose tip b lies ahead of both a and c along their edge: it stays.
+    """
+    (ax, ay), (bx, by), (cx, cy) = a, b, c
+    if abs(cx - ax) > abs(cy - ay):
+        # In rows across the edge there is little to look at.
+        ax, ay, bx, by, cx, cy = ay, ax, by, bx, cy, cx
+    left, right = _whole_numbers(ax, bx, cx)
+    top, bottom = _whole_numbers(ay, by, cy)
+    if left > right or top > bottom:
         return False
-    left, right = _whole_numbers(a[0], b[0], c[0])
-    dx, dy = c[0] - a[0], c[1] - a[1]
-    length = hypot(dx, dy)
+    if ay > cy:
+        ax, ay, cx, cy = cx, cy, ax, ay
+    if ay == cy or not ay <= by <= cy:
+        return True
+    slope = (cx - ax) / (cy - ay)
+    clear = CLEARANCE * sqrt(1 + slope * slope)
+    tip = bx - ax - slope * (by - ay)
     for y in range(top, bottom + 1):
-        for x in range(left, right + 1):
-            turns = [(q[0] - p[0]) * (y - p[1]) - (q[1] - p[1]) * (x - p[0]) for p, q in ((a, b), (b, c), (c, a))]
-            if min(turns) >= 0 or max(turns) <= 0:
-                return True
-            along = (x - a[0]) * dx + (y - a[1]) * dy
-            if abs(turns[2]) <= CLEARANCE * length and 0 <= along <= length**2:
-                return True
+        edge = ax + slope * (y - ay)
+        # How far the triangle reaches from the edge in this row: furthest at its tip, and not beyond the edge's ends.
+        reach = 0.0
+        if ay <= y < by:
+            reach = tip * (y - ay) / (by - ay)
+        elif by <= y <= cy:
+            reach = tip * (cy - y) / (cy - by) if y > by else tip
+        if reach < 0:
+            near, far = edge + reach - clear, edge + clear
+        else:
+            near, far = edge - clear, edge + reach + clear
+        if ceil(near) <= far:
+            return True
     return False
 
 

@@ -1,7 +1,6 @@
 """A contour becomes a structure set in a folder: as it stands, verified, and nothing is left where that fails."""
 
 import logging
-import subprocess
 import sys
 
 import numpy as np
@@ -16,14 +15,25 @@ from BladderAutoContourLib.slicer.export.structure_set import (
     StructureNames,
     last_look,
 )
-from BladderAutoContourLib.slicer.scene.segmentation import begin_by_hand
-from ct_scene import grid
-from exporting import PATIENT_ID, PATIENT_NAME, PATIENT_WORDS, Ear, contour_from_dicom, dice, filled, paint, voxels
+from BladderAutoContourLib.slicer.scene.segmentation import begin_by_hand, show_result
+from ct_scene import drawn, grid, load_multi_frame, texture
+from exporting import (
+    PATIENT_ID,
+    PATIENT_NAME,
+    PATIENT_WORDS,
+    Ear,
+    contour_from_dicom,
+    dice,
+    ellipsoid,
+    filled,
+    paint,
+    voxels,
+)
 
 NAMES = StructureNames()
 
 
-def test_the_contour_as_the_engine_drew_it(export, dicom_contour, target, work, warm_engine, judge, caplog):
+def test_the_contour_as_the_engine_drew_it(export, dicom_contour, target, work, warm_engine, dciodvfy_errors, caplog):
     contour, ct_files = dicom_contour
     other = target / "RTSTRUCT.dcm"
     other.write_text("somebody else's", encoding="ascii")
@@ -51,8 +61,24 @@ def test_the_contour_as_the_engine_drew_it(export, dicom_contour, target, work, 
 
     told = "\n".join([ear.file.name, *ear.notes, *warm_engine.lines, *caplog.messages])
     assert not [word for word in PATIENT_WORDS if word in told]
-    said = subprocess.run([judge("dciodvfy"), ear.file], capture_output=True, text=True, errors="replace", check=False)
-    assert [line for line in (said.stdout + said.stderr).splitlines() if line.startswith("Error")] == []
+    assert dciodvfy_errors(ear.file) == []
+
+
+def test_a_multi_frame_ct_is_referred_to_frame_by_frame(scene, export, tmp_path, target, dciodvfy_errors):
+    mask = ellipsoid(grid())
+    ct, file = load_multi_frame(texture(grid()), tmp_path, range(19, -1, -1))
+    contour = show_result(ct, drawn(mask, grid(), tmp_path / "result"))
+    ear = Ear()
+    export.write(contour, NAMES, ToFolder(target), ear)
+    rs = ear.wait(export).written
+    assert dciodvfy_errors(ear.file) == []
+    plain = sorted((tmp_path / "plain").iterdir())
+    for drawn_contour in rs.ROIContourSequence[0].ContourSequence:
+        (image,) = drawn_contour.ContourImageSequence
+        assert image.ReferencedSOPInstanceUID == pydicom.dcmread(file).SOPInstanceUID
+        # The last slice is the file's first frame.
+        image.ReferencedSOPInstanceUID = pydicom.dcmread(plain[20 - image.ReferencedFrameNumber]).SOPInstanceUID
+    assert dice(filled(rs, plain), voxels(contour)) == dice(filled(rs, plain), mask > 0) == 1.0
 
 
 def test_a_corrected_contour_is_written_as_it_stands(export, dicom_contour, target, work):

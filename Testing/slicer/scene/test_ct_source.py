@@ -11,7 +11,8 @@ from BladderAutoContourLib.errors import InputError, OutputError
 from BladderAutoContourLib.imaging.files import read_volume
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.slicer.scene.ct_source import candidates, reason_against, shown_ct, source_of
-from ct_scene import DIRECTIONS, add_ct, grid, load_dicom, texture, write_series
+from BladderAutoContourLib.slicer.scene.voxels import grid_of
+from ct_scene import DIRECTIONS, RAS, add_ct, grid, load_dicom, load_multi_frame, texture, write_series
 from standin.dicom import ctkDICOMDatabase
 
 
@@ -125,12 +126,49 @@ def test_a_resampled_volume_is_read_from_the_scene(series, tmp_path):
     np.testing.assert_array_equal(read_volume(source.paths[0]).array, array)
 
 
-def test_a_multi_frame_ct_is_read_from_the_scene(series, tmp_path):
-    _, node = series
-    node.SetAttribute("DICOM.instanceUIDs", node.GetAttribute("DICOM.instanceUIDs").split()[0])
+@pytest.mark.parametrize("direction", ["axial", "oblique", "feet first"])
+@pytest.mark.parametrize("order", [range(20), range(19, -1, -1)], ids=["up", "down"])
+def test_a_multi_frame_ct_is_read_from_its_own_file(scene, tmp_path, direction, order):
+    volume = texture(grid(DIRECTIONS[direction]))
+    node, file = load_multi_frame(volume, tmp_path, order)
+    source = source_of(node, tmp_path)
+    assert source.from_dicom
+    assert source.paths == (file,)
+    assert source.series_uid == pydicom.dcmread(file).SeriesInstanceUID
+    # The engine sees it as Slicer shows it: a contour of one lies right on the other.
+    seen = read_ct(source.paths, source.series_uid).volume
+    np.testing.assert_array_equal(seen.array, slicer.util.arrayFromVolume(node))
+    np.testing.assert_allclose(RAS @ seen.geometry.matrix, grid_of(node).ijk_to_ras, atol=1e-3)
+
+
+def test_frames_that_slicer_cannot_order_are_told(scene, tmp_path):
+    node, _ = load_multi_frame(texture(grid()), tmp_path, [0, 1, 2, 3, 5, 4, *range(6, 20)])
+    assert "Slicer cannot order its frames" in source_of(node, tmp_path).why_not_dicom
+
+
+@pytest.mark.parametrize("how", ["moved", "cropped", "without its frames' places"])
+def test_a_multi_frame_ct_that_is_not_as_its_file_is_read_from_the_scene(scene, tmp_path, how):
+    node, file = load_multi_frame(texture(grid()), tmp_path)
+    if how == "moved":
+        move(node, millimetres=2.0)
+        node.HardenTransform()
+    elif how == "cropped":
+        slicer.util.updateVolumeFromArray(node, slicer.util.arrayFromVolume(node)[:, :-1].copy())
+    else:
+        dataset = pydicom.dcmread(file)
+        del dataset.PerFrameFunctionalGroupsSequence
+        dataset.save_as(file)
     source = source_of(node, tmp_path)
     assert "one multi-frame DICOM file" in source.why_not_dicom
     np.testing.assert_array_equal(read_volume(source.paths[0]).array, slicer.util.arrayFromVolume(node))
+
+
+def test_a_multi_frame_file_that_is_damaged_is_told(scene, tmp_path):
+    node, file = load_multi_frame(texture(grid()), tmp_path)
+    file.write_bytes(b"lost")
+    with pytest.raises(InputError, match="cannot be read") as told:
+        source_of(node, tmp_path)
+    assert told.value.files == (str(file),)
 
 
 @pytest.mark.parametrize(("degrees", "millimetres"), [(10.0, 0.0), (0.0, 1.0)])

@@ -205,7 +205,9 @@ def load_series(series_uid: str) -> Any:
     Its slices in order of their positions, the attribute with the images' UIDs, its place under patient and study.
     """
     database = slicer.dicomDatabase
-    files = sorted(database.filesForSeries(series_uid), key=lambda name: _height(database, name))
+    files = database.filesForSeries(series_uid)
+    if len(files) > 1:
+        files = sorted(files, key=lambda name: _height(database, name))
     names = vtk.vtkStringArray()
     for file in files:
         names.InsertNextValue(file)

@@ -103,7 +103,9 @@ def dicom_source_of(volume_node: slicer.vtkMRMLScalarVolumeNode | None) -> CtSou
         )
     elif len(instance_uids(volume_node)) == 1:
         why = _(
-            "This CT is one multi-frame DICOM file; structure sets can be written for a CT of one file a slice only."
+            "This CT is one multi-frame DICOM file, and its frames do not lie where Slicer shows its slices: it was "
+            "moved, cropped or resampled, or Slicer cannot order its frames. To export a structure set, load it from "
+            "the DICOM module again, or ask for it as one file a slice."
         )
     else:
         why = _(

@@ -8,6 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...errors import InputError
+from .frames import Plane, frame_planes
 from .voxels import grid_of
 
 POSITION, ORIENTATION, PIXEL_SPACING = "0020,0032", "0020,0037", "0028,0030"
@@ -19,7 +20,7 @@ LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])
 
 @dataclass(frozen=True)
 class DicomSeries:
-    """The files of a CT series, a slice each, in the order of the volume's slices."""
+    """The files of a CT series: a slice each, in the order of the volume's slices, or one of all its frames."""
 
     files: tuple[Path, ...]
     series_uid: str
@@ -56,30 +57,41 @@ def series_of(volume_node: slicer.vtkMRMLVolumeNode) -> DicomSeries | None:
 
 
 def lies_where_its_files_say(volume_node: slicer.vtkMRMLVolumeNode) -> bool:
-    """Whether the volume still has the slices of its files where they were taken: not moved, cropped or resampled."""
+    """Whether the volume still has the slices of its files where they were taken: not moved, cropped or resampled.
+
+    Raises InputError where a multi-frame file cannot be read.
+    """
     uids, grid = instance_uids(volume_node), grid_of(volume_node)
-    if len(uids) != grid.size[2]:
-        return False
-    first, last = _corners(uids[0]), _corners(uids[-1])
-    if first is None or last is None:
-        return False
     columns, rows, slices = grid.size
-    indices = [(x, y, z, 1) for z in (0, slices - 1) for y in (0, rows - 1) for x in (0, columns - 1)]
-    here = np.array(indices) @ grid.ijk_to_ras.T
-    return bool(np.abs(here[:, :3] - np.concatenate([first, last])).max() < SAME_PLACE_MM)
+    if len(uids) == 1:
+        planes, shown = frame_planes(Path(slicer.dicomDatabase.fileForInstance(uids[0]))), list(range(slices))
+    elif len(uids) == slices:
+        planes, shown = [_plane(uids[0]), _plane(uids[-1])], [0, slices - 1]
+    else:
+        return False
+    if len(planes) != len(shown) or not all(plane.complete for plane in planes):
+        return False
+    there = np.array([_corners(plane) for plane in planes])
+    indices = [(x, y, z, 1) for z in shown for y in (0, rows - 1) for x in (0, columns - 1)]
+    here = (np.array(indices) @ grid.ijk_to_ras.T)[:, :3].reshape(there.shape)
+    # Slicer's reader turns frames around that run against its slices.
+    orders = (there, there[::-1]) if len(uids) == 1 else (there,)
+    return min(np.abs(here - order).max() for order in orders) < SAME_PLACE_MM
 
 
-def _corners(uid: str) -> np.ndarray | None:
-    """The corners of an image in RAS, columns running fastest; None where its header does not tell."""
-    values = [_numbers(uid, tag) for tag in (POSITION, ORIENTATION, PIXEL_SPACING, ROWS, COLUMNS)]
-    if [len(value) for value in values] != [3, 6, 2, 1, 1]:
-        return None
-    position, orientation, (row_step, column_step), (rows,), (columns,) = values
-    along_row = orientation[:3] * column_step * (columns - 1)
-    along_column = orientation[3:] * row_step * (rows - 1)
-    return np.array([position + y * along_column + x * along_row for y in (0, 1) for x in (0, 1)]) * LPS_TO_RAS
+def _plane(uid: str) -> Plane:
+    place = [_numbers(uid, tag) for tag in (POSITION, ORIENTATION, PIXEL_SPACING)]
+    return Plane(*place, *(int(*(_numbers(uid, tag) or [0])) for tag in (ROWS, COLUMNS)))
 
 
-def _numbers(uid: str, tag: str) -> np.ndarray:
+def _corners(plane: Plane) -> np.ndarray:
+    """The corners of an image in RAS (4, 3), columns running fastest."""
+    row_step, column_step = plane.spacing
+    along_row = np.multiply(plane.orientation[:3], column_step * (plane.columns - 1))
+    along_column = np.multiply(plane.orientation[3:], row_step * (plane.rows - 1))
+    return np.array([plane.position + y * along_column + x * along_row for y in (0, 1) for x in (0, 1)]) * LPS_TO_RAS
+
+
+def _numbers(uid: str, tag: str) -> list[float]:
     text = slicer.dicomDatabase.instanceValue(uid, tag)
-    return np.array([float(part) for part in text.split("\\")] if text else [])
+    return [float(part) for part in text.split("\\")] if text else []

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "networks"))
 from BladderAutoContourLib.networks.crf_rnn import CrfRnn, voxel_unit_plan
 from BladderAutoContourLib.networks.gaussian import BilateralGaussian, NormalisedFilter, SpatialGaussian
 from BladderAutoContourLib.networks.plan import CrfPlan
-from brute_force import Widths, mean_field
+from BladderAutoContourLib.evaluation.brute_force import Widths, mean_field
 from scene import Scene, ct_like
 
 SPACING_MM = (2.0, 2.0, 3.0)

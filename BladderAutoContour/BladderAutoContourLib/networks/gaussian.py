@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import torch
 
-# Node distance in sigmas. K ripples by 2 exp(-pi^2 / 2 step^2) of itself, 0.5 %, most of which normalising cancels.
-NODE_STEP = 0.9
+# Node distance in sigmas. K ripples by 2 exp(-pi^2 / 2 step^2) of itself, 1.4 %, most of which normalising cancels.
+NODE_STEP = 1.0
 # How many sigmas the nodes reach beyond the data; what lies further would add 0.1 %.
 NODE_MARGIN = 1.5
 # With more nodes than this a voxel, two products with A cost more than one with K.

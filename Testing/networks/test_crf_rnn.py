@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 import torch
+from BladderAutoContourLib.evaluation.brute_force import Widths, mean_field
 from BladderAutoContourLib.networks.crf_rnn import CrfRnn, voxel_unit_plan
 from BladderAutoContourLib.networks.gaussian import BilateralGaussian, NormalisedFilter, SpatialGaussian
 from BladderAutoContourLib.networks.plan import CrfPlan, NetworkPlan
 from BladderAutoContourLib.networks.vnet import VNet
-from BladderAutoContourLib.evaluation.brute_force import Widths, mean_field
 from scene import ct_like
 
 SPACING_MM = (2.0, 2.0, 3.0)

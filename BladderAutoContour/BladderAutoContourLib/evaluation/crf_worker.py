@@ -4,7 +4,9 @@
 
 Every line on standard input is the number of a problem to solve, set-up included. The answer is the seconds that it
 took and the MiB by which the process has grown beyond its input; the probability of label 1 is then in
-PROBLEM.METHOD.npy. pydensecrf is no package of this program: the benchmark gives it an environment of its own, where nothing of this
+PROBLEM.METHOD.npy.
+
+pydensecrf is no package of this program: the benchmark gives it an environment of its own, where nothing of this
 program is imported but this file and what needs the standard library alone.
 """
 

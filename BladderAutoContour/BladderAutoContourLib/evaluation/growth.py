@@ -1,5 +1,6 @@
 """How a run's seconds and memory grow with the slices of a CT and with its matrix."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -74,19 +75,21 @@ def as_large_as(base: Volume, matrix: int, slices: int) -> Volume:
 
 
 def seconds_a_slice(costs: Sequence[Cost]) -> dict[int, list[float]]:
-    """For each matrix, what every further slice cost from one length to the next: it does not rise where time is
-    linear."""
+    """For each matrix, what every further slice cost from one length to the next.
+
+    Where time is linear in slices, they are alike.
+    """
     found: dict[int, list[float]] = {}
     for matrix in sorted({cost.matrix for cost in costs}):
         row = sorted((cost for cost in costs if cost.matrix == matrix), key=lambda cost: cost.slices)
-        pairs = zip(row, row[1:], strict=False)
-        found[matrix] = [(b.seconds - a.seconds) / (b.slices - a.slices) for a, b in pairs]
+        found[matrix] = [(b.seconds - a.seconds) / (b.slices - a.slices) for a, b in itertools.pairwise(row)]
     return found
 
 
-def as_data(costs: Sequence[Cost]) -> list[dict[str, Any]]:
+def as_data(costs: Sequence[Cost]) -> dict[str, Any]:
     """Plain data."""
-    return [asdict(cost) for cost in costs]
+    rises = {str(matrix): values for matrix, values in seconds_a_slice(costs).items()}
+    return {"runs": [asdict(cost) for cost in costs], "seconds_a_further_slice": rises}
 
 
 def as_text(costs: Sequence[Cost]) -> str:
@@ -109,5 +112,6 @@ def plot(costs: Sequence[Cost]) -> np.ndarray:
     largest = [cost for cost in costs if cost.matrix == max(one.matrix for one in costs)]
     for colour, of in ((SECONDS, lambda cost: cost.seconds), (MEMORY, lambda cost: cost.peak_mb / 100)):
         chart.points([cost.slices for cost in costs], [of(cost) for cost in costs], colour)
-        chart.line([cost.slices for cost in largest], [of(cost) for cost in largest], colour)
+        for one, other in itertools.pairwise(sorted(largest, key=lambda cost: cost.slices)):
+            chart.line((one.slices, of(one)), (other.slices, of(other)), colour)
     return chart.picture

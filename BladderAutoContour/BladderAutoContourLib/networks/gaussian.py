@@ -135,7 +135,7 @@ class BilateralGaussian:
         bytes_a_slice = len(self._nodes[0]) * hu[0, 0].nbytes
         self._slices = max(1, SLAB_BYTES[hu.device.type != "cpu"] // bytes_a_slice)
         self._kept: dict[tuple[int, int, int], torch.Tensor] = {}
-        self._keep = len(nodes.positions) * hu.nbytes <= KEPT_BYTES
+        self._keep = self.weight_bytes <= KEPT_BYTES
 
     def __call__(self, q: torch.Tensor) -> torch.Tensor:
         total = torch.zeros_like(q, memory_format=torch.contiguous_format)
@@ -144,6 +144,22 @@ class BilateralGaussian:
                 for part in range(len(self._nodes)):
                     self._add(total[number, channel], values, number, part)
         return total
+
+    @property
+    def operations(self) -> int:
+        """Multiplications and additions of one use on one volume, the products' alone."""
+        slices, rows, columns = self._intensity.shape[1:]
+        z, y, x = (kernel.matrix.shape[1] for kernel in self._axes)
+        fewer_rows, fewer_columns = (y if self._axes[1].factored else rows), (x if self._axes[2].factored else columns)
+        along_y = rows * columns * y * (2 if self._axes[1].factored else 1)
+        along_x = fewer_rows * columns * x * (2 if self._axes[2].factored else 1)
+        along_z = fewer_rows * fewer_columns * z * (2 if self._axes[0].factored else 1)
+        return 2 * sum(map(len, self._nodes)) * slices * (along_y + along_x + along_z)
+
+    @property
+    def weight_bytes(self) -> int:
+        """What the weights of all intensity nodes take, whether they are kept or not."""
+        return sum(map(len, self._nodes)) * self._intensity.nbytes
 
     def _add(self, total: torch.Tensor, q: torch.Tensor, number: int, part: int) -> None:
         """Add to `total` (Z, Y, X) what comes of q by way of one part of the intensity nodes."""

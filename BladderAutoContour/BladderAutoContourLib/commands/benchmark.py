@@ -39,7 +39,7 @@ class _Bench:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("--smoke", action="store_true", help="small CTs: shows that it works, measures little")
-    parser.add_argument("--ct", type=Path, metavar="CT", help="measure on this CT instead of a generated one")
+    parser.add_argument("--ct", type=Path, metavar="CT", help="measure on this DICOM CT instead of a generated one")
     parser.add_argument(
         "--growth", action="store_true", help="measure how a run's cost grows with slices and matrix as well"
     )
@@ -73,8 +73,10 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
         with events.cancellation.cleaning(lambda: host.remove_folder(folder)):
             bench = _Bench(folder, _options(arguments), arguments.smoke, events)
             base = None
-            if arguments.ct is None or arguments.growth:
+            if arguments.ct is None:
                 base = _generate(bench)
+            elif arguments.growth:
+                base = _read(arguments.ct)
             found = _run(arguments.ct, base, bench)
             picture = None
             if arguments.growth:
@@ -100,6 +102,12 @@ def _generate(bench: _Bench) -> "Volume":
     base = speed.generated_ct(size, spacing_mm)
     bench.events.progress("generate", 1.0)
     return base
+
+
+def _read(ct: Path) -> "Volume":
+    from ..dicom.ct_series import read_ct
+
+    return read_ct([ct]).volume
 
 
 def _run(ct: Path | None, base: "Volume | None", bench: _Bench) -> dict[str, Any]:

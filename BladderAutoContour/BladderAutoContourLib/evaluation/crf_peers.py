@@ -36,7 +36,7 @@ class Extent:
     """How much is measured: voxels (x, y, z) of the timed problem, its runs, and the edge of the crops compared."""
 
     size: tuple[int, int, int] = (128, 128, 64)
-    runs: int = 5
+    runs: int = 3
     crop: int = 24
     names: tuple[str, ...] = tuple(PLANS)
 

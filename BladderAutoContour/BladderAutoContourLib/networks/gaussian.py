@@ -165,13 +165,13 @@ class BilateralGaussian:
         """Add to `total` (Z, Y, X) what comes of q by way of one part of the intensity nodes."""
         z, y, x = self._axes
         starts = range(0, len(q), self._slices)
-        gathered = []
+        nodes = None  # (Z, nodes of intensity, of y, of x)
         for start in starts:
             weight = self._weights(number, start, part)
-            values = weight * q[start : start + self._slices, None]
-            gathered.append(x.gather(2, y.gather(1, values)))
-        nodes = torch.cat(gathered)  # (Z, nodes of intensity, of y, of x)
-        del gathered
+            gathered = x.gather(2, y.gather(1, weight * q[start : start + self._slices, None]))
+            if nodes is None:
+                nodes = gathered.new_empty((len(q), *gathered.shape[1:]))
+            nodes[start : start + self._slices] = gathered
         nodes = z.spread(0, z.gather(0, nodes.flatten(1, 2))).view_as(nodes)
         for start in starts:
             values = y.spread(1, x.spread(2, nodes[start : start + self._slices]))

@@ -5,8 +5,8 @@ Run from the repository root, after the benchmark itself, on a machine that does
     .venv/bin/python -m BladderAutoContourLib benchmark --growth --peers --output Testing/Benchmarks/results/speed
     .venv/bin/python Testing/Benchmarks/speed_page.py
 
-It reads results/speed/before.json (the same measurements of an earlier state) and results/speed/benchmark.json, and
-writes results/speed.md.
+It reads results/speed/*.json, of which before.json holds the same measurements of an earlier state, and writes
+results/speed.md.
 """
 
 import json
@@ -82,8 +82,8 @@ def floor(found: dict[str, Any], seconds: float) -> str:
         f"{machine['bfloat16_gflops']:.0f} in bfloat16, {machine['gigabytes']:.1f} GB/s, "
         f"{machine['threads']} threads. "
         f"The appearance kernel's products are {least['gflop']:.1f} GFLOP, at least {least['compute_seconds']:.3f} s; "
-        f"its weights {least['gigabytes']:.2f} GB of traffic, at least {least['memory_seconds']:.3f} s. The whole CRF-RNN "
-        f"takes {seconds:.3f} s, {seconds / (least['compute_seconds'] + least['memory_seconds']):.1f} times the sum.\n"
+        f"its weights {least['gigabytes']:.2f} GB of traffic, at least {least['memory_seconds']:.3f} s. "
+        f"The whole CRF-RNN takes {seconds:.3f} s, {seconds / (least['compute_seconds'] + least['memory_seconds']):.1f} times the sum.\n"
     )
 
 
@@ -105,31 +105,33 @@ def main() -> int:
     before, now = (
         json.loads((RESULTS / "speed" / f"{name}.json").read_text("utf-8")) for name in ("before", "benchmark")
     )
-    goal = next(m for m in now["crf"]["methods"] if m["method"] == "crf-rnn")
+    goal = next(m for m in crfs["methods"] if m["method"] == "crf-rnn")
     size = " x ".join(map(str, now["size"]))
     page = f"""# Speed and memory
 
-Made by `Testing/Benchmarks/speed_page.py` from what `benchmark` measured: {now["cores"]} cores, {now["system"]}, {now["device"]}.
+Made by `Testing/Benchmarks/speed_page.py` from what `benchmark` measured:
+{now["cores"]} cores, {now["system"]}, {now["device"]}.
 
 ## A whole run: {size} voxels
 
 {whole_run(before, now)}
-## The CRF-RNN beside {now["crf"]["peer"]}: {" x ".join(map(str, now["crf"]["size"]))} voxels
+## The CRF-RNN beside {crfs["peer"]}: {" x ".join(map(str, crfs["size"]))} voxels
 
-Set-up included, medians of {now["crf"]["runs"]} alternating runs. Errors of the probabilities against brute-force mean field, on
-{now["crf"]["crops"]["count"]} crops of {now["crf"]["crops"]["edge"]} voxels an edge.
+Set-up included, medians of {crfs["runs"]} alternating runs.
+Errors of the probabilities against brute-force mean field, on
+{crfs["crops"]["count"]} crops of {crfs["crops"]["edge"]} voxels an edge.
 
-{crf(before["crf"], now["crf"])}
+{crf(before["crf"], crfs)}
 ## Growth
 
-{growth(now["growth"])}
+{growth(grown)}
 ![seconds and memory over slices](speed/growth.png)
 
 ## What was done
 {DONE}
 ## The floor
 
-{floor(now["crf"]["floor"], goal["seconds"])}"""
+{floor(crfs["floor"], goal["seconds"])}"""
     (RESULTS / "speed.md").write_text(page, encoding="utf-8", newline="\n")
     return 0
 

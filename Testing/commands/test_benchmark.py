@@ -39,7 +39,7 @@ def test_smoke_generates_its_ct_and_larger_ones(run, tmp_path):
     assert (found["size"], found["spacing_mm"]) == ([128, 128, 60], [3.9, 3.9, 5.0])
     steps = [event["step"] for event in outcome.events if event.get("event") == "progress"]
     assert list(dict.fromkeys(steps)) == ["generate", "measure", "growth"]
-    runs = found["growth"]["runs"]
+    runs = json.loads((tmp_path / "growth.json").read_text(encoding="utf-8"))["runs"]
     assert [(cost["matrix"], cost["slices"]) for cost in runs] == [(128, 60), (64, 90)]
     assert all(cost["seconds"] > 0 and cost["peak_mb"] > 50 for cost in runs)
     picture = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "growth.png")))

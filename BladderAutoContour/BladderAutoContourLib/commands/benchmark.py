@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 NAME = "benchmark"
 HELP = "Measure seconds and memory of a `segment` run, cold and warm, on a generated 512 x 512 x 150 DICOM CT."
-RESULT, PLOT = "benchmark.json", "growth.png"
+RESULT, GROWTH, CRF, PLOT = "benchmark.json", "growth.json", "crf.json", "growth.png"
+"""Each is written as soon as it is measured."""
 
 WARM_RUNS, SMOKE_WARM_RUNS = 4, 1
 EXTENTS = ((512, 75), (512, 150), (512, 300), (512, 600), (256, 75), (256, 150), (256, 300), (256, 600))
@@ -52,7 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="measure the CRF-RNN beside pydensecrf as well, which is installed into an environment of its own: in "
         "this folder, to be used again, or in a temporary one",
     )
-    parser.add_argument("--output", type=Path, metavar="DIR", help=f"folder for {RESULT} (default: only printed)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder for the figures, as JSON, and the plot (default: only printed)",
+    )
     add_engine_arguments(parser)
 
 
@@ -66,6 +72,10 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     from ..networks.weights import default_weights
     from ..pipeline.lettering import write_png
 
+    def save(name: str, found: dict[str, Any]) -> None:
+        if arguments.output is not None:
+            write_text(arguments.output / name, json.dumps(found, indent=2) + "\n")
+
     if arguments.weights is None:
         default_weights()  # missing ones are told now rather than after a minute of generating
     with tempfile.TemporaryDirectory(prefix="bladder-benchmark-", ignore_cleanup_errors=True) as name:
@@ -77,17 +87,16 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
                 base = _generate(bench)
             elif arguments.growth:
                 base = _read(arguments.ct)
-            found = _run(arguments.ct, base, bench)
-            picture = None
+            save(RESULT, _run(arguments.ct, base, bench))
             if arguments.growth:
-                found["growth"], picture = _growth(base, bench)
+                found, picture = _growth(base, bench)
+                save(GROWTH, found)
+                if arguments.output is not None:
+                    put(arguments.output / PLOT, lambda file: write_png(picture, file))
             if arguments.peers is not None:
                 environment = folder / "peers" if arguments.peers == Path() else arguments.peers
-                found["crf"] = _crf(environment, bench)
+                save(CRF, _crf(environment, bench))
     if arguments.output is not None:
-        if picture is not None:
-            put(arguments.output / PLOT, lambda file: write_png(picture, file))
-        write_text(arguments.output / RESULT, json.dumps(found, indent=2) + "\n")
         events.result(arguments.output)
     return 0
 

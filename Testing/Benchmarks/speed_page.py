@@ -77,14 +77,13 @@ def crf(before: dict[str, Any], now: dict[str, Any]) -> str:
 def floor(found: dict[str, Any], seconds: float) -> str:
     """The machine's rates and what they leave to be won."""
     machine, least = found["machine"], found["crf"]
-    return (
-        f"The machine, measured in the same run: {machine['gflops']:.0f} GFLOP/s in float32, "
-        f"{machine['bfloat16_gflops']:.0f} in bfloat16, {machine['gigabytes']:.1f} GB/s, "
-        f"{machine['threads']} threads. "
-        f"The appearance kernel's products are {least['gflop']:.1f} GFLOP, at least {least['compute_seconds']:.3f} s; "
-        f"its weights {least['gigabytes']:.2f} GB of traffic, at least {least['memory_seconds']:.3f} s. "
-        f"The whole CRF-RNN takes {seconds:.3f} s, {seconds / (least['compute_seconds'] + least['memory_seconds']):.1f} times the sum.\n"
-    )
+    both = least["compute_seconds"] + least["memory_seconds"]
+    return f"""The machine, measured in the same run: {machine["gflops"]:.0f} GFLOP/s in float32,
+{machine["bfloat16_gflops"]:.0f} in bfloat16, {machine["gigabytes"]:.1f} GB/s, {machine["threads"]} threads.
+The products of the appearance kernel are {least["gflop"]:.1f} GFLOP, at least {least["compute_seconds"]:.3f} s; its
+weights are {least["gigabytes"]:.2f} GB of traffic, at least {least["memory_seconds"]:.3f} s.
+The whole CRF-RNN takes {seconds:.3f} s, {seconds / both:.1f} times the sum.
+"""
 
 
 def growth(found: dict[str, Any]) -> str:
@@ -102,9 +101,8 @@ def growth(found: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    before, now = (
-        json.loads((RESULTS / "speed" / f"{name}.json").read_text("utf-8")) for name in ("before", "benchmark")
-    )
+    files = (RESULTS / "speed" / f"{name}.json" for name in ("before", "benchmark", "crf", "growth"))
+    before, now, crfs, grown = (json.loads(file.read_text(encoding="utf-8")) for file in files)
     goal = next(m for m in crfs["methods"] if m["method"] == "crf-rnn")
     size = " x ".join(map(str, now["size"]))
     page = f"""# Speed and memory

@@ -12,18 +12,14 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "networks"))
 
-from BladderAutoContourLib.networks.crf_rnn import CrfRnn, voxel_unit_plan
+from BladderAutoContourLib.evaluation.brute_force import Widths, mean_field
+from BladderAutoContourLib.evaluation.crf_peers import PLANS
+from BladderAutoContourLib.evaluation.crf_problem import SPACING_MM
+from BladderAutoContourLib.networks.crf_rnn import CrfRnn
 from BladderAutoContourLib.networks.gaussian import BilateralGaussian, NormalisedFilter, SpatialGaussian
 from BladderAutoContourLib.networks.plan import CrfPlan
-from brute_force import Widths, mean_field
 from scene import Scene, ct_like
 
-SPACING_MM = (2.0, 2.0, 3.0)
-PLANS = {
-    "6 mm, 30 HU": CrfPlan(theta_alpha_mm=(6.0, 6.0, 6.0), theta_beta_hu=30.0),
-    "3 mm, 15 HU": CrfPlan(theta_alpha_mm=(3.0, 3.0, 3.0), theta_beta_hu=15.0),
-    "the paper's": voxel_unit_plan(SPACING_MM, hu_range=(-1000.0, 1500.0)),
-}
 CROPS = (11, 12, 13)
 
 

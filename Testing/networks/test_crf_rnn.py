@@ -4,11 +4,11 @@ import dataclasses
 
 import pytest
 import torch
+from BladderAutoContourLib.evaluation.brute_force import Widths, mean_field
 from BladderAutoContourLib.networks.crf_rnn import CrfRnn, voxel_unit_plan
 from BladderAutoContourLib.networks.gaussian import BilateralGaussian, NormalisedFilter, SpatialGaussian
 from BladderAutoContourLib.networks.plan import CrfPlan, NetworkPlan
 from BladderAutoContourLib.networks.vnet import VNet
-from brute_force import Widths, mean_field
 from scene import ct_like
 
 SPACING_MM = (2.0, 2.0, 3.0)
@@ -75,7 +75,7 @@ def test_gradients_in_double_precision(classes: int) -> None:
     torch.manual_seed(0)
     shape = (2, 2, 12)  # long enough along x for the factored kernel, short along y and z for the dense one
     hu = torch.randn(2, *shape).double() * 60.0
-    crf = CrfRnn(dataclasses.replace(SOFT, theta_alpha_mm=(5.0, 2.0, 4.0)), classes).double()
+    crf = CrfRnn(dataclasses.replace(SOFT, theta_alpha_mm=(12.0, 2.0, 4.0)), classes).double()
     names = ("spatial_weights", "bilateral_weights", "compatibility")
     assert sorted(names) == sorted(dict(crf.named_parameters()))
     logits = torch.randn(2, classes, *shape).double().requires_grad_(True)

@@ -1,60 +1,171 @@
-"""`benchmark`: seconds and memory of a whole `segment` run, process start included, on a generated CT."""
+"""`benchmark`: seconds and memory of whole `segment` runs on generated CTs, and the CRF-RNN beside its peers."""
 
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .. import host
 from ..errors import InputError
 from ..events import Events
 from .segment import add_engine_arguments, check_output
 
+if TYPE_CHECKING:
+    from ..imaging.volume import Volume
+
 NAME = "benchmark"
-HELP = "Measure seconds and memory of every step of a `segment` run on a generated 512 x 512 x 150 DICOM CT."
-RESULT = "benchmark.json"
+HELP = "Measure seconds and memory of a `segment` run, cold and warm, on a generated 512 x 512 x 150 DICOM CT."
+RESULT, GROWTH, CRF, PLOT = "benchmark.json", "growth.json", "crf.json", "growth.png"
+"""Each is written as soon as it is measured."""
+
+WARM_RUNS, SMOKE_WARM_RUNS = 4, 1
+EXTENTS = ((512, 75), (512, 150), (512, 300), (512, 600), (256, 75), (256, 150), (256, 300), (256, 600))
+SMOKE_EXTENTS = ((128, 60), (64, 90))
+"""(matrix, slices) of the CTs on which growth is measured."""
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """Where the measurements work, and what they tell. options: of the measured programs."""
+
+    folder: Path
+    options: Sequence[str | Path]
+    smoke: bool
+    events: Events
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument("--smoke", action="store_true", help="a small CT: shows that it works, measures little")
-    parser.add_argument("--ct", type=Path, metavar="CT", help="measure on this CT instead of a generated one")
-    parser.add_argument("--output", type=Path, metavar="DIR", help=f"folder for {RESULT} (default: only printed)")
+    parser.add_argument("--smoke", action="store_true", help="small CTs: shows that it works, measures little")
+    parser.add_argument("--ct", type=Path, metavar="CT", help="measure on this DICOM CT instead of a generated one")
+    parser.add_argument(
+        "--growth", action="store_true", help="measure how a run's cost grows with slices and matrix as well"
+    )
+    parser.add_argument(
+        "--peers",
+        nargs="?",
+        type=Path,
+        const=Path(),
+        metavar="ENVIRONMENT",
+        help="measure the CRF-RNN beside pydensecrf as well, which is installed into an environment of its own: in "
+        "this folder, to be used again, or in a temporary one",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder for the figures, as JSON, and the plot (default: only printed)",
+    )
     add_engine_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
-    """Generate the CT, run `segment` on it, print what it cost. Raises the family's errors."""
+    """Generate the CT, measure what was asked for, print what it cost. Raises the family's errors."""
     if arguments.output is not None:
         check_output(arguments.output)
     if arguments.ct is not None and not arguments.ct.exists():
         raise InputError(f"{arguments.ct} does not exist. Check the path.", [arguments.ct])
-    from ..evaluation import speed  # here, because torch comes with it
-    from ..evaluation.files import write_text
+    from ..evaluation.files import put, write_text
     from ..networks.weights import default_weights
+    from ..pipeline.lettering import write_png
+
+    def save(name: str, found: dict[str, Any]) -> None:
+        if arguments.output is not None:
+            write_text(arguments.output / name, json.dumps(found, indent=2) + "\n")
 
     if arguments.weights is None:
         default_weights()  # missing ones are told now rather than after a minute of generating
-    size, spacing_mm = (
-        (speed.SMOKE_SIZE, speed.SMOKE_SPACING_MM) if arguments.smoke else (speed.FULL_SIZE, speed.FULL_SPACING_MM)
-    )
     with tempfile.TemporaryDirectory(prefix="bladder-benchmark-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with events.cancellation.cleaning(lambda: host.remove_folder(folder)):
-            ct = arguments.ct
-            if ct is None:
-                ct = folder / "ct"
-                events.progress("generate", 0.0)
-                speed.write_generated_ct(ct, size, spacing_mm)
-                events.progress("generate", 1.0)
-            events.progress("measure", 0.0)
-            measured = speed.measure(ct, folder / "result", _options(arguments), events)
-            events.progress("measure", 1.0)
-    print(measured.as_text(), flush=True)
+            bench = _Bench(folder, _options(arguments), arguments.smoke, events)
+            base = None
+            if arguments.ct is None:
+                base = _generate(bench)
+            elif arguments.growth:
+                base = _read(arguments.ct)
+            save(RESULT, _run(arguments.ct, base, bench))
+            if arguments.growth:
+                found, picture = _growth(base, bench)
+                save(GROWTH, found)
+                if arguments.output is not None:
+                    put(arguments.output / PLOT, lambda file: write_png(picture, file))
+            if arguments.peers is not None:
+                environment = folder / "peers" if arguments.peers == Path() else arguments.peers
+                save(CRF, _crf(environment, bench))
     if arguments.output is not None:
-        write_text(arguments.output / RESULT, json.dumps(measured.as_data(), indent=2) + "\n")
         events.result(arguments.output)
     return 0
+
+
+def _generate(bench: _Bench) -> "Volume":
+    from ..evaluation import speed  # here, because torch comes with it
+
+    bench.events.progress("generate", 0.0)
+    size, spacing_mm = (
+        (speed.SMOKE_SIZE, speed.SMOKE_SPACING_MM) if bench.smoke else (speed.FULL_SIZE, speed.FULL_SPACING_MM)
+    )
+    base = speed.generated_ct(size, spacing_mm)
+    bench.events.progress("generate", 1.0)
+    return base
+
+
+def _read(ct: Path) -> "Volume":
+    from ..dicom.ct_series import read_ct
+
+    return read_ct([ct]).volume
+
+
+def _run(ct: Path | None, base: "Volume | None", bench: _Bench) -> dict[str, Any]:
+    from ..dicom.ct_writer import write_ct_series
+    from ..evaluation import speed
+    from ..evaluation.warm import measure_warm
+
+    if ct is None:
+        ct = bench.folder / "one"
+        write_ct_series(base, ct, seed=speed.SEED)
+    bench.events.progress("measure", 0.0)
+    measured = speed.measure(ct, bench.folder / "result", bench.options, bench.events)
+    bench.events.progress("measure", 0.5)
+    runs = SMOKE_WARM_RUNS if bench.smoke else WARM_RUNS
+    warm = measure_warm(ct, bench.folder, bench.options, runs, bench.events)
+    bench.events.progress("measure", 1.0)
+    print(f"{measured.as_text()}\n{warm.as_text()}", flush=True)
+    return {**measured.as_data(), "warm": warm.as_data()}
+
+
+def _growth(base: "Volume", bench: _Bench) -> tuple[dict[str, Any], Any]:
+    from ..evaluation import growth
+
+    def tell(share: float) -> None:
+        bench.events.progress("growth", share)
+
+    tell(0.0)
+    extents = SMOKE_EXTENTS if bench.smoke else EXTENTS
+    costs = growth.measure_growth(base, extents, bench.folder, bench.options, bench.events, tell)
+    print(growth.as_text(costs), flush=True)
+    return growth.as_data(costs), growth.plot(costs)
+
+
+def _crf(environment: Path, bench: _Bench) -> dict[str, Any]:
+    import torch
+
+    from ..evaluation import crf_peers, floor
+    from ..evaluation.crf_problem import SPACING_MM
+
+    bench.events.progress("peers", 0.0)
+    python = crf_peers.peer_python(environment)
+    extent = crf_peers.SMOKE if bench.smoke else crf_peers.Extent()
+    costs = crf_peers.compare(extent, python, bench.folder, bench.events)
+    torch.set_num_threads(host.available_cores())
+    machine = floor.measure_machine()
+    least = floor.crf_floor(crf_peers.PLANS[extent.names[0]], extent.size, SPACING_MM, machine)
+    bench.events.progress("peers", 1.0)
+    print(f"{crf_peers.as_text(costs)}\n{floor.as_text(machine, least)}", flush=True)
+    return {**crf_peers.as_data(costs, extent), "floor": floor.as_data(machine, least)}
 
 
 def _options(arguments: argparse.Namespace) -> list[str | Path]:

@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from .. import host
-from ..dicom.ct_writer import write_ct_series
 from ..errors import BladderError, EnvironmentFault
 from ..events import Events
-from ..imaging.geometry import Geometry, patient_grid
+from ..imaging.geometry import patient_grid
 from ..imaging.volume import Volume
 from ..phantom.case import draw_case
 from ..phantom.render import canonical_to_patient, render
@@ -40,24 +39,23 @@ class Step:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One run. `seconds` includes the process's start and end; `other_seconds` is what no step accounts for."""
+    """One run. `seconds` includes the process's start and end; `other_seconds` is what no step accounts for.
+
+    peak_mb (MiB): the most memory that the process held, seen from outside.
+    """
 
     size: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
     device: str
     model: str
     seconds: float
+    peak_mb: float
     steps: tuple[Step, ...]
 
     @property
     def other_seconds(self) -> float:
         """Start of the interpreter, imports, loading of the networks, end."""
         return self.seconds - sum(step.seconds for step in self.steps)
-
-    @property
-    def peak_mb(self) -> float:
-        """The most memory that the process held, MiB."""
-        return max(step.peak_mb for step in self.steps)
 
     def as_data(self) -> dict[str, Any]:
         """Plain data, the machine's facts included."""
@@ -88,12 +86,11 @@ class Measurement:
         )
 
 
-def write_generated_ct(folder: Path, size: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> Geometry:
-    """Render a generated patient on a grid about the pelvis and write it as a DICOM series. Raises OutputError."""
+def generated_ct(size: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> Volume:
+    """A generated patient, HU (int16) on a grid about the pelvis; size and spacing are (x, y, z)."""
     case = draw_case(SEED, stratum=STRATUM)
     grid = patient_grid(canonical_to_patient(case, np.asarray(CENTRE_MM)), spacing_mm, size)
-    write_ct_series(Volume(render(case, grid).stored_hu(), grid), folder, seed=SEED)
-    return grid
+    return Volume(render(case, grid).stored_hu(), grid)
 
 
 def measure(ct: Path, output: Path, options: Sequence[str | Path], events: Events) -> Measurement:
@@ -104,12 +101,12 @@ def measure(ct: Path, output: Path, options: Sequence[str | Path], events: Event
     words = [sys.executable, "-m", __package__.partition(".")[0], "segment", ct, "--output", output, *options]
     begun = time.perf_counter()
     process = host.popen_group(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8")
-    last = ""
+    last, peak_mb = "", 0.0
     try:
         with events.cancellation.cleaning(lambda: host.end_process_tree(process)):
             for line in process.stdout:
                 events.cancellation.check()
-                last = line
+                last, peak_mb = line, max(peak_mb, host.peak_memory_mb(process.pid))
             code = process.wait()
     finally:
         if process.poll() is None:
@@ -125,6 +122,7 @@ def measure(ct: Path, output: Path, options: Sequence[str | Path], events: Event
         device=report["device"],
         model=report["model"]["name"],
         seconds=seconds,
+        peak_mb=peak_mb,
         steps=tuple(Step(step["name"], step["seconds"], step["peak_mb"]) for step in report["steps"]),
     )
 

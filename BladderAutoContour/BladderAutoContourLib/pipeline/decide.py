@@ -37,8 +37,13 @@ def decide(probability: Volume, evidence: float, plan: DecisionPlan) -> Decision
     Raises NoBladderError: nothing at 0.5, too small, or not sure enough.
     """
     confidence = calibrated(evidence, plan)
-    mask = single_solid_part(probability.array)
-    volume_ml = float(np.count_nonzero(mask)) * probability.geometry.voxel_ml
+    # where the probability is not 0: a fraction of a CT, and the rest of it need not be looked at again
+    box = bounding_box(probability.array)
+    if box is None:
+        raise NoBladderError(NOTHING_SEEN)
+    part = probability.array[box]
+    found = single_solid_part(part)
+    volume_ml = float(np.count_nonzero(found)) * probability.geometry.voxel_ml
     if volume_ml == 0:
         raise NoBladderError(NOTHING_SEEN)
     if volume_ml < plan.minimum_volume_ml:
@@ -54,9 +59,11 @@ def decide(probability: Volume, evidence: float, plan: DecisionPlan) -> Decision
             "pelvis; contour by hand where it does.",
             confidence=confidence,
         )
-    agree(probability.array, mask)
+    agree(part, found)
+    mask = np.zeros(probability.array.shape, dtype=np.uint8)
+    mask[box] = found
     return Decision(
-        mask=Volume(mask.astype(np.uint8), probability.geometry),
+        mask=Volume(mask, probability.geometry),
         probability=probability,
         confidence=confidence,
         volume_ml=volume_ml,

@@ -52,3 +52,14 @@ def describe(device: torch.device) -> str:
 def is_device_failure(error: Exception) -> bool:
     """Whether a graphics card, not the work, failed: out of its memory, or any other CUDA error."""
     return isinstance(error, RuntimeError) and any(word in str(error) for word in ("CUDA", "cuDNN", "CUBLAS"))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a graphics card's memory did not suffice."""
+    return isinstance(error, torch.OutOfMemoryError)
+
+
+def free_memory(device: torch.device) -> None:
+    """Give back what torch holds on a graphics card without using it."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

@@ -13,7 +13,7 @@ from .corrections.copy_fit import copy_and_fit
 from .corrections.crf import Sharpen
 from .corrections.refine import Corrections, Refinement, refine
 from .decide import NOTHING_SEEN, decide
-from .device import describe, is_device_failure, resolve_device
+from .device import describe, is_device_failure, is_out_of_memory, resolve_device
 from .doubt import SliceFeatures, doubts, slice_features
 from .inference import Inference
 from .localise import Candidate, localise
@@ -27,6 +27,12 @@ Result = TypeVar("Result")
 
 CORRECTION_MM = (2.0, 2.0, 3.0)
 """The grid (x, y, z) of the CRF-RNN in corrections where the plan has it work on the CNN's coarse one."""
+
+LESS_MEMORY = (
+    "The graphics card has little free memory: one network at a time was used on it, and the CRF-RNN ran on the "
+    "processor."
+)
+ON_PROCESSOR = "The graphics card failed or has too little memory: this CT was contoured on the processor."
 
 
 @dataclass(frozen=True)
@@ -140,12 +146,7 @@ class Engine:
     def _crf_at_work(self, work: Callable[[Sharpen, Triple], Result]) -> Result:
         """Let `work` solve the CRF-RNN, on the processor where the graphics card fails."""
         spacing_mm = self.plan.crf.spacing_mm or CORRECTION_MM
-        try:
-            return work(self._inference.solve, spacing_mm)
-        except RuntimeError as error:
-            if self._inference.device.type == "cpu" or not is_device_failure(error):
-                raise
-        return work(Inference(self._networks, resolve_device("cpu")).solve, spacing_mm)
+        return self._attempt(lambda inference: work(inference.solve, spacing_mm))[0]
 
     def evidence(self, volume: Volume, progress: Progress, use_crf: bool = True) -> float:
         """Mean CNN probability inside the best contour whether or not it would be accepted; 0 where there is none.
@@ -159,15 +160,30 @@ class Engine:
     def _look(self, ct: Volume, steps: Steps, use_crf: bool) -> tuple[_Seen, str, tuple[QualityWarning, ...]]:
         """Localise and segment, on the processor where the graphics card fails."""
         notes = () if use_crf else (fallback_warning("The CRF-RNN was switched off: the border is the CNN's alone."),)
+        seen, inference, fallback = self._attempt(lambda inference: _see(ct, inference, steps, use_crf))
+        if fallback:
+            notes = (*notes, fallback_warning(fallback))
+        return seen, describe(inference.device), notes
+
+    def _attempt(self, work: Callable[[Inference], Result]) -> tuple[Result, Inference, str]:
+        """Do `work`; where the graphics card's memory does not suffice, with less of it; where the card fails, on the
+        processor. The result, what computed it, and a sentence where that was not what was asked for."""
         try:
-            return _see(ct, self._inference, steps, use_crf), self.device, notes
+            return work(self._inference), self._inference, ""
         except RuntimeError as error:
             if self._inference.device.type == "cpu" or not is_device_failure(error):
                 raise
+            short_of_memory = is_out_of_memory(error)
+        # outside the handler, whose traceback would keep alive what the failed attempt holds on the card
+        if short_of_memory:
+            frugal = self._inference.with_less_memory()
+            try:
+                return work(frugal), frugal, LESS_MEMORY
+            except RuntimeError as error:
+                if not is_device_failure(error):
+                    raise
         on_processor = Inference(self._networks, resolve_device("cpu"))
-        sentence = "The graphics card failed or has too little memory: this CT was contoured on the processor."
-        seen = _see(ct, on_processor, steps, use_crf)
-        return seen, describe(on_processor.device), (*notes, fallback_warning(sentence))
+        return work(on_processor), on_processor, ON_PROCESSOR
 
 
 def _see(ct: Volume, inference: Inference, steps: Steps, use_crf: bool) -> _Seen:

@@ -1,6 +1,8 @@
 """The networks at work on one device: HU arrays in, probabilities or logits out."""
 
+import contextlib
 import copy
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -9,7 +11,7 @@ from ..networks.channels import dual_channel
 from ..networks.plan import Plan, StagePlan, Triple
 from ..networks.vnet import VNet
 from ..networks.weights import Networks
-from .device import autocast
+from .device import autocast, free_memory
 
 
 def bladder_probability(logits: torch.Tensor) -> np.ndarray:
@@ -18,14 +20,26 @@ def bladder_probability(logits: torch.Tensor) -> np.ndarray:
 
 
 class Inference:
-    """Copies of the three networks on `device`, in evaluation mode. The given ones stay where they are."""
+    """Copies of the three networks on `device`, in evaluation mode. The given ones stay where they are.
 
-    def __init__(self, networks: Networks, device: torch.device) -> None:
+    frugal: a network stands on the device only while it computes, and the CRF-RNN, which needs the most memory,
+    computes on the processor.
+    """
+
+    def __init__(self, networks: Networks, device: torch.device, frugal: bool = False) -> None:
         self.plan: Plan = networks.plan
         self.device = device
-        self._localiser = copy.deepcopy(networks.localiser).to(device).eval()
-        self._segmenter = copy.deepcopy(networks.segmenter).to(device).eval()
-        self._crf = copy.deepcopy(networks.crf).to(device).eval()
+        self.frugal = frugal
+        self._networks = networks
+        at_rest = torch.device("cpu") if frugal else device
+        self._crf_device = at_rest
+        self._localiser = copy.deepcopy(networks.localiser).to(at_rest).eval()
+        self._segmenter = copy.deepcopy(networks.segmenter).to(at_rest).eval()
+        self._crf = copy.deepcopy(networks.crf).to(at_rest).eval()
+
+    def with_less_memory(self) -> "Inference":
+        """The same on the same device, frugal."""
+        return type(self)(self._networks, self.device, frugal=True)
 
     def localise(self, hu: np.ndarray) -> np.ndarray:
         """Bladder probability (Z, Y, X) of a coarse window."""
@@ -38,22 +52,35 @@ class Inference:
     def sharpen(self, logits: torch.Tensor, hu: np.ndarray, spacing_mm: Triple) -> torch.Tensor:
         """The CRF-RNN's logits of the CNN's `logits` on the crop `hu` (Z, Y, X)."""
         with torch.inference_mode():
-            return self._crf(logits, self._tensor(hu), spacing_mm)
+            return self._crf(logits.to(self._crf_device), self._tensor(hu, self._crf_device), spacing_mm)
 
     def solve(self, logits: torch.Tensor, hu: np.ndarray, spacing_mm: Triple) -> torch.Tensor:
         """As `sharpen`, but before the CRF-RNN's temperature: in the scale of the `logits` that it was given."""
-        refined = self.sharpen(logits.to(self.device), hu, spacing_mm)
+        refined = self.sharpen(logits, hu, spacing_mm)
         log_temperature = self._crf.log_temperature
         return refined if log_temperature is None else refined * log_temperature.detach().exp()
 
     def _logits(self, network: VNet, stage: StagePlan, hu: np.ndarray) -> torch.Tensor:
-        with torch.inference_mode():
-            channels = dual_channel(self._tensor(hu), stage.intensity)
+        with torch.inference_mode(), self._at_work(network):
+            channels = dual_channel(self._tensor(hu, self.device), stage.intensity)
             with autocast(self.device):
                 logits = network(channels).float()
                 if stage.mirrored:
                     logits = (logits + network(channels.flip(-1)).float().flip(-1)) / 2
             return logits
 
-    def _tensor(self, hu: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(hu, dtype=np.float32))[None].to(self.device)
+    @contextlib.contextmanager
+    def _at_work(self, network: VNet) -> Iterator[None]:
+        """Where memory is short, the network comes to the device and leaves it again."""
+        if not self.frugal:
+            yield
+            return
+        free_memory(self.device)
+        try:
+            network.to(self.device)
+            yield
+        finally:
+            network.cpu()
+
+    def _tensor(self, hu: np.ndarray, device: torch.device) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(hu, dtype=np.float32))[None].to(device)

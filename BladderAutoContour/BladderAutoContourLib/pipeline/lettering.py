@@ -70,5 +70,5 @@ def write_png(picture: np.ndarray, path: Path) -> None:
     lines = np.insert(differences.reshape(rows, columns * 3), 0, 1, axis=1)
     header = struct.pack(">IIBBBBB", columns, rows, 8, 2, 0, 0, 0)
     content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
-    content += chunk(b"IDAT", zlib.compress(lines.tobytes(), 6)) + chunk(b"IEND", b"")
+    content += chunk(b"IDAT", zlib.compress(lines.tobytes(), 3)) + chunk(b"IEND", b"")
     path.write_bytes(content)

@@ -1,0 +1,59 @@
+"""The programs that the benchmark measures: our own worker on a generated problem, against brute force."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from BladderAutoContourLib.evaluation.crf_peers import PLANS, brute_force
+from BladderAutoContourLib.evaluation.crf_problem import generated_problem
+from BladderAutoContourLib.evaluation.floor import Machine, crf_floor
+from BladderAutoContourLib.evaluation.growth import Cost, as_large_as, seconds_a_slice
+from BladderAutoContourLib.imaging.geometry import Geometry
+from BladderAutoContourLib.imaging.volume import Volume
+
+
+def test_the_worker_answers_with_seconds_and_memory_and_solves_the_problem(tmp_path):
+    problem = generated_problem(PLANS["6 mm, 30 HU"], (24, 24, 16)).crop((2, 6, 6), 12)
+    assert problem.hu.shape == (12, 12, 12)
+    problem.save(tmp_path / "crop.npz")
+    words = ["-m", "BladderAutoContourLib.evaluation.crf_worker", "crf-rnn", str(tmp_path / "crop.npz")]
+    answered = subprocess.run(
+        [sys.executable, *words], input="0\n0\n", capture_output=True, text=True, check=True
+    ).stdout.split("\n")
+    assert answered[0] == "ready"
+    for line in answered[1:3]:
+        seconds, grown_mb = map(float, line.split())
+        assert seconds > 0
+        assert grown_mb >= 0
+    found, exact = np.load(tmp_path / "crop.crf-rnn.npy"), brute_force(problem)
+    assert np.abs(found - exact).mean() < 1e-3
+    assert ((exact >= 0.5) != (problem.logits[1] >= 0)).mean() > 0.01  # there was something to solve
+
+
+def test_a_longer_body_begins_as_the_base_and_holds_one_bladder_more_or_less_of_it():
+    base = Volume(np.arange(10 * 4 * 4, dtype=np.int16).reshape(10, 4, 4), Geometry((4, 4, 10), (1.0, 1.0, 3.0)))
+    longer = as_large_as(base, 4, 23)
+    assert longer.geometry.size == (4, 4, 23)
+    assert np.array_equal(longer.array[:10], base.array)
+    assert longer.array[10:].min() >= base.array[6].min()  # nothing from below the upper part
+    coarse = as_large_as(base, 2, 5)
+    assert coarse.array.shape == (5, 2, 2)
+    assert coarse.array[0, 0, 0] == round(base.array[0, :2, :2].mean())
+    assert coarse.geometry.spacing_mm == (2.0, 2.0, 3.0)
+    assert coarse.geometry.origin_mm == (0.5, 0.5, 0.0)
+
+
+def test_seconds_of_a_further_slice():
+    costs = [Cost(512, 100, 3.0, 1.0), Cost(512, 300, 7.0, 1.0), Cost(512, 200, 5.0, 1.0), Cost(256, 100, 1.0, 1.0)]
+    found = seconds_a_slice(costs)
+    assert found[512] == pytest.approx([0.02, 0.02])
+    assert found[256] == []
+
+
+def test_the_floor_grows_with_the_voxels():
+    machine = Machine(threads=1, gflops=100.0, bfloat16_gflops=100.0, gigabytes=10.0)
+    small, large = (crf_floor(PLANS["6 mm, 30 HU"], (32, 32, n), (2.0, 2.0, 3.0), machine) for n in (16, 32))
+    assert large.gigabytes == pytest.approx(2 * small.gigabytes)
+    assert 2 * small.gflop <= large.gflop <= 3 * small.gflop
+    assert small.compute_seconds == pytest.approx(small.gflop / 100.0)

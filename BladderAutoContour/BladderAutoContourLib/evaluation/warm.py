@@ -1,6 +1,7 @@
 """A warm engine measured: `serve` as a process of its own, and the seconds from a request to its last event."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -35,7 +36,12 @@ class WarmCost:
 
 
 def measure_warm(ct: Path, folder: Path, options: Sequence[str | Path], runs: int, events: Events) -> WarmCost:
-    """Have one `serve` contour `ct` `runs` times. Raises EnvironmentFault where it does not."""
+    """Have one `serve` contour `ct` and a copy of it in turn, `runs` times. Raises EnvironmentFault where it does not.
+
+    A warm engine keeps the last CT in memory: a second click is on another patient's.
+    """
+    copy = folder / f"copy of {ct.name}"
+    (shutil.copytree if ct.is_dir() else shutil.copy)(ct, copy)
     words = [sys.executable, "-m", __package__.partition(".")[0], "serve", *options]
     begun = time.perf_counter()
     process = host.popen_group(
@@ -47,7 +53,12 @@ def measure_warm(ct: Path, folder: Path, options: Sequence[str | Path], runs: in
             _await(process, events, "message", "ready")
             ready_seconds = time.perf_counter() - begun
             for number in range(runs):
-                request = {"id": number, "request": "segment", "ct": [str(ct)], "output": str(folder / "warm")}
+                request = {
+                    "id": number,
+                    "request": "segment",
+                    "ct": [str((ct, copy)[number % 2])],
+                    "output": str(folder / "warm"),
+                }
                 begun = time.perf_counter()
                 process.stdin.write(json.dumps(request) + "\n")
                 process.stdin.flush()

@@ -155,16 +155,29 @@ def test_the_crf_works_on_its_own_finer_grid() -> None:
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.92
 
 
-def test_a_mirrored_look_makes_both_sides_equal() -> None:
+def test_shifted_looks_are_averaged_where_they_overlap() -> None:
+    """Each look, taken alone at its place, and their mean by hand."""
     torch.manual_seed(0)
     networks = build_networks(PLAN)
-    stage = dataclasses.replace(networks.plan.segmenter, mirrored=True)
-    both = dataclasses.replace(networks, plan=dataclasses.replace(networks.plan, segmenter=stage))
-    hu = np.random.default_rng(0).normal(20, 60, stage.crop_voxels[::-1]).astype(np.float32)
-    for given, symmetric in ((networks, False), (both, True)):
-        inference = Inference(given, torch.device("cpu"))
-        logits, mirrored = inference.segment(hu), inference.segment(hu[..., ::-1]).flip(-1)
-        assert torch.allclose(logits, mirrored, atol=0.05) == symmetric
+    one = Inference(networks, torch.device("cpu"))
+    stage = dataclasses.replace(networks.plan.segmenter, shift_voxels=3)
+    plan = dataclasses.replace(networks.plan, segmenter=stage)
+    three = Inference(dataclasses.replace(networks, plan=plan), torch.device("cpu"))
+    shape = stage.crop_voxels[::-1]
+    wide = np.random.default_rng(3).normal(0, 60, [n + 6 for n in shape]).astype(np.float32)
+    at = [wide[tuple(slice(start, start + n) for n in shape)] for start in (0, 3, 6)]
+    before, middle, behind = (
+        one.segment(at[0][..., ::-1]).flip(-1),
+        one.segment(at[1]),
+        one.segment(at[2][..., ::-1]).flip(-1),
+    )
+    found = three.segment(wide)
+    assert found.shape == middle.shape
+    inner = (..., *(slice(3, n - 3) for n in shape))
+    mean = (middle[inner] + before[..., 6:, 6:, 6:] + behind[..., :-6, :-6, :-6]) / 3
+    assert torch.allclose(found[inner], mean, atol=0.02)
+    assert torch.allclose(found[..., 0, 0, 0], (middle[..., 0, 0, 0] + before[..., 3, 3, 3]) / 2, atol=0.02)
+    assert not torch.allclose(found[inner], middle[inner], atol=0.02)
 
 
 def test_same_ct_same_contour(engine: Engine) -> None:

@@ -42,14 +42,16 @@ class NetworkPlan:
 class StagePlan:
     """One network and the grid it works on: `crop_voxels` (x, y, z) of `spacing_mm` (x, y, z).
 
-    mirrored: at work, though not in training, it also looks at the crop mirrored left to right; the mean logits count.
+    shift_voxels: unless 0, the segmenter looks at work, though not in training, at two more crops, so many voxels
+    before and behind along every axis, both mirrored left to right; the mean logits count. What it says shall not hang
+    on where the cells of its pooling begin.
     """
 
     spacing_mm: Triple
     crop_voxels: tuple[int, int, int]
     intensity: IntensityPlan = IntensityPlan()
     network: NetworkPlan = NetworkPlan()
-    mirrored: bool = False
+    shift_voxels: int = 0
 
 
 @dataclass(frozen=True)
@@ -136,5 +138,5 @@ def _stage(raw: dict[str, Any]) -> StagePlan:
         crop_voxels=tuple(int(v) for v in raw["crop_voxels"]),
         intensity=_dataclass(IntensityPlan, raw.get("intensity", {})),
         network=_dataclass(NetworkPlan, raw.get("network", {})),
-        mirrored=bool(raw.get("mirrored", False)),
+        shift_voxels=int(raw.get("shift_voxels", 0)),
     )

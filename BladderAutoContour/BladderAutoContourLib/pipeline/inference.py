@@ -46,8 +46,28 @@ class Inference:
         return bladder_probability(self._logits(self._localiser, self.plan.localiser, hu))
 
     def segment(self, hu: np.ndarray) -> torch.Tensor:
-        """The CNN's logits (1, L, Z, Y, X) of a crop at working resolution, float32 on the device."""
-        return self._logits(self._segmenter, self.plan.segmenter, hu)
+        """The CNN's logits (1, L, Z, Y, X) of a crop at working resolution, float32 on the device.
+
+        hu: the crop (Z, Y, X) and the plan's `shift_voxels` more on every side.
+        """
+        stage = self.plan.segmenter
+        shift = stage.shift_voxels
+
+        def look(start: int, mirrored: bool) -> torch.Tensor:
+            part = hu[tuple(slice(start, start + n) for n in stage.crop_voxels[::-1])]
+            logits = self._logits(self._segmenter, stage, part[..., ::-1] if mirrored else part)
+            return logits.flip(-1) if mirrored else logits
+
+        total = look(shift, mirrored=False)
+        if not shift:
+            return total
+        most, rest = slice(0, -shift), slice(shift, None)
+        with torch.inference_mode():
+            looks = torch.ones_like(total)
+            for start, inside, within in ((0, most, rest), (2 * shift, rest, most)):
+                total[..., inside, inside, inside] += look(start, mirrored=True)[..., within, within, within]
+                looks[..., inside, inside, inside] += 1
+            return total / looks
 
     def sharpen(self, logits: torch.Tensor, hu: np.ndarray, spacing_mm: Triple) -> torch.Tensor:
         """The CRF-RNN's logits of the CNN's `logits` on the crop `hu` (Z, Y, X)."""
@@ -64,10 +84,7 @@ class Inference:
         with torch.inference_mode(), self._at_work(network):
             channels = dual_channel(self._tensor(hu, self.device), stage.intensity)
             with autocast(self.device):
-                logits = network(channels).float()
-                if stage.mirrored:
-                    logits = (logits + network(channels.flip(-1)).float().flip(-1)) / 2
-            return logits
+                return network(channels).float()
 
     @contextlib.contextmanager
     def _at_work(self, network: VNet) -> Iterator[None]:

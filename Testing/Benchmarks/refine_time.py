@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from BladderAutoContourLib.evaluation.speed import FULL_SIZE, FULL_SPACING_MM, write_generated_ct
+from BladderAutoContourLib.dicom.ct_writer import write_ct_series
+from BladderAutoContourLib.evaluation.speed import FULL_SIZE, FULL_SPACING_MM, generated_ct
 from BladderAutoContourLib.imaging.files import read_volume, write_volume
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.pipeline.result_folder import MASK, PROBABILITY
@@ -71,7 +72,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        write_generated_ct(folder / "ct", FULL_SIZE, FULL_SPACING_MM)
+        write_ct_series(generated_ct(FULL_SIZE, FULL_SPACING_MM), folder / "ct")
         server = Server(["--device", arguments.device])
         ct, seconds = [str(folder / "ct")], []
         server.ask(request="segment", ct=ct, output=str(folder / "result"))

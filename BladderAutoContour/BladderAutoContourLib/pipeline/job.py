@@ -36,8 +36,8 @@ class Job:
 def run_job(job: Job, engine: Engine, events: Events, reader: Reader | None = None) -> Path:
     """Contour one CT into `job.output`; the folder that was written.
 
-    reader: keeps the CT for what is asked of it next. Raises the family's errors; then nothing new is in the output
-    folder.
+    reader: keeps CT and probability for what is asked of it next. Raises the family's errors; then nothing new is in
+    the output folder.
     """
     events.expect(USUAL_SHARES)
     with ResultFolder(job.output) as results, events.cancellation.cleaning(results.discard):
@@ -59,6 +59,8 @@ def run_job(job: Job, engine: Engine, events: Events, reader: Reader | None = No
         write_report(report, results.path(REPORT))
         events.cancellation.check()
         results.put_in_place()
+    if reader is not None:
+        reader.keep_volume(results.folder / PROBABILITY, contouring.probability)
     events.result(results.folder)
     return results.folder
 

@@ -67,6 +67,10 @@ class Reader:
             self._volume = (key, read_volume(path))
         return self._volume[1]
 
+    def keep_volume(self, path: Path, volume: Volume) -> None:
+        """Remember what was written to `path` just now: a correction will ask for it. Raises InputError."""
+        self._volume = (_stamp([path]), volume)
+
 
 def _read(sources: Sequence[Path], series_uid: str | None, tell: Tell) -> ReadCt:
     if any(is_volume_file(source) for source in sources):

@@ -74,20 +74,23 @@ def refine(
     probability = corrections.probability.array.astype(np.float32)  # a copy
     result = drawn.copy()
     box = box_that_matters(probability >= THRESHOLD, drawn, decided, ct.geometry.spacing_mm)
+    changed: tuple[int, ...] = ()
     if box is not None:
         part = _Part(ct.array[box], probability[box], drawn[box], decided[box], ct.geometry.spacing_mm)
-        result[box], probability[box] = _solved(part, sharpen, crf_spacing_mm, tuning)
-    probability[decided] = result[decided]
+        found, share = _solved(part, sharpen, crf_spacing_mm, tuning)
+        share[part.decided] = found[part.decided]
+        changed = _slices(found != part.drawn, first=box[0].start)
+        result[box], probability[box] = found, share
     return Refinement(
-        mask=Volume(result.astype(np.uint8), ct.geometry),
+        mask=Volume(result.view(np.uint8), ct.geometry),
         probability=Volume(probability, ct.geometry),
         touched_slices=_slices(decided),
-        changed_slices=_slices(result != drawn),
+        changed_slices=changed,
     )
 
 
-def _slices(where: np.ndarray) -> tuple[int, ...]:
-    return tuple(np.flatnonzero(where.any(axis=(1, 2))).tolist())
+def _slices(where: np.ndarray, first: int = 0) -> tuple[int, ...]:
+    return tuple((np.flatnonzero(where.any(axis=(1, 2))) + first).tolist())
 
 
 @dataclass(frozen=True)

@@ -73,3 +73,13 @@ def fresh_scene() -> slicer.vtkMRMLScene:
     slicer.mrmlScene, slicer.app, slicer.modules = scene, Application(application), modules
     slicer.dicomDatabase = None
     return scene
+
+
+def reopened(path: str) -> slicer.vtkMRMLScene:
+    """Another session, with the scene of an .mrb file in it."""
+    scene = fresh_scene()
+    remote = slicer.vtkMRMLRemoteIOLogic()
+    remote.SetMRMLScene(scene)
+    remote.AddDataIOToScene()
+    assert scene.ReadFromMRB(path)
+    return scene

@@ -33,7 +33,7 @@ from ct_scene import (
     voxels,
 )
 from ct_scene import OBLIQUE as GRID
-from mrml_scene import fresh_scene
+from mrml_scene import reopened
 
 
 @pytest.mark.parametrize("edited", [False, True])
@@ -69,11 +69,7 @@ def test_an_mrb_keeps_contour_ct_and_their_bond(ct, result, other_result, tmp_pa
         node.AddDefaultStorageNode()
     path = str(tmp_path / "Szene ü.mrb")
     assert slicer.mrmlScene.WriteToMRB(path)
-    scene = fresh_scene()
-    remote = slicer.vtkMRMLRemoteIOLogic()
-    remote.SetMRMLScene(scene)
-    remote.AddDataIOToScene()
-    assert scene.ReadFromMRB(path)
+    reopened(path)
     (ct,) = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     (again,) = contours_of(ct)
     np.testing.assert_array_equal(voxels(again, ct), kept)

@@ -19,7 +19,7 @@ from BladderAutoContourLib.slicer.scene.segmentation import (
 from BladderAutoContourLib.slicer.scene.touched import touched_of
 from BladderAutoContourLib.slicer.scene.voxels import VoxelBox
 from ct_scene import CORNER, OBLIQUE, Editor, blob, segment_of, voxels
-from mrml_scene import fresh_scene
+from mrml_scene import reopened
 
 PROPOSED = np.roll(blob(OBLIQUE), 2, axis=2)
 """What the engine makes of it."""
@@ -137,11 +137,7 @@ def save_and_load(folder, change: Callable[[], None] = lambda: None):
             node.AddDefaultStorageNode()
     assert slicer.mrmlScene.WriteToMRB(path)
     change()
-    scene = fresh_scene()
-    remote = slicer.vtkMRMLRemoteIOLogic()
-    remote.SetMRMLScene(scene)
-    remote.AddDataIOToScene()
-    assert scene.ReadFromMRB(path)
+    reopened(path)
     (ct,) = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     return ct
 

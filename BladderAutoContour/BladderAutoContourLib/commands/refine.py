@@ -65,10 +65,9 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
 
 
 def refine(arguments: argparse.Namespace, engine: "Engine", events: Events, reader: "Reader") -> None:
-    """The work of a `refine` request. Raises the family's errors."""
+    """The work of a `refine` request whose files were checked. Raises the family's errors."""
     from ..pipeline.corrections.job import RefineJob, run_refine  # here, because torch comes with it
 
-    check_files(arguments)
     job = RefineJob(
         ct=tuple(arguments.ct),
         probability=arguments.probability,
@@ -81,10 +80,9 @@ def refine(arguments: argparse.Namespace, engine: "Engine", events: Events, read
 
 
 def copy_and_fit(arguments: argparse.Namespace, engine: "Engine", events: Events, reader: "Reader") -> None:
-    """The work of a `copy-and-fit` request. Raises the family's errors."""
+    """The work of a `copy-and-fit` request whose files were checked. Raises the family's errors."""
     from ..pipeline.corrections.job import CopyJob, run_copy  # here, because torch comes with it
 
-    check_files(arguments)
     job = CopyJob(
         ct=tuple(arguments.ct),
         mask=arguments.mask,

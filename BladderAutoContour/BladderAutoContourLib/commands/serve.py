@@ -110,9 +110,11 @@ def perform(fields: Fields, events: Events, engine: "Engine", reader: "Reader") 
         _rtstruct(fields, events)
     elif request == "refine":
         arguments = _parsed("refine", refine.add_request_arguments, fields)
+        refine.check_files(arguments)
         refine.refine(arguments, engine, events, reader)
     elif request == "copy-and-fit":
         arguments = _parsed("copy-and-fit", refine.add_copy_arguments, fields)
+        refine.check_files(arguments)
         refine.copy_and_fit(arguments, engine, events, reader)
     else:
         raise UsageError(

@@ -55,7 +55,7 @@ def draw_bladder_shape(
     lean = fullness * rng.uniform(-5, 32)  # a full dome falls forward over the pubis
     aside = rng.uniform(-22, 22) if rng.random() < 0.15 else 0.0  # pushed away by bowel, uterus or a lymphocele
     tilt = (float(-lean + rng.normal(0, 8)), float(rng.normal(0, 10)), float(rng.normal(0, 7)))
-    centre = _within_the_pelvis(
+    centre = within_the_pelvis(
         (
             float(rng.normal(0, 4 + 4 * fullness) + aside),
             float(-16 - rng.uniform(-5, 11) - 0.45 * lean),
@@ -115,7 +115,7 @@ def _draw_volume_ml(rng: np.random.Generator, stratum: str | None) -> float:
     return float(np.exp(rng.uniform(*np.log((low, high)))))
 
 
-def _within_the_pelvis(centre: Point, radii: Point, lean_degrees: float) -> Point:
+def within_the_pelvis(centre: Point, radii: Point, lean_degrees: float) -> Point:
     """The centre moved so that the ellipsoid stays behind the abdominal wall and between the hip bones."""
     angle = np.radians(lean_degrees)
     forward = float(np.hypot(radii[1] * np.cos(angle), radii[2] * np.sin(angle)))

@@ -78,6 +78,7 @@ class Case:
     fluid_bowel: bool
     opacified_bowel: float  # share of the bowel loops that hold oral contrast
     prostate_scale: float
+    gland_shift_mm: Point = (0.0, 0.0, 0.0)  # of the prostate, off where the prior places it
 
     def generator(self, stream: int) -> np.random.Generator:
         """A random stream of its own for one part of the anatomy, the same on every grid."""

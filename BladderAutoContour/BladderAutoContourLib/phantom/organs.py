@@ -57,7 +57,8 @@ def genital_organs(case: Case) -> list[tuple[Shape, float]]:
     if case.sex == "male":
         k = case.prostate_scale
         size = (24 * k, 17 * k, 18 * k)
-        gland = (x * 0.3, y * 0.3 - 8, neck_z - size[2] * rng.uniform(0.35, 0.95))
+        (dx, dy, dz), drop = case.gland_shift_mm, size[2] * rng.uniform(0.35, 0.95)
+        gland = (x * 0.3 + dx, y * 0.3 - 8 + dy, neck_z - drop + dz)
         flesh = rng.uniform(28, 55) + (20 if case.enhanced else 0)
         organs: list[tuple[Shape, float]] = [(Ellipsoid(gland, size, (rng.uniform(-20, 5), 0, 0)), flesh)]
         if rng.random() < 0.35:  # a middle lobe that rises into the bladder's floor

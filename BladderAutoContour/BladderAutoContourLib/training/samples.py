@@ -12,6 +12,7 @@ from ..networks.plan import StagePlan
 from ..phantom.case import draw_case
 from ..phantom.fields import draw_crop, draw_window
 from ..phantom.render import render
+from .anatomy import wander
 from .appearance import vary
 
 AIR_HU = -1000.0
@@ -64,9 +65,9 @@ class GeneratedSamples(Dataset):
         recipe = self.recipe
         rng = np.random.default_rng([recipe.seed, number, 1])
         seed = int(rng.integers(2**31))
-        case = draw_case(seed, stratum=_draw_stratum(rng, recipe.strata))
+        case = wander(draw_case(seed, stratum=_draw_stratum(rng, recipe.strata)), rng)
         absent = rng.random() < recipe.without_bladder
-        removed = absent and rng.random() < 0.25  # no bladder where one is expected: after cystectomy
+        removed = absent and rng.random() < 0.12  # no bladder where one is expected: after cystectomy
         draw = draw_window if recipe.stage == "localiser" else draw_crop
         grid: Geometry = draw(case, recipe.plan.spacing_mm, recipe.plan.crop_voxels, rng, not absent or removed)
         rendered = render(case, grid, with_bladder=not removed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..imaging.components import bounding_box, components, heaviest
+from ..imaging.components import Box, bounding_box, components, heaviest
 from ..imaging.geometry import Geometry, patient_grid
 from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
@@ -22,8 +22,6 @@ LEAST_MASS_ML = 1.0  # a runner-up of less mass is not looked at closer
 OVERLAP_Z = 0.5
 OVERLAP_XY = 0.25
 SMALLEST_WEIGHT = 1e-3  # a window's corners count little, but a voxel that only they see still has a value
-
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 
-from ..imaging.components import bounding_box, heaviest
+from ..imaging.components import Box, bounding_box, heaviest
 from ..imaging.geometry import Geometry, patient_grid
 from ..imaging.resample import coverage, resample_to
 from ..imaging.volume import Volume
@@ -124,7 +124,7 @@ def refine(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> Refin
     )
 
 
-def _box_around(look: Look, fine: Geometry) -> tuple[slice, slice, slice]:
+def _box_around(look: Look, fine: Geometry) -> Box:
     """The part (z, y, x) of the fine grid within CRF_MARGIN_MM of the look's mask; all of it where that is empty."""
     box = bounding_box(look.mask)
     if box is None:

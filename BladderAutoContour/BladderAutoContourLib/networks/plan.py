@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-Triple = tuple[float, float, float]
+from ..imaging.geometry import Triple
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 
 from ..imaging.components import Box, bounding_box, heaviest
+from ..imaging.distance import signed_distance_mm
 from ..imaging.geometry import Geometry, patient_grid
 from ..imaging.resample import coverage, resample_to
 from ..imaging.volume import Volume
@@ -143,10 +143,7 @@ def change_in_band(before: np.ndarray, after: np.ndarray, grid: Geometry) -> flo
     mask = before >= THRESHOLD
     if not mask.any() or mask.all():
         return 0.0
-    image = sitk.GetImageFromArray(mask.astype(np.uint8))
-    image.SetSpacing(grid.spacing_mm)
-    distance = sitk.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
-    band = np.abs(sitk.GetArrayViewFromImage(distance)) <= BAND_MM
+    band = np.abs(signed_distance_mm(mask, grid.spacing_mm)) <= BAND_MM
     return float((mask != (after >= THRESHOLD))[band].mean())
 
 

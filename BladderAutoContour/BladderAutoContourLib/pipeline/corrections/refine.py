@@ -7,11 +7,13 @@ import numpy as np
 from ...imaging.components import as_mask, bounding_box, components, fill_holes
 from ...imaging.geometry import Triple
 from ...imaging.volume import Volume, sparse_copy
-from ..decide import JUST_BELOW, THRESHOLD, agree
+from ..decide import JUST_BELOW, THRESHOLD, agree, logit
 from .appearance import log_odds, smoothed
 from .crf import Sharpen, crf_change
 from .field import Field, Reach, disagreement
 from .planes import box_that_matters, touched_planes
+
+SUREST = 0.0025  # a prediction surer than this would outweigh every correction
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def _solved(part: _Part, sharpen: Sharpen, crf_spacing_mm: Triple, tuning: Tunin
     if not planes:
         return part.drawn, part.probability
     expected = disagreement(part.probability >= THRESHOLD, part.drawn, planes, part.spacing_mm, tuning.reach)
-    before = _logit(part.probability)
+    before = logit(part.probability, least=SUREST)
     unary = _evidence(part, expected, before, tuning)
     after = unary
     if tuning.crf:
@@ -123,11 +125,6 @@ def _solved(part: _Part, sharpen: Sharpen, crf_spacing_mm: Triple, tuning: Tunin
     probability = np.where(free, 1 / (1 + np.exp(-after)), part.probability).astype(np.float32)
     agree(probability, found)
     return found, probability
-
-
-def _logit(probability: np.ndarray) -> np.ndarray:
-    clamped = probability.clip(0.0025, 0.9975)
-    return np.log(clamped / (1 - clamped))
 
 
 def _evidence(part: _Part, shape: Field, before: np.ndarray, tuning: Tuning) -> np.ndarray:

@@ -52,9 +52,10 @@ def run_training(
         trainer = Trainer(training, schedule, folder, ranks, workers, shown)
         if not trainer.resume():
             if schedule.start_from:
-                trainer.start_from(read_average(output / schedule.start_from))
+                before = output / schedule.start_from
+                trainer.start_from(read_average(before), before / AVERAGE)
             elif start:
-                trainer.start_from(_state(start, schedule))
+                trainer.start_from(_state(start, schedule), Path(f"{start.plan.name}.pt"))
         average = trainer.run(progress)
         if ranks.first:
             stage_done(folder)

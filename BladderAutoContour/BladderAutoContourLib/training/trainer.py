@@ -105,8 +105,20 @@ class Trainer:
             return torch.optim.SGD(groups, lr=schedule.rate, momentum=0.99, weight_decay=schedule.weight_decay)
         return torch.optim.AdamW(groups, lr=schedule.rate, weight_decay=schedule.weight_decay)
 
-    def start_from(self, state: dict[str, torch.Tensor]) -> None:
-        """Begin with these weights: a StageModule's state, or a part of it (the CNN before the joint stage)."""
+    def start_from(self, state: dict[str, torch.Tensor], source: Path) -> None:
+        """Begin with these weights: a StageModule's state, or a part of it (the CNN before the joint stage).
+
+        source: the file that they are from. Raises InputError where they are another network's.
+        """
+        for name, own in self.module.state_dict().items():
+            if name in state and state[name].shape != own.shape:
+                there, here = (" x ".join(map(str, tensor.shape)) for tensor in (state[name], own))
+                raise InputError(
+                    f"The stage {self.schedule.folder} cannot begin with the weights {source}, which are another "
+                    f"network's: {name} is {there} there, {here} here. Give both the same network and channels in the "
+                    "plan, or start from other weights.",
+                    [source],
+                )
         self.module.load_state_dict(state, strict=False)
         self.average = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
 

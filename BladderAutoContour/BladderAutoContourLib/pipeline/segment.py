@@ -14,13 +14,13 @@ from ..imaging.geometry import Geometry, patient_grid
 from ..imaging.resample import coverage, resample_to
 from ..imaging.volume import Volume
 from ..networks.finer import finer_grid, on_grid
+from .decide import THRESHOLD
 from .inference import Inference, bladder_probability
 from .localise import LEAST_MASS_ML, Candidate
 from .steps import Tell
 from .suitability import AIR_HU
 
 BAND_MM = 5.0
-THRESHOLD = 0.5
 CRF_MARGIN_MM = 24.0  # around what the CNN sees: four times the reach of the CRF's wider kernel
 
 
@@ -68,7 +68,7 @@ def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, u
         looks.append(look_at(ct, rival, inference))
         tell(0.6 * (number + 1) / len(rivals))
     best = max(looks, key=lambda look: (look.volume_ml >= least_ml, look.evidence))
-    return refine(ct, best, inference, use_crf)
+    return contour_of(ct, best, inference, use_crf)
 
 
 def look_at(ct: Volume, candidate: Candidate, inference: Inference) -> Look:
@@ -97,7 +97,7 @@ def _look_around(ct: Volume, centre_mm: np.ndarray, inference: Inference) -> Loo
     )
 
 
-def refine(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> Refined:
+def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> Refined:
     """The contour of a look, by the CRF-RNN, on the CRF's own grid about the CNN's mask.
 
     The CNN's logits are interpolated, not its probabilities: their 0.5 surface is the smoother one. On the CNN's grid

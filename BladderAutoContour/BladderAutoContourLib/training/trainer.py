@@ -23,6 +23,7 @@ from .plan import StageSchedule, TrainingPlan
 from .ranks import Ranks
 from .samples import GeneratedSamples, Recipe
 
+CHECKPOINT = "checkpoint.pt"
 # Where the deepest level is thinner than 3 voxels, torch 2.13's bf16 convolutions give wrong gradients on the CPU.
 SMALLEST_BF16_CROP = 3 * VNet.factor
 UNSEEN = 10_000_000  # later rounds of a network see patients of their own
@@ -53,7 +54,7 @@ class StageModule(nn.Module):
 
 
 class Trainer:
-    """Trains one stage into `folder`: checkpoint.pt (bounded: one file, replaced) and the curve.
+    """Trains one stage into `folder`: CHECKPOINT (bounded: one file, replaced) and the curve.
 
     Of several ranks each trains its share; all of them hold the same weights after every step. samples: what is shown
     instead of samples made for this stage alone, (HU, soft label) pairs as those are.
@@ -125,7 +126,7 @@ class Trainer:
     @property
     def checkpoint(self) -> Path:
         """The one checkpoint file of this stage."""
-        return self.folder / "checkpoint.pt"
+        return self.folder / CHECKPOINT
 
     def resume(self) -> bool:
         """Take up the last checkpoint; False when there is none. Raises InputError when it is damaged."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
+from BladderAutoContourLib.imaging.distance import signed_distance_mm
 from BladderAutoContourLib.imaging.geometry import patient_grid
 from BladderAutoContourLib.imaging.resample import resample_to
 from BladderAutoContourLib.imaging.volume import Volume
@@ -61,9 +62,9 @@ def spoiled(bladder: np.ndarray, spoil: str, rng: np.random.Generator) -> np.nda
     points = np.stack([x * SPACING_MM[0], y * SPACING_MM[1], z * SPACING_MM[2]])
     inside = points[:, bladder]
     low, high = inside.min(axis=1), inside.max(axis=1)
-    distance = distance_mm(bladder) + ROUGHNESS_MM * rough(bladder.shape, 7.0, rng)
+    distance = signed_distance_mm(bladder, SPACING_MM) + ROUGHNESS_MM * rough(bladder.shape, 7.0, rng)
     if spoil == "leak":
-        surface = points[:, bladder & (distance_mm(bladder) > -2.5)]
+        surface = points[:, bladder & (signed_distance_mm(bladder, SPACING_MM) > -2.5)]
         upper = surface[:, surface[2] > (low[2] + high[2]) / 2]
         at = upper[:, rng.integers(upper.shape[1])]
         outward = at - inside.mean(axis=1)
@@ -89,13 +90,6 @@ def spoiled(bladder: np.ndarray, spoil: str, rng: np.random.Generator) -> np.nda
         middle = inside.mean(axis=1)
         distance = np.maximum(distance, np.tensordot(direction, points - middle[:, None, None, None], 1))
     return (1 / (1 + np.exp((distance / SOFTNESS_MM).clip(-30, 30)))).astype(np.float32)
-
-
-def distance_mm(mask: np.ndarray) -> np.ndarray:
-    """Signed distance from the surface of a mask, below zero inside."""
-    image = sitk.GetImageFromArray(mask.astype(np.uint8))
-    image.SetSpacing(SPACING_MM)
-    return sitk.GetArrayFromImage(sitk.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True))
 
 
 def rough(shape: tuple[int, ...], sigma_mm: float, rng: np.random.Generator) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Connected parts by their weight, and holes, against scipy's labels."""
 
 import numpy as np
-from BladderAutoContourLib.imaging.components import bounding_box, components, fill_holes, heaviest
+from BladderAutoContourLib.imaging.components import bounding_box, box_of_both, components, fill_holes, heaviest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -68,3 +68,17 @@ def test_empty_masks() -> None:
     assert not heaviest(empty, empty.astype(float)).any()
     assert not fill_holes(empty).any()
     assert components(empty, empty.astype(float))[1] == ()
+
+
+@given(masks, masks)
+@settings(max_examples=30, deadline=None)
+def test_box_of_both_is_the_box_of_the_union(mask: np.ndarray, other: np.ndarray) -> None:
+    other = np.resize(other, mask.shape)
+    assert box_of_both(bounding_box(mask), bounding_box(other)) == bounding_box(mask | other)
+
+
+@given(masks, st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_box_above_a_level_is_that_of_what_is_above(mask: np.ndarray, seed: int) -> None:
+    values = np.random.default_rng(seed).uniform(0, 1, mask.shape)
+    assert bounding_box(values, above=0.8) == bounding_box(values > 0.8)

@@ -152,3 +152,17 @@ def test_compressed_file_is_a_gzip_stream_and_small(tmp_path: Path) -> None:
     content = (tmp_path / "zeros.nrrd").read_bytes()
     assert len(content) < 10_000
     assert len(gzip.decompress(content[content.index(b"\n\n") + 2 :])) == volume.array.nbytes
+
+
+@given(st.lists(st.sampled_from([0, 1, 7]), min_size=1, max_size=6), st.integers(1, 3))
+@settings(max_examples=20, deadline=None)
+def test_stretches_of_zeros_come_back_like_all_else(tmp_path_factory, fillings: list[int], rows: int) -> None:
+    """Slices of more and of less than what is packed at a time, some empty, some not."""
+    array = np.zeros((len(fillings), 97 * rows, 1301), np.float32)
+    random = np.random.default_rng(5)
+    for layer, filling in zip(array, fillings, strict=True):
+        layer[-filling:, :filling] = random.normal(size=layer[-filling:, :filling].shape)
+    path = tmp_path_factory.mktemp("zeros") / "a.nrrd"
+    write_volume(Volume(array, Geometry(array.shape[::-1], (1.0, 1.0, 1.0))), path)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), array)
+    assert gzip.decompress(path.read_bytes().split(b"\n\n", 1)[1]) == array.tobytes()  # checks length and checksum

@@ -106,6 +106,25 @@ def test_unreadable_plan(saved: Path, text: str) -> None:
     assert "small.json" in refused(saved).message
 
 
+def change_stage(path: Path, **changes: object) -> None:
+    """Write something more into the segmenter's plan."""
+    plan = json.loads(path.with_suffix(".json").read_text())
+    plan["segmenter"] |= changes
+    path.with_suffix(".json").write_text(json.dumps(plan))
+
+
+def test_a_plan_that_asks_for_what_this_version_cannot_do_is_refused_by_name(saved: Path) -> None:
+    change_stage(saved, mirrored=True)
+    message = refused(saved).message
+    assert "small.json" in message
+    assert "asks for mirrored" in message
+
+
+def test_what_another_version_could_do_and_was_not_asked_for_is_no_hindrance(saved: Path) -> None:
+    change_stage(saved, mirrored=False)
+    assert load_weights(saved).plan.segmenter == PLAN.segmenter
+
+
 def flip_a_bit(content: bytes) -> bytes:
     middle = len(content) // 2
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]

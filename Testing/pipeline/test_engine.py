@@ -14,7 +14,7 @@ from BladderAutoContourLib.pipeline.device import number_type
 from BladderAutoContourLib.pipeline.engine import Contouring, Engine
 from BladderAutoContourLib.pipeline.inference import Inference
 from BladderAutoContourLib.pipeline.localise import Candidate
-from BladderAutoContourLib.pipeline.segment import look_at, refine
+from BladderAutoContourLib.pipeline.segment import contour_of, look_at
 from scipy.spatial.transform import Rotation
 
 
@@ -86,7 +86,7 @@ def test_crop_beside_the_bladder_moves_to_it(engine: Engine) -> None:
     ct = ct_of(body, scan_grid())
     beside = Candidate(tuple(np.add(body.bladder_mm, (60.0, 20.0, -30.0)).tolist()), mass_ml=20.0, mean_probability=0.5)
     inference = Inference(density_networks(), torch.device("cpu"))
-    refined = refine(ct, look_at(ct, beside, inference), inference, use_crf=True)
+    refined = contour_of(ct, look_at(ct, beside, inference), inference, use_crf=True)
     mask = refined.probability.array >= 0.5
     truth = body.bladder(points_of(refined.probability.geometry)) >= 0.5
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.92
@@ -148,7 +148,7 @@ def test_the_crf_works_on_its_own_finer_grid() -> None:
     crf = dataclasses.replace(networks.plan.crf, spacing_mm=(2.0, 2.0, 3.0))
     finer = dataclasses.replace(networks, plan=dataclasses.replace(networks.plan, crf=crf))
     inference = Inference(finer, torch.device("cpu"))
-    refined = refine(ct, look_at(ct, beside, inference), inference, use_crf=True)
+    refined = contour_of(ct, look_at(ct, beside, inference), inference, use_crf=True)
     grid = refined.probability.geometry
     assert grid.spacing_mm == pytest.approx((2.0, 2.0, 3.0))
     mask, truth = refined.probability.array >= 0.5, body.bladder(points_of(grid)) >= 0.5

@@ -16,6 +16,8 @@ from BladderAutoContourLib.networks.plan import CrfPlan, NetworkPlan, Plan, Stag
 from BladderAutoContourLib.networks.weights import load_weights
 from BladderAutoContourLib.training.losses import segmentation_loss
 from BladderAutoContourLib.training.plan import LOSSES, StageSchedule, TrainingPlan
+from BladderAutoContourLib.training.ranks import Ranks
+from BladderAutoContourLib.training.run import AVERAGE, run_training
 from BladderAutoContourLib.training.samples import GeneratedSamples, Recipe
 from BladderAutoContourLib.training.trainer import StageModule
 
@@ -53,6 +55,16 @@ def train(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def curve(folder: Path) -> list[tuple[str, ...]]:
     with (folder / "curve.csv").open(encoding="utf-8") as file:
         return [tuple(row) for row in csv.reader(file)]
+
+
+def test_weights_of_another_network_are_told_with_file_and_layer(tmp_path: Path) -> None:
+    wider = tiny_plan().plan
+    wider = dataclasses.replace(wider, localiser=dataclasses.replace(wider.localiser, network=NetworkPlan(width=4)))
+    (tmp_path / "localiser").mkdir()
+    torch.save(StageModule("localiser", wider).state_dict(), tmp_path / "localiser" / AVERAGE)
+    with pytest.raises(InputError, match=r"entry\.convolution.* is 4 x .* there, 2 x .* here") as told:
+        run_training(tiny_plan(), tmp_path, Ranks(torch.device("cpu")), lambda name, share: None, only=["segmenter"])
+    assert told.value.files == (str(tmp_path / "localiser" / AVERAGE),)
 
 
 @pytest.mark.parametrize("path", sorted(PLANS.glob("*.json")), ids=lambda path: path.stem)

@@ -1,1 +1,1 @@
-"""CT series in, structure sets out and in, and the checks on both. pydicom and numpy."""
+"""CT series in, structure sets out and in, and the checks on both. pydicom, numpy and SimpleITK."""

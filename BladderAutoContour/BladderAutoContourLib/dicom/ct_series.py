@@ -11,10 +11,11 @@ from pydicom.uid import UID
 from ..errors import InputError
 from ..imaging.volume import Volume
 from .belonging import belonging_findings
+from .damage import DamagedDicomError, making_sense
 from .findings import Finding
 from .image_header import ImageHeader, file_names
 from .pixels import read_hu, same_pixels
-from .reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
+from .reading import NotDicomError, open_dataset
 from .scan import Scan, scan
 from .stack import MINIMUM_SLICES, Stack, build_stack
 

@@ -13,8 +13,9 @@ from pydicom.uid import UID
 
 from ..errors import InputError
 from .codestream import Declared, declared
+from .damage import DamagedDicomError, making_sense
 from .image_header import CT_IMAGE, ImageHeader, frame_count
-from .reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
+from .reading import NotDicomError, open_dataset
 
 NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2",
           "1.2.840.10008.1.2.5")  # fmt: skip

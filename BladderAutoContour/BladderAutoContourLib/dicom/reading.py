@@ -4,15 +4,16 @@ Values out of the standard's bounds are common in real files: pydicom is told to
 warnings quote the value, which may be the patient's name), and the rooms behind judge what they need.
 """
 
-import contextlib
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 import pydicom
 from pydicom import config
+
+from .damage import making_sense
 
 config.settings.reading_validation_mode = config.IGNORE
 config.settings.writing_validation_mode = config.IGNORE
@@ -24,10 +25,6 @@ PREAMBLE_BYTES = 132
 
 class NotDicomError(Exception):
     """The file does not begin as a DICOM file does."""
-
-
-class DamagedDicomError(Exception):
-    """The file begins as DICOM, but pydicom cannot make sense of it. Holds no value of the file."""
 
 
 def begins_as_dicom(head: bytes) -> bool:
@@ -56,19 +53,3 @@ def open_dataset(
             source, stop_before_pixels=not pixels, force=head[128:132] != b"DICM",
             specific_tags=None if only is None else list(only),
         )  # fmt: skip
-
-
-@contextlib.contextmanager
-def making_sense() -> Iterator[None]:
-    """Within it, whatever pydicom raises on damaged bytes becomes DamagedDicomError; values are converted on access.
-
-    Keep nothing else within: a fault of our own would look like a damaged file.
-    """
-    try:
-        yield
-    except (DamagedDicomError, MemoryError):
-        raise
-    except Exception as fault:  # nearly anything: struct.error, KeyError, TypeError, RecursionError...
-        if isinstance(fault, OSError) and fault.errno is not None:
-            raise  # the system's own; pydicom raises bare OSErrors where a sequence ends too early
-        raise DamagedDicomError(type(fault).__name__) from fault

@@ -12,10 +12,11 @@ import pydicom
 from pydicom.uid import MediaStorageDirectoryStorage
 
 from ..errors import InputError
+from .damage import DamagedDicomError, making_sense
 from .enhanced import multi_frame
 from .findings import Finding
 from .image_header import CT_IMAGE, DAMAGED, ENHANCED_CT, TAGS, ImageHeader, Skipped, frame_count, single_frame
-from .reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
+from .reading import NotDicomError, open_dataset
 
 WORKERS, AT_ONCE = 4, 256
 CODE = re.compile(r"[A-Z0-9_ ]{1,16}")

@@ -9,7 +9,8 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
 from ..errors import InputError
-from .reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
+from .damage import DamagedDicomError, making_sense
+from .reading import NotDicomError, open_dataset
 
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 CONTOUR_DATA = Tag(0x3006, 0x0050)

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from ..dicom.ct_series import read_ct
+from ..dicom.damage import DamagedDicomError, making_sense
 from ..dicom.rasterise import roi_mask
-from ..dicom.reading import DamagedDicomError, NotDicomError, making_sense, open_dataset
+from ..dicom.reading import NotDicomError, open_dataset
 from ..dicom.structure_reader import STRUCTURE_SET, read_structure_set
 from ..errors import InputError
 from ..imaging.files import read_volume

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..imaging.geometry import patient_grid
-from ..networks.plan import CrfPlan, Triple
+from ..imaging.geometry import Triple, patient_grid
+from ..networks.plan import CrfPlan
 from ..phantom.case import draw_case
 from ..phantom.render import bladder_centre_mm, render
 

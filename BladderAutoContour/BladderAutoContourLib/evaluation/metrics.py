@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..imaging.geometry import Triple
+
 TOLERANCE_MM = 2.0
-Triple = tuple[float, float, float]
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Volumes and their geometry, files, resampling, components. numpy and SimpleITK; `geometry` is numpy alone."""
+"""Volumes, their geometry, files, resampling, components, distances. numpy and SimpleITK; `geometry` is numpy alone."""

@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 Index = tuple[float, float, float]
+Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,33 @@ def _enclosed(solid: np.ndarray) -> np.ndarray:
     return ~solid & (labels != labels[:, :1, :1])
 
 
-def bounding_box(mask: np.ndarray, margin: int = 0) -> tuple[slice, ...] | None:
-    """Slices of the smallest box around what is not zero, widened by `margin` within the array; None if empty."""
-    layers = np.flatnonzero(mask.any(axis=(1, 2)))
+def bounding_box(values: np.ndarray, margin: int = 0, above: float = 0) -> Box | None:
+    """Slices (z, y, x) of the smallest box around what is greater than `above`, which is 0 or more: of a mask, or of a
+    probability; widened by `margin` within the array. None where nothing is.
+    """
+    layers = np.flatnonzero(values.max(axis=(1, 2), initial=0) > above)
     if not layers.size:
         return None
     # one look at the whole array, the rest on its projection: a CT has forty million voxels
-    shadow = mask[layers[0] : layers[-1] + 1].any(axis=0)
+    shadow = values[layers[0] : layers[-1] + 1].max(axis=0) > above
     filled = (layers, np.flatnonzero(shadow.any(axis=1)), np.flatnonzero(shadow.any(axis=0)))
     return tuple(
         slice(max(int(which[0]) - margin, 0), min(int(which[-1]) + 1 + margin, size))
-        for which, size in zip(filled, mask.shape, strict=True)
+        for which, size in zip(filled, values.shape, strict=True)
     )
+
+
+def as_mask(values: np.ndarray) -> np.ndarray:
+    """1 where values (z, y, x) are greater than 0, uint8; memory is touched nowhere but in their box."""
+    mask = np.zeros(values.shape, dtype=np.uint8)
+    box = bounding_box(values)
+    if box is not None:
+        mask[box] = values[box] > 0
+    return mask
+
+
+def box_of_both(one: Box | None, other: Box | None) -> Box | None:
+    """The smallest box that holds both."""
+    if one is None or other is None:
+        return one or other
+    return tuple(slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(one, other, strict=True))

@@ -1,6 +1,9 @@
 """Volumes from and to files: NRRD, NIfTI, MetaImage. Geometry is kept as the file says it, in LPS millimetres."""
 
-import gzip
+import functools
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +12,14 @@ import SimpleITK as sitk
 from .. import host
 from ..errors import InputError, OutputError
 from .geometry import Geometry
-from .volume import Volume
+from .volume import Volume, sparse_copy
 
 SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 """How the names of volume files end."""
 
 FASTEST = 1  # zlib's level: a mask becomes a few per cent larger than at level 6, ten times sooner
 _NRRD_TYPES = {"uint8": "uint8", "int16": "int16", "uint16": "uint16", "int32": "int32", "float32": "float"}
-_CHUNK_BYTES = 8 * 2**20
+_CHUNK_BYTES = 2**18
 
 
 def is_volume_file(path: Path) -> bool:
@@ -35,7 +38,7 @@ def to_sitk(volume: Volume) -> sitk.Image:
 
 def from_sitk(image: sitk.Image) -> Volume:
     """A three-dimensional scalar SimpleITK image as a volume (a copy)."""
-    return Volume(sitk.GetArrayFromImage(image), geometry_of(image))
+    return Volume(sparse_copy(sitk.GetArrayViewFromImage(image)), geometry_of(image))
 
 
 def geometry_of(image: sitk.Image) -> Geometry:
@@ -114,15 +117,34 @@ def _write_nrrd(volume: Volume, path: Path, compress: bool) -> None:
     array = np.ascontiguousarray(volume.array)
     header = _nrrd_header(array.dtype.name, volume.geometry, "gzip" if compress else "raw").encode("ascii")
     data = array.astype(array.dtype.newbyteorder("<"), copy=False).reshape(-1).view(np.uint8)
+    chunks = (data[start : start + _CHUNK_BYTES] for start in range(0, data.size, _CHUNK_BYTES))
     with path.open("wb") as file:
         file.write(header)
-        target = (
-            gzip.GzipFile(filename="", mode="wb", compresslevel=FASTEST, fileobj=file, mtime=0) if compress else file
-        )
-        for start in range(0, data.size, _CHUNK_BYTES):
-            target.write(data[start : start + _CHUNK_BYTES])
-        if compress:
-            target.close()
+        for piece in _gzipped(chunks) if compress else chunks:
+            file.write(piece)
+
+
+def _gzipped(chunks: Iterable[np.ndarray]) -> Iterator[bytes]:
+    """Bytes as a gzip file (RFC 1952). Every chunk is packed by itself, so that one of nothing but zeros, as are most
+    of a mask's, can be the same bytes each time."""
+    yield b"\x1f\x8b\x08" + bytes(6) + b"\xff"
+    checksum = size = 0
+    for chunk in chunks:
+        checksum, size = zlib.crc32(chunk, checksum), size + chunk.size
+        yield _packed(chunk.tobytes(), FASTEST) if chunk.any() else _packed_zeros(chunk.size)
+    yield zlib.compressobj(wbits=-zlib.MAX_WBITS).flush()
+    yield struct.pack("<II", checksum, size % 2**32)
+
+
+@functools.cache
+def _packed_zeros(size: int) -> bytes:
+    return _packed(bytes(size), 9)
+
+
+def _packed(chunk: bytes, level: int) -> bytes:
+    """A part of a deflate stream (RFC 1951) that ends at a whole byte and looks at nothing before it."""
+    packer = zlib.compressobj(level, wbits=-zlib.MAX_WBITS)
+    return packer.compress(chunk) + packer.flush(zlib.Z_FULL_FLUSH)
 
 
 def _nrrd_header(dtype_name: str, geometry: Geometry, encoding: str) -> str:

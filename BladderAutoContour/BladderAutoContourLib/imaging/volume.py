@@ -17,3 +17,16 @@ class Volume:
     def __post_init__(self) -> None:
         if self.array.shape != self.geometry.shape:
             raise ValueError(f"array {self.array.shape} does not fit the grid {self.geometry.shape}")
+
+
+def sparse_copy(array: np.ndarray, dtype: np.dtype | type | None = None) -> np.ndarray:
+    """A copy of an array (z, y, x), as another type if need be.
+
+    Slices of nothing but zeros, most of a mask, take no memory until somebody writes there: where forty million voxels
+    are first touched, the operating system takes longer than the copying does.
+    """
+    copied = np.zeros(array.shape, dtype=dtype or array.dtype)
+    for layer, source in zip(copied, array, strict=True):
+        if source.any():
+            layer[...] = source
+    return copied

@@ -4,12 +4,12 @@ import torch
 
 from .plan import IntensityPlan
 
-PAPER_CENTRE_HU = 30.0  # the paper's 1030, read with an offset of 1000
-PAPER_WIDTH_HU = 20.0
-
 
 def density_map(hu: torch.Tensor, centre_hu: float, width_hu: float) -> torch.Tensor:
-    """`exp(-((I - centre) / width)^2)`, bright at the bladder's density; no factor 2, as in the paper."""
+    """`exp(-((I - centre) / width)^2)`, bright at the bladder's density; no factor 2, as in the paper.
+
+    The paper's centre is 1030, read as 30 HU with an offset of 1000, its width 20.
+    """
     return torch.exp(-(((hu - centre_hu) / width_hu) ** 2))
 
 

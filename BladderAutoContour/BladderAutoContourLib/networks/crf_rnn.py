@@ -9,7 +9,8 @@ A probability map p (0 < p < 1) from elsewhere enters as logits (log(1 - p), log
 import torch
 from torch import nn
 
-from .gaussian import BilateralGaussian, NormalisedFilter, SpatialGaussian, Triple
+from ..imaging.geometry import Triple
+from .gaussian import BilateralGaussian, NormalisedFilter, SpatialGaussian
 from .plan import CrfPlan
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from .plan import Triple
+from ..imaging.geometry import Triple
 
 Size = tuple[int, int, int]
 

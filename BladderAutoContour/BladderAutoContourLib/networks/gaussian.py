@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 import torch
 
+from ..imaging.geometry import Triple
+
 # Node distance in sigmas. K ripples by 2 exp(-pi^2 / 2 step^2) of itself, 1.4 %, most of which normalising cancels.
 NODE_STEP = 1.0
 # How many sigmas the nodes reach beyond the data; what lies further would add 0.1 %.
@@ -28,7 +30,6 @@ NODES_AT_ONCE = 32
 # Weights that take more than this are made anew at every use.
 KEPT_BYTES = 256 << 20
 
-Triple = tuple[float, float, float]
 Filter = Callable[[torch.Tensor], torch.Tensor]
 
 

@@ -9,7 +9,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-Triple = tuple[float, float, float]
+from ..imaging.geometry import Triple
+
+
+class UnknownRequestError(ValueError):
+    """A plan of another version of the program: without what it asks for, its weights would give something else."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,13 @@ class Plan:
 
     @classmethod
     def from_json(cls, text: str) -> "Plan":
-        """The plan of a JSON text. Raises ValueError, TypeError or KeyError where it is not one."""
+        """The plan of a JSON text.
+
+        Raises ValueError, TypeError or KeyError where it is not one, UnknownRequestError where it asks for more than
+        this version can do.
+        """
         raw = json.loads(text)
+        _known(cls, raw)
         return cls(
             name=str(raw["name"]),
             localiser=_stage(raw["localiser"]),
@@ -128,11 +137,24 @@ class Plan:
         )
 
 
+def _known(kind: type, raw: dict[str, Any]) -> dict[str, Any]:
+    """The fields of `kind`. Another version's may be there, too, switched off; raises UnknownRequestError otherwise."""
+    if not isinstance(raw, dict):
+        raise TypeError(f"a {kind.__name__} is an object of JSON")
+    names = {part.name for part in dataclasses.fields(kind)}
+    unknown = sorted(key for key in raw if key not in names and raw[key])
+    if unknown:
+        raise UnknownRequestError(f"it asks for {', '.join(unknown)}, which this version of the program does not know")
+    return {key: raw[key] for key in raw if key in names}
+
+
 def _dataclass(kind: type, raw: dict[str, Any]) -> Any:
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()})
+    known = _known(kind, raw)
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in known.items()})
 
 
 def _stage(raw: dict[str, Any]) -> StagePlan:
+    _known(StagePlan, raw)
     return StagePlan(
         spacing_mm=tuple(float(v) for v in raw["spacing_mm"]),
         crop_voxels=tuple(int(v) for v in raw["crop_voxels"]),

@@ -16,7 +16,7 @@ from torch import nn
 
 from ..errors import WeightsError
 from .crf_rnn import CrfRnn
-from .plan import Plan, StagePlan
+from .plan import Plan, StagePlan, UnknownRequestError
 from .vnet import VNet
 
 MODELS = Path(__file__).resolve().parents[2] / "Resources" / "Models"
@@ -127,6 +127,12 @@ def _read_plan(path: Path) -> Plan:
         return Plan.from_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise WeightsError(f"The plan {path.name} is missing beside its weights. {_REPAIR}", [path]) from error
+    except UnknownRequestError as error:
+        raise WeightsError(
+            f"The plan {path.name} is of another version of the program: {error}. Use the version that trained the "
+            "weights, or choose another weights file.",
+            [path],
+        ) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise WeightsError(f"The plan {path.name} cannot be understood. {_REPAIR}", [path]) from error
 

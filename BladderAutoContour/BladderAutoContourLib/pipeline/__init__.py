@@ -1,1 +1,1 @@
-"""The walk of one CT: localise, segment, restore, decide, write, report."""
+"""The walk of one CT: read, localise, segment, restore, decide, write, report; and its corrections."""

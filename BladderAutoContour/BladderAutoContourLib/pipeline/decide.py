@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from ..networks.plan import DecisionPlan
 THRESHOLD = np.float32(0.5)
 JUST_BELOW = np.nextafter(THRESHOLD, np.float32(0.0))
 _SUREST = 1e-4  # a mean probability of 1 has no finite logit
+Numbers = TypeVar("Numbers", float, np.ndarray)
 
 NOTHING_SEEN = (
     "No bladder was found in this CT, so no contour was written. Check that the series covers the pelvis; "
@@ -77,10 +79,10 @@ def calibrated(evidence: float, plan: DecisionPlan) -> float:
     return 1 / (1 + math.exp(-(plan.calibration_slope * logit(evidence) + plan.calibration_offset)))
 
 
-def logit(evidence: float) -> float:
-    """Log odds of a probability, finite at 0 and 1."""
-    clamped = min(max(evidence, _SUREST), 1 - _SUREST)
-    return math.log(clamped / (1 - clamped))
+def logit(probability: Numbers, least: float = _SUREST) -> Numbers:
+    """Log odds of one probability or many; what is nearer than `least` to 0 or 1 counts as so near, and is finite."""
+    clamped = np.clip(probability, least, 1 - least)
+    return np.log(clamped / (1 - clamped))
 
 
 def single_solid_part(probability: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk
 
 from ..imaging.components import bounding_box
+from ..imaging.distance import signed_distance_mm
 from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
 from ..networks.plan import DoubtPlan
@@ -109,10 +109,7 @@ def _farthest_mm(points: np.ndarray, target: np.ndarray, spacing_mm: tuple[float
         return 0.0
     if not target.any():
         return FARTHEST_MM
-    image = sitk.GetImageFromArray(target.astype(np.uint8))
-    image.SetSpacing(spacing_mm)
-    distance = sitk.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
-    return min(float(sitk.GetArrayViewFromImage(distance)[points].max()), FARTHEST_MM)
+    return min(float(signed_distance_mm(target, spacing_mm)[points].max()), FARTHEST_MM)
 
 
 def _contour_length_mm(inside: np.ndarray, x_mm: float, y_mm: float) -> float:

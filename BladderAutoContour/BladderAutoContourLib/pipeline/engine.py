@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import NoBladderError
+from ..imaging.geometry import Triple
 from ..imaging.volume import Volume
-from ..networks.plan import Plan, Triple
+from ..networks.plan import Plan
 from ..networks.weights import Networks, default_weights, load_weights
 from .corrections.copy_fit import copy_and_fit
 from .corrections.crf import Sharpen

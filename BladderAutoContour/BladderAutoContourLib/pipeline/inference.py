@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from ..imaging.geometry import Triple
 from ..networks.channels import dual_channel
-from ..networks.plan import Plan, StagePlan, Triple
+from ..networks.plan import Plan, StagePlan
 from ..networks.vnet import VNet
 from ..networks.weights import Networks
 from .device import autocast, free_memory

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..imaging.components import bounding_box, components, heaviest
-from ..imaging.geometry import Geometry, patient_grid
+from ..imaging.components import Box, bounding_box, components, heaviest
+from ..imaging.geometry import patient_grid
 from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
 from ..networks.plan import StagePlan
@@ -22,8 +22,6 @@ LEAST_MASS_ML = 1.0  # a runner-up of less mass is not looked at closer
 OVERLAP_Z = 0.5
 OVERLAP_XY = 0.25
 SMALLEST_WEIGHT = 1e-3  # a window's corners count little, but a voxel that only they see still has a value
-
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,7 @@ def localise(
     coarse = coarse_copy(ct, stage)
     tell(0.2)
     probability = slide(coarse.array, stage, probability_of, lambda fraction: tell(0.2 + 0.75 * fraction))
-    labels, found = components(probability > CANDIDATE_PROBABILITY, probability)
-    del labels
+    _, found = components(probability > CANDIDATE_PROBABILITY, probability)
     return tuple(
         Candidate(
             centre_mm=tuple(map(float, coarse.geometry.to_patient(component.centroid))),
@@ -61,7 +58,7 @@ def coarse_copy(ct: Volume, stage: StagePlan) -> Volume:
     """The whole CT on an axis-aligned LPS grid of the localiser's spacing, air around it."""
     lower, upper = ct.geometry.bounds_mm()
     size = [max(math.ceil(mm / step), 1) for mm, step in zip(upper - lower, stage.spacing_mm, strict=True)]
-    grid: Geometry = patient_grid((lower + upper) / 2, stage.spacing_mm, tuple(size))
+    grid = patient_grid((lower + upper) / 2, stage.spacing_mm, tuple(size))
     return resample_to(ct, grid, fill=AIR_HU)
 
 

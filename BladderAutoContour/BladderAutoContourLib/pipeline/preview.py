@@ -13,6 +13,7 @@ from ..imaging.geometry import Geometry
 from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
 from .lettering import Colour, blend, draw_text
+from .suitability import AIR_HU
 
 WINDOW_HU = (-160.0, 240.0)
 AXIAL_COLUMNS, AXIAL_ROWS = 4, 3
@@ -111,7 +112,7 @@ def section(
     RGB uint8 (side_px, side_px, 3); `inside` is a probability or a mask on any grid.
     """
     low, high = WINDOW_HU
-    hu = resample_to(ct, _plane(centre_mm, axes, side_mm, side_px), fill=-1000.0, antialias=False).array[0]
+    hu = resample_to(ct, _plane(centre_mm, axes, side_mm, side_px), fill=AIR_HU, antialias=False).array[0]
     grey = ((np.clip(hu, low, high) - low) / (high - low) * 255).astype(np.uint8)
     tile = np.repeat(grey[..., None], 3, axis=2)
     if inside is not None:

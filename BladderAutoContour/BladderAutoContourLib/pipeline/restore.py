@@ -5,9 +5,10 @@ import numpy as np
 from ..imaging.geometry import Geometry
 from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
+from .decide import logit
 
 SMALLEST = 1e-5  # a probability of 0 has no finite logit
-NEVER = float(np.log(SMALLEST / (1 - SMALLEST)))
+NEVER = float(logit(0.0, SMALLEST))
 
 
 def restore(probability: Volume, grid: Geometry) -> Volume:
@@ -19,8 +20,7 @@ def restore(probability: Volume, grid: Geometry) -> Volume:
     if np.all(stop > start):
         part = grid.region(tuple(start.tolist()), tuple((stop - start).tolist()))
         inside = tuple(slice(a, b) for a, b in zip(start[::-1], stop[::-1], strict=True))
-        values = np.clip(probability.array, SMALLEST, 1 - SMALLEST)
-        odds = Volume(np.log(values / (1 - values)), probability.geometry)
+        odds = Volume(logit(probability.array, SMALLEST), probability.geometry)
         restored = 1 / (1 + np.exp(-resample_to(odds, part, fill=NEVER).array))
         array[inside] = np.where(restored > 2 * SMALLEST, restored, 0)
     return Volume(array, grid)

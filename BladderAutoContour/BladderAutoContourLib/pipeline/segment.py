@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 
-from ..imaging.components import bounding_box, heaviest
+from ..imaging.components import Box, bounding_box, heaviest
+from ..imaging.distance import signed_distance_mm
 from ..imaging.geometry import Geometry, patient_grid
 from ..imaging.resample import coverage, resample_to
 from ..imaging.volume import Volume
 from ..networks.finer import finer_grid, on_grid
+from .decide import THRESHOLD
 from .inference import Inference, bladder_probability
 from .localise import LEAST_MASS_ML, Candidate
 from .steps import Tell
 from .suitability import AIR_HU
 
 BAND_MM = 5.0
-THRESHOLD = 0.5
 CRF_MARGIN_MM = 24.0  # around what the CNN sees: four times the reach of the CRF's wider kernel
 
 
@@ -68,7 +68,7 @@ def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, u
         looks.append(look_at(ct, rival, inference))
         tell(0.6 * (number + 1) / len(rivals))
     best = max(looks, key=lambda look: (look.volume_ml >= least_ml, look.evidence))
-    return refine(ct, best, inference, use_crf)
+    return contour_of(ct, best, inference, use_crf)
 
 
 def look_at(ct: Volume, candidate: Candidate, inference: Inference) -> Look:
@@ -97,7 +97,7 @@ def _look_around(ct: Volume, centre_mm: np.ndarray, inference: Inference) -> Loo
     )
 
 
-def refine(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> Refined:
+def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> Refined:
     """The contour of a look, by the CRF-RNN, on the CRF's own grid about the CNN's mask.
 
     The CNN's logits are interpolated, not its probabilities: their 0.5 surface is the smoother one. On the CNN's grid
@@ -124,7 +124,7 @@ def refine(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> Refin
     )
 
 
-def _box_around(look: Look, fine: Geometry) -> tuple[slice, slice, slice]:
+def _box_around(look: Look, fine: Geometry) -> Box:
     """The part (z, y, x) of the fine grid within CRF_MARGIN_MM of the look's mask; all of it where that is empty."""
     box = bounding_box(look.mask)
     if box is None:
@@ -143,10 +143,7 @@ def change_in_band(before: np.ndarray, after: np.ndarray, grid: Geometry) -> flo
     mask = before >= THRESHOLD
     if not mask.any() or mask.all():
         return 0.0
-    image = sitk.GetImageFromArray(mask.astype(np.uint8))
-    image.SetSpacing(grid.spacing_mm)
-    distance = sitk.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
-    band = np.abs(sitk.GetArrayViewFromImage(distance)) <= BAND_MM
+    band = np.abs(signed_distance_mm(mask, grid.spacing_mm)) <= BAND_MM
     return float((mask != (after >= THRESHOLD))[band].mean())
 
 

@@ -55,9 +55,9 @@ def warnings_of(contoured: Contoured) -> tuple[QualityWarning, ...]:
 
 def cut_bladder(contoured: Contoured) -> QualityWarning | None:
     """The contour reaches the first or last slice, the picture's edge, or the edge of the scanner's round field."""
-    mask = contoured.mask.array > 0
+    mask = contoured.mask.array
     box = bounding_box(mask, margin=1)
-    part = mask[box]
+    part = mask[box] > 0
     low_field = contoured.ct.array[box] <= OUTSIDE_FIELD_HU
     last = mask.shape[0] - 1
     slices = {number for number in (0, last) if mask[number].any()}

@@ -171,7 +171,8 @@ def train_row(
         if not (place / AVERAGE).exists():
             trainer = Trainer(own, schedule, place, Ranks(device), workers=0, samples=samples(schedule))
             if not trainer.resume() and schedule.start_from:
-                trainer.start_from(read_average(folder / schedule.start_from))
+                before = folder / schedule.start_from
+                trainer.start_from(read_average(before), before / AVERAGE)
             average = trainer.run(
                 lambda name, fraction, done=done, steps=schedule.steps: progress((done + fraction * steps) / total)
             )

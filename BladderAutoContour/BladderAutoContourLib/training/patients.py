@@ -10,9 +10,9 @@ from torch.utils.data import Dataset
 
 from ..imaging.geometry import Triple
 from ..phantom.fields import draw_crop_error_mm
+from .appearance import BODY_HU
 from .samples import AIR_HU, GeneratedSamples, Recipe, replay
 
-BODY_HU = -300.0
 BODY_ERROR_MM = 15.0  # how far the localiser's windows lie off the middle of the body
 WARP_MM = 15.0  # the paper's: a mesh of 2 x 2 intervals, coefficients uniform within this
 WARP_INTERVALS = 2

@@ -13,7 +13,7 @@ from ..networks.weights import Networks, build_networks, save_weights
 from .patients import Patient
 from .plan import StageSchedule, TrainingPlan
 from .ranks import Ranks
-from .trainer import Trainer, save_whole
+from .trainer import CHECKPOINT, Trainer, save_whole
 
 AVERAGE = "average.pt"
 
@@ -46,15 +46,16 @@ def run_training(
             continue
         if (folder / AVERAGE).exists() and resume:
             continue
-        if (folder / "checkpoint.pt").exists() and not resume:
+        if (folder / CHECKPOINT).exists() and not resume:
             raise InputError(f"{folder} holds a training already: add --resume, or choose another folder.", [folder])
         shown = patients(training.grid(schedule)) if patients and schedule.patients else ()
         trainer = Trainer(training, schedule, folder, ranks, workers, shown)
         if not trainer.resume():
             if schedule.start_from:
-                trainer.start_from(read_average(output / schedule.start_from))
+                before = output / schedule.start_from
+                trainer.start_from(read_average(before), before / AVERAGE)
             elif start:
-                trainer.start_from(_state(start, schedule))
+                trainer.start_from(_state(start, schedule), Path(f"{start.plan.name}.pt"))
         average = trainer.run(progress)
         if ranks.first:
             stage_done(folder)

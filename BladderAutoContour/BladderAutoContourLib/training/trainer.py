@@ -23,6 +23,7 @@ from .plan import StageSchedule, TrainingPlan
 from .ranks import Ranks
 from .samples import GeneratedSamples, Recipe
 
+CHECKPOINT = "checkpoint.pt"
 # Where the deepest level is thinner than 3 voxels, torch 2.13's bf16 convolutions give wrong gradients on the CPU.
 SMALLEST_BF16_CROP = 3 * VNet.factor
 UNSEEN = 10_000_000  # later rounds of a network see patients of their own
@@ -53,7 +54,7 @@ class StageModule(nn.Module):
 
 
 class Trainer:
-    """Trains one stage into `folder`: checkpoint.pt (bounded: one file, replaced) and the curve.
+    """Trains one stage into `folder`: CHECKPOINT (bounded: one file, replaced) and the curve.
 
     Of several ranks each trains its share; all of them hold the same weights after every step. samples: what is shown
     instead of samples made for this stage alone, (HU, soft label) pairs as those are.
@@ -105,15 +106,27 @@ class Trainer:
             return torch.optim.SGD(groups, lr=schedule.rate, momentum=0.99, weight_decay=schedule.weight_decay)
         return torch.optim.AdamW(groups, lr=schedule.rate, weight_decay=schedule.weight_decay)
 
-    def start_from(self, state: dict[str, torch.Tensor]) -> None:
-        """Begin with these weights: a StageModule's state, or a part of it (the CNN before the joint stage)."""
+    def start_from(self, state: dict[str, torch.Tensor], source: Path) -> None:
+        """Begin with these weights: a StageModule's state, or a part of it (the CNN before the joint stage).
+
+        source: the file that they are from. Raises InputError where they are another network's.
+        """
+        for name, own in self.module.state_dict().items():
+            if name in state and state[name].shape != own.shape:
+                there, here = (" x ".join(map(str, tensor.shape)) for tensor in (state[name], own))
+                raise InputError(
+                    f"The stage {self.schedule.folder} cannot begin with the weights {source}, which are another "
+                    f"network's: {name} is {there} there, {here} here. Give both the same network and channels in the "
+                    "plan, or start from other weights.",
+                    [source],
+                )
         self.module.load_state_dict(state, strict=False)
         self.average = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
 
     @property
     def checkpoint(self) -> Path:
         """The one checkpoint file of this stage."""
-        return self.folder / "checkpoint.pt"
+        return self.folder / CHECKPOINT
 
     def resume(self) -> bool:
         """Take up the last checkpoint; False when there is none. Raises InputError when it is damaged."""

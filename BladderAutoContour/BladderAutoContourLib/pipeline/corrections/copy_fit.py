@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...errors import InputError
-from ...imaging.components import bounding_box, components, fill_holes
+from ...imaging.components import as_mask, bounding_box, components, fill_holes
 from ...imaging.geometry import Triple
 from ...imaging.volume import Volume
 from .appearance import log_odds, smoothed
@@ -30,15 +30,15 @@ def copy_and_fit(
     last = len(mask.array) - 1
     if not (0 <= source <= last and 0 <= target <= last) or source == target:
         raise InputError(f"Copying needs two different slices between 0 and {last}; {source} and {target} were given.")
-    drawn = mask.array > 0
-    if not drawn[source].any():
+    drawn = mask.array[[source]] > 0
+    if not drawn.any():
         raise InputError(f"Slice {source} has no contour to copy. Choose a slice on which the bladder is drawn.")
     x_mm, y_mm, z_mm = ct.geometry.spacing_mm
-    _, rows, columns = bounding_box(drawn[[source]])
+    _, rows, columns = bounding_box(drawn)
     rows = _widened(rows, MARGIN_MM / y_mm, drawn.shape[1])
     columns = _widened(columns, MARGIN_MM / x_mm, drawn.shape[2])
     pair = [source, target]
-    copied = drawn[source, rows, columns]
+    copied = drawn[0, rows, columns]
     distance = np.repeat(in_plane_mm(copied[None], (y_mm, x_mm)), 2, axis=0)
     hu = ct.array[pair][:, rows, columns]
     known = np.zeros(distance.shape, dtype=bool)
@@ -49,7 +49,7 @@ def copy_and_fit(
     apart_mm = max(abs(target - source) * z_mm, z_mm)
     solved = unary + crf_change(unary, hu, (x_mm, y_mm, apart_mm), sharpen, (*crf_spacing_mm[:2], apart_mm))
     fitted = ((solved[1] > 0) | (distance[1] < -FARTHEST_MOVE_MM)) & (distance[1] < FARTHEST_MOVE_MM)
-    result = drawn.astype(np.uint8)
+    result = as_mask(mask.array)
     result[target] = 0
     result[target, rows, columns] = _without_specks(fitted, copied)
     return Volume(result, mask.geometry)

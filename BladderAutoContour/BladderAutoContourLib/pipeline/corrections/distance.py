@@ -1,7 +1,8 @@
 """Signed distances within planes: below zero inside the outline, zero halfway between two voxels."""
 
 import numpy as np
-import SimpleITK as sitk
+
+from ...imaging.distance import signed_distance_mm
 
 FARTHEST_MM = 60.0  # the distance of an outline that is not there
 _APART_MM = 1e5  # between planes, so that none sees another
@@ -23,7 +24,4 @@ def _distance_mm(mask: np.ndarray, spacing_mm: tuple[float, float]) -> np.ndarra
     """Distance of the voxels outside the mask from its nearest voxel in the same plane."""
     if not mask.any():
         return np.full(mask.shape, 2 * FARTHEST_MM, dtype=np.float32)
-    image = sitk.GetImageFromArray(mask.astype(np.uint8))
-    image.SetSpacing((spacing_mm[1], spacing_mm[0], _APART_MM))
-    distance = sitk.SignedMaurerDistanceMap(image, squaredDistance=False, useImageSpacing=True)
-    return np.minimum(sitk.GetArrayFromImage(distance), 2 * FARTHEST_MM)
+    return np.minimum(signed_distance_mm(mask, (spacing_mm[1], spacing_mm[0], _APART_MM)), 2 * FARTHEST_MM)

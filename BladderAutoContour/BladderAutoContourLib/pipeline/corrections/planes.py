@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...imaging.components import bounding_box
+from ...imaging.components import Box, box_of_both
 from ...imaging.geometry import Triple
 
 MARGIN_MM = 20.0  # around the organ: what a correction may add
@@ -47,24 +47,24 @@ def touched_planes(touched: np.ndarray) -> tuple[TouchedPlanes, ...]:
 
 
 def box_that_matters(
-    predicted: np.ndarray, drawn: np.ndarray, touched: np.ndarray, spacing_mm: Triple
-) -> tuple[slice, ...] | None:
+    predicted: Box | None, drawn: Box | None, touched: Box | None, shape: tuple[int, ...], spacing_mm: Triple
+) -> Box | None:
     """The part of the CT that corrections can change; None where nothing was touched, predicted or drawn.
 
-    Boolean (z, y, x) arrays; spacing_mm: (x, y, z). What was drawn above or below the prediction may go on as far as
-    corrections reach.
+    predicted, drawn, touched: the boxes (z, y, x) around the voxels that are; shape: the CT's, (z, y, x); spacing_mm:
+    (x, y, z). What was drawn above or below the prediction may go on as far as corrections reach.
     """
-    organ, where, known = bounding_box(predicted | drawn), bounding_box(touched), bounding_box(predicted)
-    if organ is None or where is None:
+    organ = box_of_both(predicted, drawn)
+    if organ is None or touched is None:
         return None
     parts = []
     for axis, step_mm in enumerate(spacing_mm[::-1]):
-        whole, near = organ[axis], where[axis]
-        is_new = known is None or whole.start < known[axis].start or whole.stop > known[axis].stop
+        whole, near = organ[axis], touched[axis]
+        is_new = predicted is None or whole.start < predicted[axis].start or whole.stop > predicted[axis].stop
         margin_mm = REACH_MM if is_new and axis == 0 else MARGIN_MM
         low_mm = max(whole.start * step_mm - margin_mm, near.start * step_mm - REACH_MM)
         high_mm = min(whole.stop * step_mm + margin_mm, near.stop * step_mm + REACH_MM)
-        start, stop = max(0, int(low_mm / step_mm)), min(predicted.shape[axis], int(np.ceil(high_mm / step_mm)))
+        start, stop = max(0, int(low_mm / step_mm)), min(shape[axis], int(np.ceil(high_mm / step_mm)))
         if stop <= start:
             return None
         parts.append(slice(start, stop))

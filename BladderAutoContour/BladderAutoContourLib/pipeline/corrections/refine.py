@@ -4,14 +4,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...imaging.components import components, fill_holes
+from ...imaging.components import as_mask, bounding_box, components, fill_holes
 from ...imaging.geometry import Triple
-from ...imaging.volume import Volume
-from ..decide import THRESHOLD, agree
+from ...imaging.volume import Volume, sparse_copy
+from ..decide import JUST_BELOW, THRESHOLD, agree, logit
 from .appearance import log_odds, smoothed
 from .crf import Sharpen, crf_change
 from .field import Field, Reach, disagreement
 from .planes import box_that_matters, touched_planes
+
+SUREST = 0.0025  # a prediction surer than this would outweigh every correction
 
 
 @dataclass(frozen=True)
@@ -70,27 +72,28 @@ def refine(
     Only what a correction reaches is computed anew, from the probability and from all that was ever touched; the rest
     of the mask stays. Without a touched voxel all of it does.
     """
-    drawn, decided = corrections.mask.array > 0, corrections.touched.array > 0
-    probability = corrections.probability.array.astype(np.float32)  # a copy
-    result = drawn.copy()
-    box = box_that_matters(probability >= THRESHOLD, drawn, decided, ct.geometry.spacing_mm)
+    spacing_mm = ct.geometry.spacing_mm
+    touched, mask = corrections.touched.array, as_mask(corrections.mask.array)
+    probability = sparse_copy(corrections.probability.array, np.float32)
+    predicted = bounding_box(probability, above=JUST_BELOW)
+    box = box_that_matters(predicted, bounding_box(mask), bounding_box(touched), mask.shape, spacing_mm)
     changed: tuple[int, ...] = ()
     if box is not None:
-        part = _Part(ct.array[box], probability[box], drawn[box], decided[box], ct.geometry.spacing_mm)
+        part = _Part(ct.array[box], probability[box], mask[box] > 0, touched[box] > 0, spacing_mm)
         found, share = _solved(part, sharpen, crf_spacing_mm, tuning)
         share[part.decided] = found[part.decided]
         changed = _slices(found != part.drawn, first=box[0].start)
-        result[box], probability[box] = found, share
+        mask[box], probability[box] = found, share
     return Refinement(
-        mask=Volume(result.view(np.uint8), ct.geometry),
+        mask=Volume(mask, ct.geometry),
         probability=Volume(probability, ct.geometry),
-        touched_slices=_slices(decided),
+        touched_slices=_slices(touched),
         changed_slices=changed,
     )
 
 
 def _slices(where: np.ndarray, first: int = 0) -> tuple[int, ...]:
-    return tuple((np.flatnonzero(where.any(axis=(1, 2))) + first).tolist())
+    return tuple((np.flatnonzero(where.max(axis=(1, 2)) > 0) + first).tolist())
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def _solved(part: _Part, sharpen: Sharpen, crf_spacing_mm: Triple, tuning: Tunin
     if not planes:
         return part.drawn, part.probability
     expected = disagreement(part.probability >= THRESHOLD, part.drawn, planes, part.spacing_mm, tuning.reach)
-    before = _logit(part.probability)
+    before = logit(part.probability, least=SUREST)
     unary = _evidence(part, expected, before, tuning)
     after = unary
     if tuning.crf:
@@ -122,11 +125,6 @@ def _solved(part: _Part, sharpen: Sharpen, crf_spacing_mm: Triple, tuning: Tunin
     probability = np.where(free, 1 / (1 + np.exp(-after)), part.probability).astype(np.float32)
     agree(probability, found)
     return found, probability
-
-
-def _logit(probability: np.ndarray) -> np.ndarray:
-    clamped = probability.clip(0.0025, 0.9975)
-    return np.log(clamped / (1 - clamped))
 
 
 def _evidence(part: _Part, shape: Field, before: np.ndarray, tuning: Tuning) -> np.ndarray:

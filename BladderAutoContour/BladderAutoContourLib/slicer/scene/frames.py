@@ -1,6 +1,7 @@
 """Where the frames of a multi-frame CT file lie. Slicer's DICOM database does not tell what stands in sequences.
 
-PS3.3 C.7.6.16 (functional groups). Slicer brings pydicom.
+PS3.3 C.7.6.16 (functional groups). Slicer brings pydicom, which its other modules use too: `dicom.reading`, which sets
+pydicom up for the engine's process, stays out of this one.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 import pydicom
 from slicer.i18n import tr as _
 
+from ...dicom.damage import DamagedDicomError, making_sense
 from ...errors import InputError
 
 SHARED, OWN = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
@@ -42,13 +44,14 @@ class Plane:
 def frame_planes(file: Path) -> list[Plane]:
     """The plane of each frame, in the file's order; none for a file without functional groups. Raises InputError."""
     try:
-        header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
-        shared = (header.get(SHARED) or [pydicom.Dataset()])[0]
-        return [
-            Plane(*(_numbers(own, shared, *place) for place in PLACE), int(header.Rows), int(header.Columns))
-            for own in header.get(OWN) or ()
-        ]
-    except Exception as fault:  # on damaged bytes pydicom raises nearly anything
+        with making_sense():
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
+            shared = (header.get(SHARED) or [pydicom.Dataset()])[0]
+            return [
+                Plane(*(_numbers(own, shared, *place) for place in PLACE), int(header.Rows), int(header.Columns))
+                for own in header.get(OWN) or ()
+            ]
+    except (DamagedDicomError, OSError) as fault:
         raise InputError(
             _("The DICOM file of this CT cannot be read. Import the series into the DICOM module again."), [file]
         ) from fault

@@ -65,6 +65,7 @@ PACKAGES: dict[str, set[str]] = {
     "evaluation": {"numpy"},
     "evaluation.metrics": {"torch", "numpy"},
     "evaluation.brute_force": {"torch"},
+    "evaluation.cosine_series": {"torch"},
     "evaluation.floor": {"torch"},
     "evaluation.crf_peers": {"torch", "numpy"},
     "evaluation.crf_worker": {"torch", "numpy"},

@@ -155,14 +155,15 @@ def _crf(environment: Path, bench: _Bench) -> dict[str, Any]:
 
     from ..evaluation import crf_peers, floor
     from ..evaluation.crf_problem import SPACING_MM
+    from ..evaluation.measured_program import peer_python
 
     bench.events.progress("peers", 0.0)
-    python = crf_peers.peer_python(environment)
+    python = peer_python(environment, *crf_peers.PEER_PACKAGES)
     extent = crf_peers.SMOKE if bench.smoke else crf_peers.Extent()
     costs = crf_peers.compare(extent, python, bench.folder, bench.events)
     torch.set_num_threads(host.available_cores())
     machine = floor.measure_machine()
-    least = floor.crf_floor(crf_peers.PLANS[extent.names[0]], extent.size, SPACING_MM, machine)
+    least = {"crf": floor.crf_floor(crf_peers.PLANS[extent.names[0]], extent.size, SPACING_MM, machine)}
     bench.events.progress("peers", 1.0)
     print(f"{crf_peers.as_text(costs)}\n{floor.as_text(machine, least)}", flush=True)
     return {**crf_peers.as_data(costs, extent), "floor": floor.as_data(machine, least)}

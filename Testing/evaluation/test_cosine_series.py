@@ -1,4 +1,4 @@
-"""The cosine series of the appearance kernel, which the benchmark measures beside the engine's: against the kernel itself."""
+"""The cosine series of the appearance kernel, measured beside the engine's, against the kernel's definition."""
 
 import math
 

@@ -69,6 +69,8 @@ PACKAGES: dict[str, set[str]] = {
     "evaluation.floor": {"torch"},
     "evaluation.crf_peers": {"torch", "numpy"},
     "evaluation.crf_worker": {"torch", "numpy"},
+    "evaluation.network_peers": {"torch", "numpy"},
+    "evaluation.network_worker": {"torch", "numpy"},
     "commands": {"torch", "numpy", "SimpleITK", "pydicom", "vtk", "vtkmodules"},
     "slicer": SCENE,
     "slicer.process.child_process": set(),

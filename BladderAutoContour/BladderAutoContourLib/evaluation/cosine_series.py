@@ -1,9 +1,9 @@
-"""The other route to the appearance kernel, measured beside the engine's: its Gaussian of intensity as a cosine series.
+"""The other route to the appearance kernel, measured beside the engine's: a cosine series along intensity.
 
-On differences d of up to R sigmas, `exp(-d^2 / 2) ~ sum over k of c_k cos(w_k d)`, `w_k = 2 pi k / P`: the Fourier series
-of a Gaussian that comes again after every period P > R. And `cos(w (I_i - I_j))` is `cos(w I_i) cos(w I_j) + sin(w I_i)
-sin(w I_j)`: cosine and sine take the place of the engine's intensity nodes, and everything else is the same, slabs,
-kept weights and products included.
+On differences d of up to R sigmas, `exp(-d^2 / 2) ~ sum over k of c_k cos(w_k d)` with `w_k = 2 pi k / P`: the Fourier
+series of a Gaussian that comes again after every period P > R. And `cos(w (I_i - I_j))` is `cos(w I_i) cos(w I_j) +
+sin(w I_i) sin(w I_j)`: cosine and sine take the place of the engine's intensity nodes, and everything else is the same,
+slabs, kept weights and products included.
 """
 
 import math
@@ -16,11 +16,11 @@ from ..networks.plan import CrfPlan
 
 
 class CosineSeries(BilateralGaussian):
-    """As its base, with a cosine series along intensity. Its nodes are the frequencies w, one over sigmas: 0, w_1, -w_1,
-    w_2, ...; a negative one is a sine's.
+    """As its base, with a cosine series along intensity.
 
-    reach: at how many sigmas the series may err by what the Gaussian still has there, `exp(-reach^2 / 2)`: the period is
-    so much longer than the window, and the highest frequency is as far out in the Gaussian's spectrum.
+    Its nodes are the frequencies w, one over sigmas: 0, w_1, -w_1, w_2, ...; a negative one is a sine's.
+    reach: at how many sigmas the series may err by what the Gaussian still has there, `exp(-reach^2 / 2)`: the period
+    is so much longer than the window, and the highest frequency is as far out in the Gaussian's spectrum.
     """
 
     def __init__(

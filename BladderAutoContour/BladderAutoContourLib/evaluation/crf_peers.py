@@ -112,11 +112,13 @@ def as_data(costs: list[MethodCost], extent: Extent) -> dict[str, Any]:
 
 def as_text(costs: list[MethodCost]) -> str:
     """A table for people; the ratio is the seconds over the peer's at the same widths."""
-    lines = [f"{'CRF':<14}{'method':<12}{'filters':>8}{'seconds':>9}{'ratio':>7}{'MiB':>7}{'error':>10}{'labels differ':>15}"]
+    lines = [
+        f"{'CRF':<14}{'method':<12}{'filters':>8}{'seconds':>9}{'ratio':>7}{'MiB':>7}{'error':>10}{'labels differ':>15}"
+    ]
     peers = {cost.widths: cost.seconds for cost in costs if cost.method == PEER}
     lines += [
-        f"{cost.widths:<14}{cost.method:<12}{cost.filters or '':>8}{cost.seconds:9.3f}{cost.seconds / peers[cost.widths]:7.2f}"
-        f"{cost.peak_mb:7.0f}{cost.error:10.6f}{cost.labels:15.4%}"
+        f"{cost.widths:<14}{cost.method:<12}{cost.filters or '':>8}{cost.seconds:9.3f}"
+        f"{cost.seconds / peers[cost.widths]:7.2f}{cost.peak_mb:7.0f}{cost.error:10.6f}{cost.labels:15.4%}"
         for cost in costs
     ]
     return "\n".join(lines)

@@ -113,7 +113,7 @@ def compare(given: Sequence[Task], extent: Extent, environment: Path, folder: Pa
 def _compare(
     task: Task, numbers: torch.dtype, extent: Extent, python: Path | None, folder: Path, events: Events
 ) -> list[NetworkCost]:
-    file, type_name = folder / "network.npz", str(numbers).removeprefix("torch.")
+    file, type_name = folder / "network.npz", _name(numbers)
     np.savez(file, hu=task.hu, stage=np.asarray(json.dumps(asdict(task.stage))), number_type=np.asarray(type_name))
     interpreters = {task.ours: Path(sys.executable)}
     if python is not None:
@@ -139,8 +139,8 @@ def _compare(
 
 def seconds_of(costs: Sequence[NetworkCost], name: str, numbers: torch.dtype) -> float:
     """What our network of the task `name` took in this number type."""
-    type_name = str(numbers).removeprefix("torch.")
-    return next(c.seconds for c in costs if c.task.startswith(name) and c.number_type == type_name and c.method == OURS)
+    wanted = (_name(numbers), OURS)
+    return next(c.seconds for c in costs if c.task.startswith(name) and (c.number_type, c.method) == wanted)
 
 
 def as_data(compared: Compared, extent: Extent) -> dict[str, Any]:
@@ -157,6 +157,10 @@ def as_text(compared: Compared) -> str:
         for cost in compared.costs
     ]
     return "\n".join([*lines, *([compared.missing] if compared.missing else [])])
+
+
+def _name(numbers: torch.dtype) -> str:
+    return str(numbers).removeprefix("torch.")
 
 
 def _hu(stage: StagePlan, size: tuple[int, int, int]) -> np.ndarray:

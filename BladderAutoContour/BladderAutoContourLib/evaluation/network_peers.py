@@ -55,7 +55,7 @@ class Task:
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """A method at one task. seconds: median of the runs. ratio: of them to ours. peak_mb: MiB above the input."""
+    """A method at one task. seconds: median of the runs. ratio: of them to ours. peak_mb: MiB above input and weights."""
 
     task: str
     method: str
@@ -168,5 +168,5 @@ def _hu(stage: StagePlan, size: tuple[int, int, int]) -> np.ndarray:
 
 
 def _share(count: float, share: float) -> int:
-    """So many voxels, in whole steps of what a network can halve four times where all of them are."""
+    """All of so many voxels, or a share of them that a network can halve four times and still has two."""
     return round(count) if share == 1.0 else max(32, round(count * share / 16) * 16)

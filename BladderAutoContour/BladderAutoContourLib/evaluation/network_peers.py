@@ -55,7 +55,7 @@ class Task:
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """A method at one task. seconds: median of the runs. ratio: of them to ours. peak_mb: MiB above input and weights."""
+    """A method at one task. seconds: median of the runs. ratio: of them to ours. peak_mb: MiB above input, weights."""
 
     task: str
     method: str

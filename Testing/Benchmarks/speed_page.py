@@ -3,16 +3,20 @@
 Run from the repository root, after the benchmark itself, on a machine that does nothing else:
 
     .venv/bin/python -m BladderAutoContourLib benchmark --growth --peers --output Testing/Benchmarks/results/speed
+    .venv/bin/python Testing/Benchmarks/thinner.py
     .venv/bin/python Testing/Benchmarks/speed_page.py
 
-It reads results/speed/*.json, of which before.json holds the same measurements of an earlier state, and writes
-results/speed.md.
+It reads results/speed/*.json, of which before.json holds the same measurements of an earlier state, and
+results/thinner.json, and writes results/speed.md.
 """
 
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
+
+from BladderAutoContourLib.evaluation.crf_worker import OURS, PEER
 
 RESULTS = Path(__file__).resolve().parent / "results"
 DONE = """
@@ -54,17 +58,18 @@ def whole_run(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def crf(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """Every width: both methods now, and ours before."""
+    """Every width: all methods now, and ours before."""
     lines = []
     for tag, state in (("before", before), ("now", now)):
-        peers = {m["widths"]: m["seconds"] for m in state["methods"] if m["method"] != "crf-rnn"}
+        peers = {m["widths"]: m["seconds"] for m in state["methods"] if m["method"] == PEER}
         for m in state["methods"]:
-            if tag == "before" and m["method"] != "crf-rnn":
+            if tag == "before" and m["method"] != OURS:
                 continue
             lines.append(
                 [
                     m["widths"],
                     f"{m['method']}{', before' if tag == 'before' else ''}",
+                    str(m.get("filters") or ""),
                     f"{m['seconds']:.3f}",
                     f"{m['seconds'] / peers[m['widths']]:.2f}",
                     f"{m['peak_mb']:.0f}",
@@ -73,7 +78,51 @@ def crf(before: dict[str, Any], now: dict[str, Any]) -> str:
                 ]
             )
     lines.sort(key=lambda line: line[0])
-    return rows(["widths", "method", "seconds", "of the peer's", "MiB", "mean error", "labels differ"], lines)
+    header = ["widths", "method", "filters", "seconds", "of the peer's", "MiB", "mean error", "labels differ"]
+    return rows(header, lines)
+
+
+def networks(found: dict[str, Any]) -> str:
+    """The engine's networks and MONAI's at the same voxels."""
+    lines = [
+        [m["task"], m["number_type"], m["method"], f"{m['seconds']:.3f}", f"{m['ratio']:.2f}", f"{m['peak_mb']:.0f}"]
+        for m in found["methods"]
+    ]
+    table = rows(["task, voxels", "numbers", "method", "seconds", "of ours", "MiB"], lines)
+    return f"{table}\n{found['missing']}\n" if found["missing"] else table
+
+
+def thinner(found: dict[str, Any]) -> str:
+    """Fewer bits and fewer channels: seconds, and Dice with the float32 masks, the least and the mean."""
+    now = next(row["seconds"] for row in found["variants"] if row["variant"] == found["engine_type"])
+    lines = []
+    for row in found["variants"]:
+        scores = [row.get(name) for name in ("cnn_dice", "crf_dice")]
+        agreement = [f"{min(one):.4f}, {statistics.mean(one):.4f}" if one else "" for one in scores]
+        lines.append([row["variant"], f"{row['seconds']:.3f}", f"{row['seconds'] / now:.2f}", *agreement])
+    table = rows(["variant", "seconds", "of the engine's", "CNN's Dice", "CRF-RNN's Dice"], lines)
+    return f"{table}\nint8: {found['int8_missing']}\n" if found["int8_missing"] else table
+
+
+def network_floors(found: dict[str, Any]) -> str:
+    """What a look of each network must cost, beside what it does."""
+    lines = []
+    for name, seconds in found["seconds"].items():
+        least = found["floor"][name]
+        both = least["compute_seconds"] + least["memory_seconds"]
+        lines.append(
+            [
+                name,
+                f"{least['gflop']:.1f}",
+                f"{least['compute_seconds']:.3f}",
+                f"{least['gigabytes']:.2f}",
+                f"{least['memory_seconds']:.3f}",
+                f"{seconds:.3f}",
+                f"{seconds / both:.1f}",
+            ]
+        )
+    header = ["network, a look", "GFLOP", "at least, s", "GB", "at least, s", "takes, s", "times the sum"]
+    return rows(header, lines)
 
 
 def floor(found: dict[str, Any], seconds: float) -> str:
@@ -103,9 +152,10 @@ def growth(found: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    files = (RESULTS / "speed" / f"{name}.json" for name in ("before", "benchmark", "crf", "growth"))
-    before, now, crfs, grown = (json.loads(file.read_text(encoding="utf-8")) for file in files)
-    goal = next(m for m in crfs["methods"] if m["method"] == "crf-rnn")
+    names = ("speed/before", "speed/benchmark", "speed/crf", "speed/networks", "speed/growth", "thinner")
+    files = (RESULTS / f"{name}.json" for name in names)
+    before, now, crfs, nets, grown, thin = (json.loads(file.read_text(encoding="utf-8")) for file in files)
+    goal = next(m for m in crfs["methods"] if m["method"] == OURS)
     size = " x ".join(map(str, now["size"]))
     page = f"""# Speed and memory
 
@@ -120,8 +170,25 @@ Made by `Testing/Benchmarks/speed_page.py` from what `benchmark` measured:
 Set-up included, medians of {crfs["runs"]} alternating runs.
 Errors of the probabilities against brute-force mean field, on
 {crfs["crops"]["count"]} crops of {crfs["crops"]["edge"]} voxels an edge.
+"cosine" is the other route to the appearance kernel, a short cosine series along intensity instead of nodes, up to so
+many sigmas; filters: how many spatial filters the kernel is made of, the series' terms or the nodes.
 
 {crf(before["crf"], crfs)}
+## The networks beside {nets["peer"]}
+
+Random weights, medians of {nets["runs"]} alternating runs. Both sliding windows have the engine's network in them; the
+engine's look at the body alone.
+
+{networks(nets)}
+## Fewer bits, half the width
+
+The segmenter's look at {" x ".join(map(str, thin["size"]))} voxels with the weights {thin["model"]}, medians of
+{thin["rounds"]} rounds in which each variant ran once; here the engine runs it in {thin["engine_type"]}.
+Dice with the float32 masks on {thin["crops"]} generated crops: the least and the mean.
+Half the width has random weights: its cost alone is shown.
+int8 is torch's quantised Conv3d ({thin["int8_engine"]}), whose tensors torch means to remove.
+
+{thinner(thin)}
 ## Growth
 
 {growth(grown)}
@@ -131,7 +198,11 @@ Errors of the probabilities against brute-force mean field, on
 {DONE}
 ## The floor
 
-{floor(crfs["floor"], goal["seconds"])}"""
+{floor(crfs["floor"], goal["seconds"])}
+In a network every convolution reads its input and its weights and writes its output once, in the type in which the
+engine computes here; normalisation and PReLU are taken as free.
+
+{network_floors(nets)}"""
     (RESULTS / "speed.md").write_text(page, encoding="utf-8", newline="\n")
     return 0
 

@@ -1,4 +1,4 @@
-"""The programs that the benchmark measures: our own worker on a generated problem, against brute force."""
+"""The programs that the benchmark measures: our own workers on a generated problem, against brute force."""
 
 import subprocess
 import sys
@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from BladderAutoContourLib.evaluation.crf_peers import PLANS, brute_force
 from BladderAutoContourLib.evaluation.crf_problem import generated_problem
-from BladderAutoContourLib.evaluation.floor import Machine, crf_floor
 from BladderAutoContourLib.evaluation.growth import Cost, as_large_as, seconds_a_slice
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
 
 
-def test_the_worker_answers_with_seconds_and_memory_and_solves_the_problem(tmp_path):
+@pytest.mark.parametrize("method", ["crf-rnn", "cosine 2.5"])
+def test_the_worker_answers_with_seconds_and_memory_and_solves_the_problem(method, tmp_path):
     problem = generated_problem(PLANS["6 mm, 30 HU"], (24, 24, 16)).crop((2, 6, 6), 12)
     assert problem.hu.shape == (12, 12, 12)
     problem.save(tmp_path / "crop.npz")
-    words = ["-m", "BladderAutoContourLib.evaluation.crf_worker", "crf-rnn", str(tmp_path / "crop.npz")]
+    words = ["-m", "BladderAutoContourLib.evaluation.crf_worker", method, str(tmp_path / "crop.npz")]
     answered = subprocess.run(
         [sys.executable, *words], input="0\n0\n", capture_output=True, text=True, check=True
     ).stdout.split("\n")
@@ -26,7 +26,7 @@ def test_the_worker_answers_with_seconds_and_memory_and_solves_the_problem(tmp_p
         seconds, grown_mb = map(float, line.split())
         assert seconds > 0
         assert grown_mb >= 0
-    found, exact = np.load(tmp_path / "crop.crf-rnn.npy"), brute_force(problem)
+    found, exact = np.load(tmp_path / f"crop.{method}.npy"), brute_force(problem)
     assert np.abs(found - exact).mean() < 1e-3
     assert ((exact >= 0.5) != (problem.logits[1] >= 0)).mean() > 0.01  # there was something to solve
 
@@ -49,11 +49,3 @@ def test_seconds_of_a_further_slice():
     found = seconds_a_slice(costs)
     assert found[512] == pytest.approx([0.02, 0.02])
     assert found[256] == []
-
-
-def test_the_floor_grows_with_the_voxels():
-    machine = Machine(threads=1, gflops=100.0, bfloat16_gflops=100.0, gigabytes=10.0)
-    small, large = (crf_floor(PLANS["6 mm, 30 HU"], (32, 32, n), (2.0, 2.0, 3.0), machine) for n in (16, 32))
-    assert large.gigabytes == pytest.approx(2 * small.gigabytes)
-    assert 2 * small.gflop <= large.gflop <= 3 * small.gflop
-    assert small.compute_seconds == pytest.approx(small.gflop / 100.0)

@@ -1,9 +1,9 @@
-"""`benchmark`: seconds and memory of whole `segment` runs on generated CTs, and the CRF-RNN beside its peers."""
+"""`benchmark`: seconds and memory of whole `segment` runs on generated CTs; CRF-RNN and CNN beside their peers."""
 
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 NAME = "benchmark"
 HELP = "Measure seconds and memory of a `segment` run, cold and warm, on a generated 512 x 512 x 150 DICOM CT."
-RESULT, GROWTH, CRF, PLOT = "benchmark.json", "growth.json", "crf.json", "growth.png"
+RESULT, GROWTH, PLOT, CRF, NETWORKS = "benchmark.json", "growth.json", "growth.png", "crf.json", "networks.json"
 """Each is written as soon as it is measured."""
 
 WARM_RUNS, SMOKE_WARM_RUNS = 4, 1
 EXTENTS = ((512, 75), (512, 150), (512, 300), (512, 600), (256, 75), (256, 150), (256, 300), (256, 600))
 SMOKE_EXTENTS = ((128, 60), (64, 90))
 """(matrix, slices) of the CTs on which growth is measured."""
+Save = Callable[[str, dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         const=Path(),
         metavar="ENVIRONMENT",
-        help="measure the CRF-RNN beside pydensecrf as well, which is installed into an environment of its own: in "
-        "this folder, to be used again, or in a temporary one",
+        help="measure the CRF-RNN beside pydensecrf and the networks beside MONAI's as well, which are installed into "
+        "an environment of their own: in this folder, to be used again, or in a temporary one",
     )
     parser.add_argument(
         "--output",
@@ -76,8 +77,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
         if arguments.output is not None:
             write_text(arguments.output / name, json.dumps(found, indent=2) + "\n")
 
-    if arguments.weights is None:
-        default_weights()  # missing ones are told now rather than after a minute of generating
+    weights = arguments.weights or default_weights()  # missing ones are told before a minute of generating
     with tempfile.TemporaryDirectory(prefix="bladder-benchmark-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with events.cancellation.cleaning(lambda: host.remove_folder(folder)):
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
                     put(arguments.output / PLOT, lambda file: write_png(picture, file))
             if arguments.peers is not None:
                 environment = folder / "peers" if arguments.peers == Path() else arguments.peers
-                save(CRF, _crf(environment, bench))
+                _peers(environment, weights, bench, save)
     if arguments.output is not None:
         events.result(arguments.output)
     return 0
@@ -150,22 +150,39 @@ def _growth(base: "Volume", bench: _Bench) -> tuple[dict[str, Any], Any]:
     return growth.as_data(costs), growth.plot(costs)
 
 
-def _crf(environment: Path, bench: _Bench) -> dict[str, Any]:
+def _peers(environment: Path, weights: Path, bench: _Bench, save: Save) -> None:
     import torch
 
-    from ..evaluation import crf_peers, floor
+    from ..evaluation import crf_peers, floor, network_peers
     from ..evaluation.crf_problem import SPACING_MM
+    from ..evaluation.measured_program import peer_python
+    from ..networks.weights import load_weights
+    from ..pipeline.device import number_type
 
     bench.events.progress("peers", 0.0)
-    python = crf_peers.peer_python(environment)
+    python = peer_python(environment, *crf_peers.PEER_PACKAGES)
     extent = crf_peers.SMOKE if bench.smoke else crf_peers.Extent()
     costs = crf_peers.compare(extent, python, bench.folder, bench.events)
     torch.set_num_threads(host.available_cores())
     machine = floor.measure_machine()
-    least = floor.crf_floor(crf_peers.PLANS[extent.names[0]], extent.size, SPACING_MM, machine)
-    bench.events.progress("peers", 1.0)
+    least = {"crf": floor.crf_floor(crf_peers.PLANS[extent.names[0]], extent.size, SPACING_MM, machine)}
     print(f"{crf_peers.as_text(costs)}\n{floor.as_text(machine, least)}", flush=True)
-    return {**crf_peers.as_data(costs, extent), "floor": floor.as_data(machine, least)}
+    save(CRF, {**crf_peers.as_data(costs, extent), "floor": floor.as_data(machine, least)})
+
+    bench.events.progress("peers", 0.5)
+    plan, numbers = load_weights(weights).plan, number_type(torch.device("cpu"))
+    looks = network_peers.SMOKE if bench.smoke else network_peers.Extent()
+    compared = network_peers.compare(network_peers.tasks(plan, looks), looks, environment, bench.folder, bench.events)
+    least = {
+        name: floor.network_floor(stage, numbers, machine) for name, stage in network_peers.stages(plan, looks).items()
+    }
+    bench.events.progress("peers", 1.0)
+    print(f"{network_peers.as_text(compared)}\n{floor.as_text(machine, least)}", flush=True)
+    seconds = {name: network_peers.seconds_of(compared.costs, name, numbers) for name in least}
+    save(
+        NETWORKS,
+        {**network_peers.as_data(compared, looks), "floor": floor.as_data(machine, least), "seconds": seconds},
+    )
 
 
 def _options(arguments: argparse.Namespace) -> list[str | Path]:

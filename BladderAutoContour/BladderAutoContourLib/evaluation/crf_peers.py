@@ -1,11 +1,8 @@
-"""The CRF-RNN beside a peer: wall time, memory, and the error of both against brute-force mean field."""
+"""The CRF-RNN beside a peer and its own other route: wall time, memory, and error against brute-force mean field."""
 
 import contextlib
 import statistics
-import subprocess
 import sys
-import venv
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,15 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import host
-from ..errors import EnvironmentFault
 from ..events import Events
-from ..networks.crf_rnn import voxel_unit_plan
+from ..networks.crf_rnn import CrfRnn, voxel_unit_plan
 from ..networks.plan import CrfPlan
 from .brute_force import Widths, mean_field
+from .cosine_series import CosineCrfRnn
 from .crf_problem import SPACING_MM, CrfProblem, generated_problem
+from .crf_worker import COSINES, OURS, PEER
+from .measured_program import MeasuredProgram
 
-OURS, PEER = "crf-rnn", "pydensecrf"
 PEER_PACKAGES = ("numpy", "pydensecrf2==1.1")
 PLANS = {
     "6 mm, 30 HU": CrfPlan(theta_alpha_mm=(6.0, 6.0, 6.0), theta_beta_hu=30.0),
@@ -47,34 +44,20 @@ SMOKE = Extent((32, 32, 24), 1, 10, tuple(PLANS)[:1])
 @dataclass(frozen=True)
 class MethodCost:
     """A method at one width. seconds: median of the runs. error: mean absolute difference of the probabilities from
-    brute force; labels: share of the voxels whose label differs; both on the crops."""
+    brute force; labels: share of the voxels whose label differs; both on the crops. filters: how many spatial filters
+    the appearance kernel is made of, where it is made of such."""
 
     widths: str
     method: str
+    filters: int | None
     seconds: float
     peak_mb: float
     error: float
     labels: float
 
 
-def peer_python(folder: Path) -> Path:
-    """The interpreter of the peers' environment in `folder`; made where there is none. Raises EnvironmentFault."""
-    python = folder / ("Scripts/python.exe" if host.WINDOWS else "bin/python")
-    if not python.exists():
-        venv.create(folder, with_pip=True)
-    words = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PEER_PACKAGES]
-    installed = subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-    if installed.returncode != 0:
-        last = (installed.stderr.strip().splitlines() or ["no word of it"])[-1]
-        raise EnvironmentFault(
-            f"The peer {PEER_PACKAGES[-1]} could not be installed: {last}. Connect to the package index, or leave out "
-            "--peers."
-        )
-    return python
-
-
 def compare(extent: Extent, python: Path, folder: Path, events: Events) -> list[MethodCost]:
-    """Every width of `extent`, both methods. `python` is the peer's; `folder` takes temporary files."""
+    """Every width of `extent`, every method. `python` is the peer's; `folder` takes temporary files."""
     return [cost for name in extent.names for cost in _compare(name, extent, python, folder, events)]
 
 
@@ -85,12 +68,13 @@ def _compare(name: str, extent: Extent, python: Path, folder: Path, events: Even
     files = [folder / f"{number}.npz" for number in range(1 + len(crops))]
     for file, problem in zip(files, (whole, *crops), strict=True):
         problem.save(file)
+    interpreters = {OURS: Path(sys.executable), PEER: python, **dict.fromkeys(COSINES, Path(sys.executable))}
+    runs: dict[str, list[tuple[float, float]]] = {method: [] for method in interpreters}
     with contextlib.ExitStack() as stack:
         workers = {
-            method: stack.enter_context(_Worker(interpreter, method, files))
-            for method, interpreter in ((OURS, Path(sys.executable)), (PEER, python))
+            method: stack.enter_context(MeasuredProgram(interpreter, "crf_worker", method, *files))
+            for method, interpreter in interpreters.items()
         }
-        runs: dict[str, list[tuple[float, float]]] = {OURS: [], PEER: []}
         for _ in range(extent.runs):
             for method, worker in workers.items():
                 events.cancellation.check()
@@ -105,6 +89,7 @@ def _compare(name: str, extent: Extent, python: Path, folder: Path, events: Even
             MethodCost(
                 widths=name,
                 method=method,
+                filters=_filters(method, crops[0]),
                 seconds=statistics.median(seconds for seconds, _ in found),
                 peak_mb=found[-1][1],
                 error=float(np.abs(probability - exact).mean()),
@@ -126,12 +111,14 @@ def as_data(costs: list[MethodCost], extent: Extent) -> dict[str, Any]:
 
 
 def as_text(costs: list[MethodCost]) -> str:
-    """A table for people; the ratio is the first method's seconds over the peer's at the same widths."""
-    lines = [f"{'CRF':<14}{'method':<12}{'seconds':>9}{'ratio':>7}{'MiB':>7}{'error':>10}{'labels differ':>15}"]
+    """A table for people; the ratio is the seconds over the peer's at the same widths."""
+    lines = [
+        f"{'CRF':<14}{'method':<12}{'filters':>8}{'seconds':>9}{'ratio':>7}{'MiB':>7}{'error':>10}{'labels differ':>15}"
+    ]
     peers = {cost.widths: cost.seconds for cost in costs if cost.method == PEER}
     lines += [
-        f"{cost.widths:<14}{cost.method:<12}{cost.seconds:9.3f}{cost.seconds / peers[cost.widths]:7.2f}"
-        f"{cost.peak_mb:7.0f}{cost.error:10.6f}{cost.labels:15.4%}"
+        f"{cost.widths:<14}{cost.method:<12}{cost.filters or '':>8}{cost.seconds:9.3f}"
+        f"{cost.seconds / peers[cost.widths]:7.2f}{cost.peak_mb:7.0f}{cost.error:10.6f}{cost.labels:15.4%}"
         for cost in costs
     ]
     return "\n".join(lines)
@@ -152,40 +139,15 @@ def brute_force(problem: CrfProblem) -> np.ndarray:
     return margin.sigmoid().numpy()
 
 
+def _filters(method: str, problem: CrfProblem) -> int | None:
+    if method == PEER:
+        return None
+    crf = CosineCrfRnn(problem.plan, COSINES[method]) if method in COSINES else CrfRnn(problem.plan)
+    return crf.appearance(torch.from_numpy(problem.hu)[None], SPACING_MM).nodes
+
+
 def _crops(extent: Extent) -> list[tuple[int, int, int]]:
     """Where the crops (z, y, x) begin: the middle of the bladder, and its sides."""
     z, y, x = ((n - extent.crop) // 2 for n in extent.size[::-1])
     aside = min(extent.crop, x)
     return [(z, y, x), (z, y, x - aside), (z, max(0, y - aside), x)]
-
-
-class _Worker:
-    """A process that solves the problems of `files` by one method when asked."""
-
-    def __init__(self, interpreter: Path, method: str, files: Sequence[Path]) -> None:
-        words = [interpreter, "-m", f"{__package__}.crf_worker", method, *files]
-        package = Path(__file__).resolve().parents[2]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
-        self._process = host.popen_group(words, **pipes, cwd=package)
-
-    def __enter__(self) -> "_Worker":
-        self._answer()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        host.end_process_tree(self._process)
-        self._process.stdin.close()
-        self._process.stdout.close()
-
-    def solve(self, number: int) -> tuple[float, float]:
-        """Seconds of this run, and MiB that the process has grown beyond its input."""
-        self._process.stdin.write(f"{number}\n")
-        self._process.stdin.flush()
-        seconds, peak_mb = map(float, self._answer().split())
-        return seconds, peak_mb
-
-    def _answer(self) -> str:
-        line = self._process.stdout.readline()
-        if not line:
-            raise EnvironmentFault(f"A measured program ended with code {self._process.wait()} and without an answer.")
-        return line

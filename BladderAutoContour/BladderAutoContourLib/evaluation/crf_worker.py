@@ -1,10 +1,9 @@
-"""One program that solves CRF problems, as a process of its own: the engine's CRF-RNN, or the peer pydensecrf.
+"""One program that solves CRF problems, as a process of its own: the engine's CRF-RNN, its other route, or pydensecrf.
 
     python -m BladderAutoContourLib.evaluation.crf_worker METHOD PROBLEM.npz...
 
-Every line on standard input is the number of a problem to solve, set-up included. The answer is the seconds that it
-took and the MiB by which the process has grown beyond its input; the probability of label 1 is then in
-PROBLEM.METHOD.npy.
+Every line on standard input is the number of a problem to solve, set-up included, and is answered as
+`measured_program` says; the probability of label 1 is then in PROBLEM.METHOD.npy.
 
 pydensecrf is no package of this program: the benchmark gives it an environment of its own, where nothing of this
 program is imported but this file and what needs the standard library alone.
@@ -13,29 +12,31 @@ program is imported but this file and what needs the standard library alone.
 import importlib
 import json
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .. import host
+from .measured_program import answer
 
 Solve = Callable[[np.ndarray, np.ndarray, dict[str, Any], tuple[float, float, float]], np.ndarray]
 
 
-def crf_rnn() -> Solve:
-    """The engine's layer, in torch."""
+def crf_rnn(cosine_reach: float | None = None) -> Solve:
+    """The engine's layer, in torch; with the appearance kernel as a cosine series of this reach where one is given."""
     import torch
 
     from ..networks.crf_rnn import CrfRnn
     from ..networks.plan import CrfPlan
+    from .cosine_series import CosineCrfRnn
 
     torch.set_num_threads(host.available_cores())
 
     def solve(hu: np.ndarray, logits: np.ndarray, plan: dict[str, Any], spacing_mm: tuple) -> np.ndarray:
-        crf = CrfRnn(CrfPlan(**plan))
+        crf = CrfRnn(CrfPlan(**plan)) if cosine_reach is None else CosineCrfRnn(CrfPlan(**plan), cosine_reach)
         with torch.inference_mode():
             refined = crf(torch.from_numpy(logits)[None], torch.from_numpy(hu)[None], spacing_mm)
             return refined.softmax(dim=1)[0, 1].numpy()
@@ -72,22 +73,25 @@ def pydensecrf() -> Solve:
     return solve
 
 
-METHODS: dict[str, Callable[[], Solve]] = {"crf-rnn": crf_rnn, "pydensecrf": pydensecrf}
+OURS, PEER = "crf-rnn", "pydensecrf"
+COSINES = {f"cosine {reach}": reach for reach in (2.0, 2.5, 3.0)}
+"""Names and reaches (sigmas) of the cosine series that are measured."""
+METHODS: dict[str, Callable[[], Solve]] = {
+    OURS: crf_rnn,
+    PEER: pydensecrf,
+    **{name: partial(crf_rnn, reach) for name, reach in COSINES.items()},
+}
 
 
 def main(method: str, *files: str) -> int:
     """Solve the problems of `files` as standard input asks."""
     solve = METHODS[method]()
     problems = [_read(Path(file)) for file in files]
-    before_mb = host.peak_memory_mb()
-    print("ready", flush=True)
-    for line in sys.stdin:
-        number = int(line)
-        begun = time.perf_counter()
-        probability = solve(*problems[number])
-        seconds = time.perf_counter() - begun
+
+    def keep(number: int, probability: np.ndarray) -> None:
         np.save(Path(files[number]).with_suffix(f".{method}.npy"), probability)
-        print(seconds, host.peak_memory_mb() - before_mb, flush=True)
+
+    answer(lambda number: solve(*problems[number]), keep)
     return 0
 
 

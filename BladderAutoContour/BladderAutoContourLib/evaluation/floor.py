@@ -1,4 +1,4 @@
-"""What the machine could do at best, in operations and in bytes a second, and the CRF-RNN's least work."""
+"""What the machine could do at best, in operations and in bytes a second, and the least work of CRF-RNN and CNN."""
 
 import statistics
 import time
@@ -7,9 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
+from ..imaging.geometry import Triple
 from ..networks.gaussian import BilateralGaussian
-from ..networks.plan import CrfPlan, Triple
+from ..networks.plan import CrfPlan, StagePlan
+from ..networks.vnet import VNet
 
 GEMM = 1536
 COPIED_BYTES = 1 << 28
@@ -26,11 +29,15 @@ class Machine:
     bfloat16_gflops: float
     gigabytes: float
 
+    def rate(self, number_type: torch.dtype) -> float:
+        """1e9 operations a second in float32 or bfloat16."""
+        return self.bfloat16_gflops if number_type == torch.bfloat16 else self.gflops
+
 
 @dataclass(frozen=True)
 class Floor:
-    """What the appearance kernel of a CRF-RNN must do: products (1e9 operations), bytes (1e9) that it must at least
-    read and write, and the seconds of both at the machine's rates."""
+    """What must be done: products (1e9 operations), bytes (1e9) that must at least be read and written, and the seconds
+    of both at the machine's rates."""
 
     gflop: float
     gigabytes: float
@@ -51,30 +58,58 @@ def measure_machine() -> Machine:
 
 
 def crf_floor(plan: CrfPlan, size: tuple[int, int, int], spacing_mm: Triple, machine: Machine) -> Floor:
-    """Of a crop of `size` (x, y, z): the norm and every iteration filter once."""
+    """Of a CRF-RNN's appearance kernel on a crop of `size` (x, y, z): the norm and every iteration filter once."""
     kernel = BilateralGaussian(
         torch.zeros(1, *size[::-1]), spacing_mm, plan.theta_alpha_mm, plan.theta_beta_hu, plan.window_hu
     )
     uses = plan.iterations + 1
-    gflop = uses * kernel.operations / 1e9
     # the kept weights are written once, and read to gather and to spread
-    gigabytes = (1 + 2 * uses) * kernel.weight_bytes / 1e9
-    return Floor(gflop, gigabytes, gflop / machine.gflops, gigabytes / machine.gigabytes)
+    return _floor(uses * kernel.operations, (1 + 2 * uses) * kernel.weight_bytes, machine, torch.float32)
 
 
-def as_data(machine: Machine, floor: Floor) -> dict[str, Any]:
+def network_floor(stage: StagePlan, number_type: torch.dtype, machine: Machine) -> Floor:
+    """Of one look of a stage's network: its convolutions, each of which reads its input and its weights and writes its
+    output once. Normalisation, PReLU, sums and copies are taken as free: at best they pass along with a convolution."""
+    operations = numbers = 0
+
+    def count(layer: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
+        nonlocal operations, numbers
+        # every weight meets every place of the smaller grid: the output's, or, transposed, the input's
+        places = inputs[0] if isinstance(layer, nn.ConvTranspose3d) else output
+        operations += 2 * layer.weight.numel() * places[0, 0].numel()
+        numbers += inputs[0].numel() + layer.weight.numel() + output.numel()
+
+    with torch.device("meta"), torch.no_grad():  # shapes alone: nothing is computed
+        network = VNet(stage.intensity.channels, stage.network)
+        for layer in network.modules():
+            if isinstance(layer, nn.Conv3d | nn.ConvTranspose3d):
+                layer.register_forward_hook(count)
+        network(torch.empty(1, stage.intensity.channels, *stage.crop_voxels[::-1]))
+    return _floor(operations, numbers * number_type.itemsize, machine, number_type)
+
+
+def as_data(machine: Machine, floors: dict[str, Floor]) -> dict[str, Any]:
     """Plain data."""
-    return {"machine": asdict(machine), "crf": asdict(floor)}
+    return {"machine": asdict(machine), **{name: asdict(floor) for name, floor in floors.items()}}
 
 
-def as_text(machine: Machine, floor: Floor) -> str:
-    """Two lines for people."""
-    return (
+def as_text(machine: Machine, floors: dict[str, Floor]) -> str:
+    """Lines for people."""
+    lines = [
         f"machine: {machine.gflops:.0f} GFLOP/s in float32 ({machine.bfloat16_gflops:.0f} in bfloat16), "
-        f"{machine.gigabytes:.1f} GB/s, {machine.threads} threads\n"
-        f"CRF-RNN's floor: {floor.gflop:.1f} GFLOP, {floor.compute_seconds:.3f} s; {floor.gigabytes:.2f} GB, "
+        f"{machine.gigabytes:.1f} GB/s, {machine.threads} threads"
+    ]
+    lines += [
+        f"floor of {name}: {floor.gflop:.1f} GFLOP, {floor.compute_seconds:.3f} s; {floor.gigabytes:.2f} GB, "
         f"{floor.memory_seconds:.3f} s"
-    )
+        for name, floor in floors.items()
+    ]
+    return "\n".join(lines)
+
+
+def _floor(operations: float, moved_bytes: float, machine: Machine, number_type: torch.dtype) -> Floor:
+    gflop, gigabytes = operations / 1e9, moved_bytes / 1e9
+    return Floor(gflop, gigabytes, gflop / machine.rate(number_type), gigabytes / machine.gigabytes)
 
 
 def _median_seconds(work: Callable[[], object]) -> float:

@@ -68,11 +68,14 @@ class CrfRnn(nn.Module):
             return refined
 
     def _filters(self, hu: torch.Tensor, spacing_mm: Triple) -> tuple[NormalisedFilter, NormalisedFilter]:
-        plan = self.plan
         ones = torch.ones_like(hu).unsqueeze(1)
-        smoothness = SpatialGaussian(hu.shape[-3:], spacing_mm, plan.theta_gamma_mm, like=hu)
-        appearance = BilateralGaussian(hu, spacing_mm, plan.theta_alpha_mm, plan.theta_beta_hu, plan.window_hu)
-        return NormalisedFilter(smoothness, ones), NormalisedFilter(appearance, ones)
+        smoothness = SpatialGaussian(hu.shape[-3:], spacing_mm, self.plan.theta_gamma_mm, like=hu)
+        return NormalisedFilter(smoothness, ones), NormalisedFilter(self.appearance(hu, spacing_mm), ones)
+
+    def appearance(self, hu: torch.Tensor, spacing_mm: Triple) -> BilateralGaussian:
+        """The appearance kernel between the voxels of `hu` (B, Z, Y, X), not normalised yet."""
+        plan = self.plan
+        return BilateralGaussian(hu, spacing_mm, plan.theta_alpha_mm, plan.theta_beta_hu, plan.window_hu)
 
 
 def voxel_unit_plan(

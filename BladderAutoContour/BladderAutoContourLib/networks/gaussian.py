@@ -129,9 +129,7 @@ class BilateralGaussian:
     ) -> None:
         self._axes = axis_kernels(hu.shape[-3:], spacing_mm, sigma_mm, like=hu)
         low, high = window_hu
-        nodes = place_nodes(low / sigma_hu, high / sigma_hu, 1.0)
-        self._scale = nodes.scale
-        self._nodes = nodes.positions.to(hu).split(NODES_AT_ONCE)
+        self._nodes = self._place(low / sigma_hu, high / sigma_hu).to(hu).split(NODES_AT_ONCE)
         self._intensity = hu.clamp(low, high) / sigma_hu
         bytes_a_slice = len(self._nodes[0]) * hu[0, 0].nbytes
         self._slices = max(1, SLAB_BYTES[hu.device.type != "cpu"] // bytes_a_slice)
@@ -147,6 +145,11 @@ class BilateralGaussian:
         return total
 
     @property
+    def nodes(self) -> int:
+        """How many nodes of intensity there are: a spatial filter each."""
+        return sum(map(len, self._nodes))
+
+    @property
     def operations(self) -> int:
         """Multiplications and additions of one use on one volume, the products' alone."""
         slices, rows, columns = self._intensity.shape[1:]
@@ -155,12 +158,12 @@ class BilateralGaussian:
         along_y = rows * columns * y * (2 if self._axes[1].factored else 1)
         along_x = fewer_rows * columns * x * (2 if self._axes[2].factored else 1)
         along_z = fewer_rows * fewer_columns * z * (2 if self._axes[0].factored else 1)
-        return 2 * sum(map(len, self._nodes)) * slices * (along_y + along_x + along_z)
+        return 2 * self.nodes * slices * (along_y + along_x + along_z)
 
     @property
     def weight_bytes(self) -> int:
         """What the weights of all intensity nodes take, whether they are kept or not."""
-        return sum(map(len, self._nodes)) * self._intensity.nbytes
+        return self.nodes * self._intensity.nbytes
 
     def _add(self, total: torch.Tensor, q: torch.Tensor, number: int, part: int) -> None:
         """Add to `total` (Z, Y, X) what comes of q by way of one part of the intensity nodes."""
@@ -183,12 +186,23 @@ class BilateralGaussian:
         key = (number, start, part)
         if key in self._kept:
             return self._kept[key]
-        weight = self._intensity[number, start : start + self._slices, None] - self._nodes[part][:, None, None]
-        # exp(-30) is nothing beside a voxel's own weight, and the subnormal numbers further out are very slow
-        weight.square_().clamp_(max=30.0).neg_().exp_().mul_(self._scale)
+        intensity = self._intensity[number, start : start + self._slices, None]
+        weight = self._factor(intensity, self._nodes[part][:, None, None])
         if self._keep:
             self._kept[key] = weight
         return weight
+
+    def _place(self, low: float, high: float) -> torch.Tensor:
+        """The nodes of intensities from `low` to `high`, all in sigmas."""
+        nodes = place_nodes(low, high, 1.0)
+        self._scale = nodes.scale
+        return nodes.positions
+
+    def _factor(self, intensity: torch.Tensor, nodes: torch.Tensor) -> torch.Tensor:
+        """A between intensities and nodes; a tensor of its own."""
+        weight = intensity - nodes
+        # exp(-30) is nothing beside a voxel's own weight, and the subnormal numbers further out are very slow
+        return weight.square_().clamp_(max=30.0).neg_().exp_().mul_(self._scale)
 
 
 class _SymmetricFilter(torch.autograd.Function):

@@ -135,7 +135,7 @@ def summary(rows: Sequence[Slice]) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--count", type=int, default=16, help="cases (16)")
+    parser.add_argument("--count", type=int, default=48, help="cases (48)")
     parser.add_argument("--weights", type=Path, help="weights (default: those that are shipped)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="JSON file to write")
     arguments = parser.parse_args()

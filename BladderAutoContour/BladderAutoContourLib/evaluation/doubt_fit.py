@@ -21,8 +21,9 @@ FIRST_SEED = 740_000
 KINDS = (None, *STRATA)  # every property in turn
 SPACINGS_MM = ((1.5, 3.0), (1.8, 4.0), (2.0, 5.0))  # in the plane, across: finer than what makes a slice wrong
 FITTED = ("strong_inward_mm", "weak_outward_mm", "faint_share", "dent_mm")
-"""The features that carry, found on scans of the training family with seeds from 742,000: with all of them the curve
-ranks unseen slices no better. The others are measured for the curves of older weights."""
+"""The features that carry, found on scans of the training family with seeds from 742,000. With all of them the curve
+ranks unseen slices no better, nor with means over neighbouring slices or products. The others are still measured: the
+curves of older weights weigh them."""
 PULL = 2.0  # of the prior towards 0, on standardised features: few cases must not make a steep curve
 
 

@@ -4,7 +4,8 @@ Run from the repository root: `.venv/bin/python Testing/Benchmarks/doubt.py --ou
 training family with seeds of their own: not those that the doubt is fitted on, never the frozen test set. A slice is
 wrong where its in-plane HD95 is above 4 mm, or where contour or reference alone has a part in it. A missed slice has no
 doubt of its own: it takes that of the contour's slice next to it, and so do area and distance. "area and end" is a
-logistic regression fitted on the very slices that it is judged by, so what it reaches is flattered.
+logistic regression fitted on the very slices that it is judged by, so what it reaches is flattered. Scans differ more
+than slices of one scan do: the interval reaches about 0.09 to either side with 16 scans and 0.04 with 48.
 """
 
 import argparse
@@ -135,7 +136,7 @@ def summary(rows: Sequence[Slice]) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--count", type=int, default=16, help="cases (16)")
+    parser.add_argument("--count", type=int, default=48, help="cases (48)")
     parser.add_argument("--weights", type=Path, help="weights (default: those that are shipped)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="JSON file to write")
     arguments = parser.parse_args()

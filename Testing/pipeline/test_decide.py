@@ -5,7 +5,7 @@ import pytest
 from BladderAutoContourLib.errors import NoBladderError
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
-from BladderAutoContourLib.networks.plan import DecisionPlan, DoubtPlan
+from BladderAutoContourLib.networks.plan import DecisionPlan, DoubtPlan, Plan, StagePlan
 from BladderAutoContourLib.pipeline.decide import agree, calibrated, decide, single_solid_part
 from BladderAutoContourLib.pipeline.doubt import FEATURES, SliceFeatures, doubts, slice_features
 from hypothesis import given
@@ -90,6 +90,13 @@ def test_calibration_of_ones_and_zeros() -> None:
     assert 0.99 < calibrated(1.0, DecisionPlan()) < 1.0
 
 
+def features_of(probability: Volume, hu: np.ndarray | None = None) -> SliceFeatures:
+    """Of the contour at 0.5, in a CT of `hu` (0 everywhere unless given)."""
+    grid = probability.geometry
+    ct = Volume(np.zeros(grid.shape, np.int16) if hu is None else hu.astype(np.int16), grid)
+    return slice_features(ct, probability, Volume((probability.array >= 0.5).astype(np.uint8), grid), evidence=0.9)
+
+
 @pytest.mark.parametrize("ramp_mm", [4.0, 10.0, 20.0])
 def test_isoline_distance_is_measured_in_millimetres(ramp_mm: float) -> None:
     # a cylinder whose probability falls from 1 to 0 over ramp_mm: 0.3 and 0.7 lie 0.4 of that apart
@@ -100,7 +107,7 @@ def test_isoline_distance_is_measured_in_millimetres(ramp_mm: float) -> None:
     array = np.zeros(grid.shape, np.float32)
     array[1:3] = field
     volume = Volume(array, grid)
-    features = slice_features(volume, Volume((array >= 0.5).astype(np.uint8), grid), evidence=0.9)
+    features = features_of(volume)
     assert features.first_slice == 1
     assert features.column("isoline_mm") == pytest.approx([0.4 * ramp_mm] * 2, rel=0.08)
     for name in ("outward_mm", "inward_mm"):
@@ -116,11 +123,48 @@ def test_a_weak_horn_that_the_contour_leaves_out_makes_its_slice_the_most_doubtf
     y, x = np.indices((100, 100))
     array = np.tile((np.hypot(x - 50, y - 50) < 20) * np.float32(0.97), (3, 1, 1))
     array[1, 46:54, 70:84] = 0.25  # 14 mm beyond the contour, and far below 0.5
-    features = slice_features(Volume(array, grid), Volume((array >= 0.5).astype(np.uint8), grid), evidence=0.9)
+    features = features_of(Volume(array, grid))
     assert features.column("weak_outward_mm") == pytest.approx([0, 14, 0], abs=1.1)
     plan = DoubtPlan(weights={"weak_outward_mm": 2.0}, offset=-3.0)
     first, horn, last = doubts(features, plan)
     assert horn > 0.8 > 0.1 > first == last
+
+
+def test_the_ct_tells_where_there_is_no_edge_under_the_contour() -> None:
+    # water in fat, but where x > 55 it goes on in water: 40 of 160 mm of a square's outline, in the middle slice alone
+    grid = Geometry((100, 100, 3), (1.0, 1.0, 3.0))
+    array, hu = np.zeros(grid.shape, np.float32), np.full(grid.shape, -100.0)
+    array[:, 30:70, 30:70] = 1.0
+    hu[array > 0] = 10.0
+    hu[1, :, 55:] = 10.0
+    hu[1, :30, 55:] = hu[1, 70:, 55:] = -100.0
+    hu += np.random.default_rng(0).normal(0, 5, hu.shape)
+    assert features_of(Volume(array, grid), hu).column("faint_share") == pytest.approx([0, 0.25, 0], abs=0.03)
+
+
+@pytest.mark.parametrize("width_mm", [6, 30])
+def test_a_dent_is_what_a_small_disc_cannot_enter(width_mm: int) -> None:
+    # a notch into a square: a narrow one counts whole, of a wide one its corners alone
+    grid = Geometry((100, 100, 3), (1.0, 1.0, 3.0))
+    array = np.zeros(grid.shape, np.float32)
+    array[:, 25:75, 25:75] = 1.0
+    array[1, 25:45, 50 - width_mm // 2 : 50 + width_mm // 2] = 0.0
+    plain, dented, _ = features_of(Volume(array, grid)).column("dent_mm")
+    length_mm = (4 * 50 + 2 * 20) * np.pi / 4
+    corners_mm2 = 2 * (1 - np.pi / 4) * 8**2
+    assert plain == pytest.approx(0, abs=0.02)
+    assert dented == pytest.approx((6 * 20 if width_mm == 6 else corners_mm2) / length_mm, abs=0.12)
+
+
+def test_weights_of_older_and_newer_files_load_and_count_by_name() -> None:
+    weights = {"isoline_mm": 2.0, "a feature of tomorrow": 5.0}
+    plan = Plan(
+        "older", StagePlan((3.0,) * 3, (16,) * 3), StagePlan((3.0,) * 3, (16,) * 3), doubt=DoubtPlan(weights, 1.0)
+    )
+    read = Plan.from_json(plan.to_json()).doubt
+    assert read.weights == weights
+    values = np.full((1, len(FEATURES)), 7.0)
+    assert doubts(SliceFeatures(0, values), read) == pytest.approx([1 / (1 + np.exp(-1.0 - 2 * np.log(8)))])
 
 
 def test_doubt_is_the_plans_logistic_curve() -> None:

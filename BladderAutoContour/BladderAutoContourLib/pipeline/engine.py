@@ -114,7 +114,7 @@ class Engine:
         with steps.step("decide") as tell:
             decision = decide(probability, seen.refined.evidence, self.plan.decision)
             tell(0.5)
-            features = slice_features(seen.refined.cnn_probability, decision.mask, seen.refined.evidence)
+            features = slice_features(volume, seen.refined.cnn_probability, decision.mask, seen.refined.evidence)
             isoline_mm = features.column("isoline_mm")
             masses_ml = tuple(candidate.mass_ml for candidate in seen.candidates)
             found = warnings_of(

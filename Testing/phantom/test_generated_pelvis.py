@@ -148,6 +148,7 @@ def test_the_test_set_is_what_was_frozen() -> None:
     assert {test.scan.kind for test in negatives} == set(WITHOUT_BLADDER)
     assert all(test.case.family == "held-out" for test in positives + negatives)
     text = repr([(test.name, test.case, test.scan) for test in positives + negatives])
+    text = text.replace(", gland_shift_mm=(0.0, 0.0, 0.0)", "")  # younger than the frozen set, which nothing moves
     assert hashlib.sha256(text.encode()).hexdigest() == FROZEN, "a change of the priors needs a new generator version"
 
 

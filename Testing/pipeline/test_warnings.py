@@ -27,7 +27,7 @@ def only(contoured: Contoured, code: str) -> QualityWarning:
 
 
 def test_plain_case_has_none() -> None:
-    assert warnings_of(case(candidate_masses_ml=(50.0, 3.0), isoline_mm=(1.0,) * 10, first_slice=10)) == ()
+    assert warnings_of(case(candidate_masses_ml=(50.0, 3.0), slice_doubt=(0.1,) * 10, first_slice=10)) == ()
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,6 @@ def test_several_candidates() -> None:
 
 
 def test_unsure_slices_are_counted_from_the_first_slice() -> None:
-    warning = only(case(first_slice=10, isoline_mm=(1.0, 6.0, 2.0, 9.0)), "unsure-slices")
+    warning = only(case(first_slice=10, slice_doubt=(0.1, 0.8, 0.5, 0.97)), "unsure-slices")
     assert warning.slices == (11, 13)
     assert "2 slices" in warning.sentence

@@ -115,10 +115,10 @@ class Engine:
             decision = decide(probability, seen.refined.evidence, self.plan.decision)
             tell(0.5)
             features = slice_features(volume, seen.refined.cnn_probability, decision.mask, seen.refined.evidence)
-            isoline_mm = features.column("isoline_mm")
+            slice_doubt = doubts(features, self.plan.doubt)
             masses_ml = tuple(candidate.mass_ml for candidate in seen.candidates)
             found = warnings_of(
-                Contoured(volume, decision.mask, decision.volume_ml, masses_ml, features.first_slice, isoline_mm)
+                Contoured(volume, decision.mask, decision.volume_ml, masses_ml, features.first_slice, slice_doubt)
             )
         return Contouring(
             probability=decision.probability,
@@ -128,7 +128,7 @@ class Engine:
             warnings=found + notes,
             steps=steps.costs,
             crf_change_in_band=seen.refined.crf_change_in_band,
-            slice_doubt=doubts(features, self.plan.doubt),
+            slice_doubt=slice_doubt,
             slice_features=features,
             first_slice=features.first_slice,
             device=device,

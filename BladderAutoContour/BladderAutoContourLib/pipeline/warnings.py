@@ -17,7 +17,7 @@ CONTRAST_MEAN_HU = 80.0
 CONTRAST_LAYER_HU = 130
 CONTRAST_LAYER_SHARE = 0.03
 OUTSIDE_FIELD_HU = -1500  # what scanners write outside their round field; air is never that low
-UNSURE_MM = 4.0
+UNSURE = 0.75  # doubt of a slice: three of four such slices have to be corrected
 RIVAL_SHARE = 0.4  # a candidate of this share of the heaviest one's mass is worth a second look
 
 
@@ -35,8 +35,8 @@ class QualityWarning:
 class Contoured:
     """What the rules look at: the CT and the mask on its grid, and what the walk found on the way.
 
-    candidate_masses_ml: the localiser's, heaviest first. isoline_mm: how far apart the 0.3 and 0.7 isolines run in the
-    slices `first_slice`, `first_slice` + 1, ...
+    candidate_masses_ml: the localiser's, heaviest first. slice_doubt: of the slices `first_slice`, `first_slice` + 1,
+    ..., in [0, 1].
     """
 
     ct: Volume
@@ -44,7 +44,7 @@ class Contoured:
     volume_ml: float
     candidate_masses_ml: tuple[float, ...] = ()
     first_slice: int = 0
-    isoline_mm: tuple[float, ...] = ()
+    slice_doubt: tuple[float, ...] = ()
 
 
 def warnings_of(contoured: Contoured) -> tuple[QualityWarning, ...]:
@@ -158,9 +158,9 @@ def several_candidates(contoured: Contoured) -> QualityWarning | None:
 
 
 def unsure_slices(contoured: Contoured) -> QualityWarning | None:
-    """Slices in which the border could run several millimetres farther in or out."""
+    """Slices that somebody will probably have to correct."""
     slices = tuple(
-        contoured.first_slice + number for number, distance in enumerate(contoured.isoline_mm) if distance > UNSURE_MM
+        contoured.first_slice + number for number, doubt in enumerate(contoured.slice_doubt) if doubt > UNSURE
     )
     if not slices:
         return None
@@ -168,7 +168,7 @@ def unsure_slices(contoured: Contoured) -> QualityWarning | None:
     return QualityWarning(
         "unsure-slices",
         "warning",
-        f"{where} the border is unsure by more than {UNSURE_MM:.0f} mm: look at these first.",
+        f"{where} the contour probably has to be corrected: look at these first.",
         slices,
     )
 

@@ -16,7 +16,7 @@ def test_the_series_errs_by_what_the_gaussian_has_at_its_reach(reach, filters):
     hu = low + (high - low) * torch.rand(1, *SHAPE, generator=random)
     hu[0, 0, 0, :2] = torch.tensor(WINDOW_HU)  # the furthest apart that two voxels can be
     count = math.prod(SHAPE)
-    kernel = CosineSeries(hu, SPACING_MM, SIGMA_MM, SIGMA_HU, WINDOW_HU, reach)
+    kernel = CosineSeries(reach, hu, SPACING_MM, SIGMA_MM, SIGMA_HU, WINDOW_HU)
     assert kernel.nodes == filters
     rows = torch.stack([kernel(one.view(1, 1, *SHAPE)).flatten() for one in torch.eye(count)])
     places = torch.stack(torch.meshgrid(*(torch.arange(n) for n in SHAPE), indexing="ij"), -1).view(count, 3)

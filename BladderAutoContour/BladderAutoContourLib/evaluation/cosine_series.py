@@ -7,6 +7,7 @@ slabs, kept weights and products included.
 """
 
 import math
+from typing import Any
 
 import torch
 
@@ -24,17 +25,10 @@ class CosineSeries(BilateralGaussian):
     is so much longer than the window, and the highest frequency is as far out in the Gaussian's spectrum.
     """
 
-    def __init__(
-        self,
-        hu: torch.Tensor,
-        spacing_mm: Triple,
-        sigma_mm: Triple,
-        sigma_hu: float,
-        window_hu: tuple[float, float],
-        reach: float,
-    ) -> None:
+    def __init__(self, reach: float, *kernel: Any) -> None:
+        """reach, then what the base takes."""
         self._reach = reach
-        super().__init__(hu, spacing_mm, sigma_mm, sigma_hu, window_hu)
+        super().__init__(*kernel)
 
     def _place(self, low: float, high: float) -> torch.Tensor:
         self._period = high - low + self._reach
@@ -59,4 +53,4 @@ class CosineCrfRnn(CrfRnn):
         """The kernel between the voxels of `hu` (B, Z, Y, X), as a cosine series."""
         plan = self.plan
         widths = (plan.theta_alpha_mm, plan.theta_beta_hu, plan.window_hu)
-        return CosineSeries(hu, spacing_mm, *widths, self._reach)
+        return CosineSeries(self._reach, hu, spacing_mm, *widths)

@@ -107,6 +107,11 @@ def as_mask(values: np.ndarray) -> np.ndarray:
     return mask
 
 
+def widened(part: slice, voxels: float, size: int) -> slice:
+    """A part of an axis of `size` voxels, with so many more on both sides as there are."""
+    return slice(max(part.start - round(voxels), 0), min(part.stop + round(voxels), size))
+
+
 def box_of_both(one: Box | None, other: Box | None) -> Box | None:
     """The smallest box that holds both."""
     if one is None or other is None:

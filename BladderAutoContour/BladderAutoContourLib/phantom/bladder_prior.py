@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .shapes import Ellipsoid, Point, Shape, Tube
+from .shapes import Ellipsoid, Point, Shape, Tube, as_point
 
 TRAINING_KINDS = ("ellipsoid", "lobed", "flat-top", "faceted", "horned", "collapsed")
 TRAINING_SHARES = (0.2, 0.15, 0.1, 0.25, 0.18, 0.12)
@@ -68,16 +68,16 @@ def draw_bladder_shape(
     lobes, faces, exponent = [], [], 2.0
     if kind == "lobed":
         where = np.array(centre) + _direction(rng) * np.array(radii) * rng.uniform(0.4, 0.75)
-        lobes.append(Ellipsoid(_point(where), _point(np.array(radii) * rng.uniform(0.45, 0.75)), tilt))
+        lobes.append(Ellipsoid(as_point(where), as_point(np.array(radii) * rng.uniform(0.45, 0.75)), tilt))
     elif kind == "flat-top":
         exponent = 2.5
     elif kind == "faceted":
         faces = [_face(rng, _direction(rng), radii, (0.5, 0.9)) for _ in range(int(rng.integers(2, 7)))]
-        radii = _point(np.array(radii) * (1 + 0.03 * len(faces)))
+        radii = as_point(np.array(radii) * (1 + 0.03 * len(faces)))
     elif kind == "collapsed":
         turned = [np.array(normal) + rng.normal(0, 0.15, size=3) for normal in TETRAHEDRON]
         faces = [_face(rng, normal / np.linalg.norm(normal), radii, (0.4, 0.75)) for normal in turned]
-        radii = _point(np.array(radii) * 1.2)
+        radii = as_point(np.array(radii) * 1.2)
     elif kind == "horned":
         lobes = [_horn(rng, centre, radii) for _ in range(int(rng.integers(1, 3)))]
     elif kind == "pear":  # a narrow base that opens upwards
@@ -93,7 +93,7 @@ def draw_bladder_shape(
     return BladderShape(
         kind=kind,
         centre=centre,
-        radii=_point(radii),
+        radii=as_point(radii),
         tilt_degrees=tilt,
         exponent=exponent,
         ripple=0.0 if kind in ("box", "twin") else float(rng.uniform(0.02, 0.16)),
@@ -128,16 +128,12 @@ def _direction(rng: np.random.Generator) -> np.ndarray:
     return side / np.linalg.norm(side)
 
 
-def _point(values: np.ndarray | tuple[float, ...]) -> Point:
-    return tuple(float(value) for value in values)
-
-
 def _face(
     rng: np.random.Generator, normal: np.ndarray, radii: Point, depth: tuple[float, float]
 ) -> tuple[Point, float]:
     """A plane that cuts the ellipsoid at a share `depth` of its reach along the normal."""
     reach = float(np.linalg.norm(normal * np.array(radii)))
-    return _point(normal), reach * float(rng.uniform(*depth))
+    return as_point(normal), reach * float(rng.uniform(*depth))
 
 
 def _horn(rng: np.random.Generator, centre: Point, radii: Point) -> Tube:
@@ -148,4 +144,6 @@ def _horn(rng: np.random.Generator, centre: Point, radii: Point) -> Tube:
     least = min(radii)
     start = np.array(centre) + 0.35 * reach
     end = np.array(centre) + reach * rng.uniform(0.95, 1.25) + side * rng.uniform(0, 9)
-    return Tube((_point(start), _point(end)), (least * rng.uniform(0.5, 0.75), max(3.0, least * rng.uniform(0.2, 0.4))))
+    return Tube(
+        (as_point(start), as_point(end)), (least * rng.uniform(0.5, 0.75), max(3.0, least * rng.uniform(0.2, 0.4)))
+    )

@@ -8,10 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 
 Point = tuple[float, float, float]
 Coordinates = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+def as_point(values: Sequence[float] | np.ndarray) -> Point:
+    """Three numbers as plain ones: a case compares, prints and hashes the same wherever it was drawn."""
+    return tuple(float(value) for value in values)
 
 
 class Shape(Protocol):

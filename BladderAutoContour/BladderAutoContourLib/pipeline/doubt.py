@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..imaging.components import bounding_box
+from ..imaging.components import bounding_box, widened
 from ..imaging.distance import signed_distance_mm
 from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
@@ -76,8 +76,8 @@ def slice_features(ct: Volume, cnn_probability: Volume, mask: Volume, evidence: 
     if box is None:
         return SliceFeatures(0, np.empty((0, len(FEATURES))))
     x_mm, y_mm, z_mm = mask.geometry.spacing_mm
-    rows = _widened(box[1], NEIGHBOURHOOD_MM / y_mm, mask.array.shape[1])
-    columns = _widened(box[2], NEIGHBOURHOOD_MM / x_mm, mask.array.shape[2])
+    rows = widened(box[1], NEIGHBOURHOOD_MM / y_mm, mask.array.shape[1])
+    columns = widened(box[2], NEIGHBOURHOOD_MM / x_mm, mask.array.shape[2])
     inside = mask.array[box[0], rows, columns] > 0
     around = mask.geometry.region((columns.start, rows.start, box[0].start), inside.shape[::-1])
     values = resample_to(cnn_probability, around, fill=0.0).array
@@ -155,7 +155,3 @@ def _contour_length_mm(inside: np.ndarray, x_mm: float, y_mm: float) -> float:
     upright = np.count_nonzero(padded[:, 1:] != padded[:, :-1]) * y_mm
     level = np.count_nonzero(padded[1:] != padded[:-1]) * x_mm
     return max((upright + level) * _EDGES_TO_LENGTH, x_mm)
-
-
-def _widened(part: slice, voxels: float, size: int) -> slice:
-    return slice(max(part.start - round(voxels), 0), min(part.stop + round(voxels), size))

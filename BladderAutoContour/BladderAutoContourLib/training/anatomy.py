@@ -11,7 +11,7 @@ import numpy as np
 
 from ..phantom.bladder_prior import BladderShape, within_the_pelvis
 from ..phantom.case import Case
-from ..phantom.shapes import Ellipsoid, Point, Shape, Tube
+from ..phantom.shapes import Ellipsoid, Point, Shape, Tube, as_point
 
 SHARE = 0.65  # of the patients
 SHIFT_MM = (6.0, 10.0, 9.0)  # standard deviations along canonical x, y, z
@@ -40,10 +40,10 @@ def _elsewhere(shape: BladderShape, rng: np.random.Generator) -> BladderShape:
     turn, stretch = ((1 - largeness) * small + largeness * large for small, large in (TURN_DEGREES, STRETCH))
     factors = np.exp(rng.normal(0, stretch, size=3))
     factors /= np.prod(factors) ** (1 / 3)
-    radii = _point(np.array(shape.radii) * factors)
+    radii = as_point(np.array(shape.radii) * factors)
     tilt = (shape.tilt_degrees[0] + float(rng.normal(0, turn)), *shape.tilt_degrees[1:])
     shift = np.clip(rng.normal(0, SHIFT_MM), np.negative(FARTHEST_MM), FARTHEST_MM)
-    centre = within_the_pelvis(_point(np.array(shape.centre) + shift), radii, tilt[0])
+    centre = within_the_pelvis(as_point(np.array(shape.centre) + shift), radii, tilt[0])
     return replace(
         shape,
         centre=centre,
@@ -57,14 +57,10 @@ def _carried(lobe: Shape, before: np.ndarray, after: np.ndarray, factors: np.nda
     """A lobe where the bladder it belongs to has gone, stretched with it."""
 
     def carried(point: Point) -> Point:
-        return _point(after + (np.array(point) - before) * factors)
+        return as_point(after + (np.array(point) - before) * factors)
 
     if isinstance(lobe, Ellipsoid):
-        return replace(lobe, centre=carried(lobe.centre), radii=_point(np.array(lobe.radii) * factors))
+        return replace(lobe, centre=carried(lobe.centre), radii=as_point(np.array(lobe.radii) * factors))
     if isinstance(lobe, Tube):
         return replace(lobe, points=tuple(carried(point) for point in lobe.points))
     raise TypeError(f"a bladder's lobe is an ellipsoid or a tube, not {type(lobe).__name__}")
-
-
-def _point(values: np.ndarray) -> Point:
-    return tuple(float(value) for value in values)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...errors import InputError
-from ...imaging.components import as_mask, bounding_box, components, fill_holes
+from ...imaging.components import as_mask, bounding_box, components, fill_holes, widened
 from ...imaging.geometry import Triple
 from ...imaging.volume import Volume
 from .appearance import log_odds, smoothed
@@ -35,8 +35,8 @@ def copy_and_fit(
         raise InputError(f"Slice {source} has no contour to copy. Choose a slice on which the bladder is drawn.")
     x_mm, y_mm, z_mm = ct.geometry.spacing_mm
     _, rows, columns = bounding_box(drawn)
-    rows = _widened(rows, MARGIN_MM / y_mm, drawn.shape[1])
-    columns = _widened(columns, MARGIN_MM / x_mm, drawn.shape[2])
+    rows = widened(rows, MARGIN_MM / y_mm, drawn.shape[1])
+    columns = widened(columns, MARGIN_MM / x_mm, drawn.shape[2])
     pair = [source, target]
     copied = drawn[0, rows, columns]
     distance = np.repeat(in_plane_mm(copied[None], (y_mm, x_mm)), 2, axis=0)
@@ -60,7 +60,3 @@ def _without_specks(fitted: np.ndarray, copied: np.ndarray) -> np.ndarray:
     labels, parts = components(fitted[None], np.ones((1, *fitted.shape)))
     kept = [part.label for part in parts if (copied & (labels[0] == part.label)).sum() > 0.1 * part.voxels]
     return fill_holes(np.isin(labels, kept))[0]
-
-
-def _widened(part: slice, voxels: float, size: int) -> slice:
-    return slice(max(part.start - round(voxels), 0), min(part.stop + round(voxels), size))

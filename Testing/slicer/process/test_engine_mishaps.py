@@ -310,11 +310,16 @@ def test_the_log_hears_everything_but_who_the_patient_is(stage, log, tmp_path):
         print("IM0001.dcm is damaged", file=sys.stderr)
         say(event="note", message="a note about " + fields["ct"][0], id=fields["id"])
         say(error={"code": 3, "kind": "input", "message": "IM0001.dcm is damaged.", "files": []}, id=fields["id"])
+        fields = asked()
+        print("IM0001.dcm was late", file=sys.stderr)
         time.sleep(60)
     """)
     witness = contour(engine, tmp_path / "DOE^JOHN" / "out")
     poll_until(engine, lambda: witness.ends and len(log) == 5)
-    assert {"loading ü", "a library prints", "cannot read (file) for (file)", "(file) is damaged"} < set(log)
+    engine.correct({"request": "refine", "ct": [tmp_path / "CT"], "output": tmp_path / "refined"}, Witness())
+    poll_until(engine, lambda: len(log) == 6)
+    assert {"loading ü", "a library prints", "cannot read (file) for (file)"} < set(log)
+    assert {"(file) is damaged", "(file) was late"} < set(log), "whenever it is heard"
     assert "DOE" not in "".join(log)
     assert witness.failure.message == "IM0001.dcm is damaged.", "the user may read which file it is"
 

@@ -6,6 +6,7 @@ there. What `serve` cannot take is tried once by a command of its own.
 
 import json
 import traceback
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,14 +93,12 @@ class Request:
         devices = choice.options if self.fields["request"] == "refine" else []
         return [self.fields["request"], "--ct", *ct, *options, *devices]
 
-    def discreet(self, text: str) -> str:
-        """A line for the log without the names of the request's files and folders: they may tell who the patient is."""
+    @property
+    def telling_names(self) -> set[str]:
+        """The names of the request's files and folders, which may tell who the patient is."""
         paths = [self.output, *map(Path, self.fields["ct"])]
         names = {str(place) for path in paths for place in (path, path.parent)}
-        names |= {path.name for path in paths if len(path.name) >= TELLING_NAME}
-        for name in sorted(names, key=len, reverse=True):
-            text = text.replace(name, "(file)")
-        return text
+        return names | {path.name for path in paths if len(path.name) >= TELLING_NAME}
 
 
 @dataclass
@@ -134,6 +133,8 @@ class EngineProcess:
         self._engine: Engine | None = None
         self._request: Request | None = None
         self._requests = 0
+        self._recent_names: deque[set[str]] = deque(maxlen=2)
+        self._hidden_names: list[str] = []  # the longest first
 
     @property
     def busy(self) -> bool:
@@ -234,7 +235,11 @@ class EngineProcess:
             raise RuntimeError("The engine does one request at a time.")
         self.warm(self._choice)
         self._requests += 1
-        self._request = Request(self._requests, {key: _as_text(value) for key, value in fields.items()}, listener)
+        request = Request(self._requests, {key: _as_text(value) for key, value in fields.items()}, listener)
+        # Standard error may be heard after the answer, and even after the next request was made.
+        self._recent_names.append(request.telling_names)
+        self._hidden_names = sorted(set().union(*self._recent_names), key=len, reverse=True)
+        self._request = request
         self._send()
 
     def _send(self) -> None:
@@ -267,10 +272,10 @@ class EngineProcess:
             if kind in ("done", "error"):  # it has removed its files
                 engine.child.end()
         elif kind == "progress":
-            self._tell(request, request.listener.progressed, event["step"], event["fraction"], event["seconds_left"])
+            self._tell(request.listener.progressed, event["step"], event["fraction"], event["seconds_left"])
         elif kind == "note":
             self._write_log(event["message"])
-            self._tell(request, request.listener.noted, event["message"])
+            self._tell(request.listener.noted, event["message"])
         elif kind == "result":
             request.folder = Path(event["folder"])
         elif kind == "done":
@@ -291,7 +296,7 @@ class EngineProcess:
             self._start(request.as_command(self._choice), alone=True)
             self._engine.child.writes_to = request.output
             self._write_log(_messages().slower_way())
-            self._tell(request, request.listener.noted, _messages().slower_way())
+            self._tell(request.listener.noted, _messages().slower_way())
         else:
             self._settle(engine, request, request.listener.failed, self._why(engine, ended))
 
@@ -302,16 +307,19 @@ class EngineProcess:
         """End the request, then say so: the listener may bring the next one right away."""
         self._request = None
         engine.child.writes_to = None
-        self._tell(request, tell, *facts)
+        self._tell(tell, *facts)
 
-    def _tell(self, request: Request, tell: Callable[..., None], *facts: Any) -> None:
+    def _tell(self, tell: Callable[..., None], *facts: Any) -> None:
         try:
             tell(*facts)
         except Exception:  # noqa: BLE001 - what a listener does wrong must not stop the engine's work
-            self._log(request.discreet(traceback.format_exc()))
+            self._write_log(traceback.format_exc())
 
     def _write_log(self, text: str) -> None:
-        self._log(self._request.discreet(text) if self._request else text)
+        """A line for the log, without the names of the last two requests' files and folders."""
+        for name in self._hidden_names:
+            text = text.replace(name, "(file)")
+        self._log(text)
 
 
 def _is_worth_another_try(engine: Engine, request: Request, ended: Ended) -> bool:

@@ -87,5 +87,5 @@ def draw_crop(
     if with_bladder:
         centre = np.asarray(case.bladder.centre) + draw_crop_error_mm(rng)
     else:
-        centre = np.array([rng.uniform(-80, 80), rng.uniform(-50, 60), rng.uniform(-200, 430)])
+        centre = np.array([rng.uniform(-80, 80), rng.uniform(-50, 60), rng.uniform(-300, 620)])
     return patient_grid(canonical_to_patient(case, centre), spacing_mm, size)

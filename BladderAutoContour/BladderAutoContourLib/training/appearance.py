@@ -50,6 +50,18 @@ def shaded(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     return torch.where(hu > BODY_HU, hu + field, hu)
 
 
+def noise(shape: torch.Size, rng: np.random.Generator) -> torch.Tensor:
+    """Noise (Z, Y, X) of standard deviation 1 whose grain is a voxel to two, as of a smooth kernel, within slices."""
+    values = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
+    side = float(rng.choice([0.0, rng.uniform(0.0, 0.3)]))  # share of each neighbour in the plane
+    if side:
+        middle = 1 - 2 * side
+        for axis in (1, 2):
+            values = middle * values + side * (values.roll(1, axis) + values.roll(-1, axis))
+        values /= middle**2 + 2 * side**2
+    return values
+
+
 def in_thick_slices(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Averaged into slices thicker than the crop's planes, and interpolated between them, as the pipeline would."""
     planes = max(2, round(hu.shape[0] / rng.uniform(*THICK_VOXELS)))

@@ -8,14 +8,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..imaging.geometry import Triple
 from ..phantom.fields import draw_crop_error_mm
 from .appearance import BODY_HU
 from .samples import AIR_HU, GeneratedSamples, Recipe, replay
+from .warp import PAPER, warp
 
 BODY_ERROR_MM = 15.0  # how far the localiser's windows lie off the middle of the body
-WARP_MM = 15.0  # the paper's: a mesh of 2 x 2 intervals, coefficients uniform within this
-WARP_INTERVALS = 2
 WARPED = 0.5
 
 
@@ -61,7 +59,7 @@ class MixedSamples(Dataset):
         patient = self.patients[int(rng.integers(len(self.patients)))]
         hu, label = crop(patient, _draw_centre(patient, recipe, rng), recipe.plan.crop_voxels)
         if rng.random() < WARPED:
-            hu, label = warp(hu, label, recipe.plan.spacing_mm, rng)
+            hu, label = warp(hu, label, recipe.plan.spacing_mm, PAPER, rng)
         return replay(hu, label, recipe, rng)
 
 
@@ -79,41 +77,6 @@ def crop(patient: Patient, centre: np.ndarray, size: tuple[int, int, int]) -> tu
         hu[within] = torch.from_numpy(patient.hu[inside].astype(np.float32))
         label[within] = torch.from_numpy(patient.label[inside].astype(np.float32))
     return hu, label
-
-
-def warp(
-    hu: torch.Tensor, label: torch.Tensor, spacing_mm: Triple, rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The paper's augmentation: one cubic B-spline displacement in the plane, the same for every slice."""
-    depth, rows, columns = hu.shape
-    controls = WARP_INTERVALS + 3
-    coefficients = rng.uniform(-WARP_MM, WARP_MM, size=(controls, controls, 2))
-    along_y, along_x = (_basis(n) for n in (rows, columns))
-    shift_mm = np.einsum("ya,xb,abc->yxc", along_y, along_x, coefficients)
-    # grid_sample counts in halves of the image, from the outer edge of its first voxel
-    halves = np.array([columns * spacing_mm[0], rows * spacing_mm[1]]) / 2
-    y, x = np.meshgrid(
-        (np.arange(rows) + 0.5) * 2 / rows - 1, (np.arange(columns) + 0.5) * 2 / columns - 1, indexing="ij"
-    )
-    grid = torch.from_numpy((np.stack((x, y), axis=-1) + shift_mm / halves).astype(np.float32))
-    moved = torch.nn.functional.grid_sample(
-        torch.stack((hu, label)).reshape(1, 2 * depth, rows, columns),
-        grid[None],
-        padding_mode="border",
-        align_corners=False,
-    )
-    return tuple(moved.reshape(2, depth, rows, columns))
-
-
-def _basis(voxels: int) -> np.ndarray:
-    """Weights (voxels, intervals + 3) of the uniform cubic B-spline's coefficients along one axis."""
-    place = (np.arange(voxels) + 0.5) / voxels * WARP_INTERVALS
-    interval = np.minimum(place.astype(int), WARP_INTERVALS - 1)
-    t = place - interval
-    pieces = np.stack(((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3), axis=1) / 6
-    weights = np.zeros((voxels, WARP_INTERVALS + 3))
-    np.put_along_axis(weights, interval[:, None] + np.arange(4), pieces, axis=1)
-    return weights
 
 
 def _draw_centre(patient: Patient, recipe: Recipe, rng: np.random.Generator) -> np.ndarray:

@@ -13,16 +13,19 @@ from ..phantom.case import draw_case
 from ..phantom.fields import draw_crop, draw_window
 from ..phantom.render import render
 from .anatomy import wander
-from .appearance import vary
+from .appearance import noise, vary
+from .warp import IN_SPACE, warp
 
 AIR_HU = -1000.0
+MOST_NOISE_HU = 18.0  # beside the scanner's own
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What one stage sees; see `training.plan.StageSchedule`.
 
-    `replays` crops in a row share their anatomy, not their noise, mirror or scan's end.
+    `replays` crops in a row share their anatomy, not their noise, mirror or scan's end, nor the warp that bends a share
+    `warped` of them.
     """
 
     stage: str
@@ -33,6 +36,7 @@ class Recipe:
     without_bladder: float
     strata: Mapping[str, float] = field(default_factory=dict)
     narrow: float = 0.0
+    warped: float = 0.0
 
 
 class GeneratedSamples(Dataset):
@@ -52,6 +56,8 @@ class GeneratedSamples(Dataset):
         number = round_number * recipe.batch + place % recipe.batch
         hu, label = self._anatomy(number)
         rng = np.random.default_rng([recipe.seed, number, place // recipe.batch, 2])
+        if recipe.warped and rng.random() < recipe.warped:
+            hu, label = warp(hu, label, recipe.plan.spacing_mm, IN_SPACE, rng)
         return replay(hu, label, recipe, rng)
 
     def _anatomy(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -87,7 +93,7 @@ def replay(
     """A crop as it is shown once: varied as its stage needs it. The tensors given stay as they are."""
     if recipe.stage == "localiser":
         return _replay(hu, label, rng, ends=0.45)
-    return _replay(hu, label, rng, ends=0.2, narrow=recipe.narrow)
+    return _replay(hu, label, rng, ends=0.3, narrow=recipe.narrow)
 
 
 def _replay(
@@ -103,8 +109,7 @@ def _replay(
     hu = vary(hu, rng)
     hu = hu * rng.uniform(0.97, 1.03) + rng.normal(0, 12)
     if rng.random() < 0.5:
-        noise = torch.from_numpy(rng.standard_normal(hu.shape, dtype=np.float32))
-        hu = hu + noise * rng.uniform(0, 10)
+        hu = hu + noise(hu.shape, rng) * rng.uniform(0, MOST_NOISE_HU)
     if rng.random() < ends:
         hu, label = hu.clone(), label.clone()
         which = rng.choice(["below", "above", "both"], p=[0.35, 0.35, 0.3])

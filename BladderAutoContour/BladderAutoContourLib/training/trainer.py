@@ -239,6 +239,7 @@ def recipe_of(training: TrainingPlan, schedule: StageSchedule) -> Recipe:
         schedule.without_bladder,
         schedule.strata,
         schedule.narrow,
+        schedule.warped,
     )
 
 

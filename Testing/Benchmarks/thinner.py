@@ -14,31 +14,25 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from BladderAutoContourLib import host
 from BladderAutoContourLib.evaluation.files import write_text
-from BladderAutoContourLib.evaluation.metrics import dice
-from BladderAutoContourLib.imaging.geometry import patient_grid
+from BladderAutoContourLib.evaluation.precision import FIRST_SEED, Network, agreement, generated_crop, masks
 from BladderAutoContourLib.networks.channels import dual_channel
-from BladderAutoContourLib.networks.finer import finer_grid, on_grid
 from BladderAutoContourLib.networks.plan import StagePlan
 from BladderAutoContourLib.networks.vnet import VNet
 from BladderAutoContourLib.networks.weights import Networks, default_weights, load_weights
-from BladderAutoContourLib.phantom.case import draw_case
-from BladderAutoContourLib.phantom.render import bladder_centre_mm, render
 from BladderAutoContourLib.pipeline.device import number_type
 from torch import nn
 
 RESULT = Path(__file__).parent / "results" / "thinner.json"
-FIRST_SEED, CALIBRATION_SEEDS = 9_000, (8_000, 8_001)
+CALIBRATION_SEEDS = (8_000, 8_001)
 INT8_CHANNELS = 16
 """Convolutions from and to at least so many channels become int8: nearly all operations, but not the first and last."""
-Network = Callable[[torch.Tensor], torch.Tensor]
 Range = tuple[float, float]
 
 
@@ -98,8 +92,8 @@ def int8_copy(network: VNet, crops: Sequence[torch.Tensor]) -> VNet:
     return thin
 
 
-def mixed(network: nn.Module) -> Network:
-    """The network with convolutions in bfloat16, as the engine runs it where the processor has that."""
+def bfloat16(network: nn.Module) -> Network:
+    """The network with convolutions in bfloat16, on any processor."""
 
     def run(channels: torch.Tensor) -> torch.Tensor:
         with torch.autocast("cpu", torch.bfloat16):
@@ -110,7 +104,7 @@ def mixed(network: nn.Module) -> Network:
 
 def channels_last(network: nn.Module) -> Network:
     """The same, with the channels of a voxel side by side in memory."""
-    run = mixed(copy.deepcopy(network).to(memory_format=torch.channels_last_3d))
+    run = bfloat16(copy.deepcopy(network).to(memory_format=torch.channels_last_3d))
     return lambda channels: run(channels.contiguous(memory_format=torch.channels_last_3d))
 
 
@@ -118,22 +112,6 @@ def half_width(stage: StagePlan) -> VNet:
     """The stage's network of half as many channels, with random weights."""
     network = dataclasses.replace(stage.network, width=stage.network.width // 2)
     return VNet(stage.intensity.channels, network).eval()
-
-
-def generated_crop(seed: int, stage: StagePlan) -> torch.Tensor:
-    """HU (1, Z, Y, X) of a generated patient about the bladder, on the stage's grid."""
-    case = draw_case(seed)
-    grid = patient_grid(bladder_centre_mm(case), stage.spacing_mm, stage.crop_voxels)
-    return torch.from_numpy(render(case, grid).stored_hu().astype(np.float32))[None]
-
-
-def masks(logits: torch.Tensor, hu: torch.Tensor, networks: Networks) -> tuple[np.ndarray, np.ndarray]:
-    """The CNN's mask on its own grid, and that behind the CRF-RNN on the CRF's."""
-    stage, crf = networks.plan.segmenter, networks.plan.crf
-    size, spacing_mm = finer_grid(stage.crop_voxels, stage.spacing_mm, crf.spacing_mm)
-    fine, fine_hu = (on_grid(values, size[::-1]) for values in (logits, hu[None]))
-    refined = networks.crf(fine, fine_hu[0], spacing_mm)
-    return tuple((values[0, 1] >= values[0, 0]).numpy() for values in (logits, refined))
 
 
 def measure(networks: Networks, count: int, rounds: int) -> dict[str, Any]:
@@ -144,15 +122,15 @@ def measure(networks: Networks, count: int, rounds: int) -> dict[str, Any]:
     calibration = [dual_channel(generated_crop(seed, stage), stage.intensity) for seed in CALIBRATION_SEEDS]
     variants: dict[str, Network] = {
         "float32": networks.segmenter,
-        "bfloat16": mixed(networks.segmenter),
+        "bfloat16": bfloat16(networks.segmenter),
         "bfloat16, channels last": channels_last(networks.segmenter),
         "half width, float32": half_width(stage),
-        "half width, bfloat16": mixed(half_width(stage)),
+        "half width, bfloat16": bfloat16(half_width(stage)),
     }
     missing = None
     try:
         thin = int8_copy(networks.segmenter, calibration)
-        variants |= {"int8, rest float32": thin, "int8, rest bfloat16": mixed(thin)}
+        variants |= {"int8, rest float32": thin, "int8, rest bfloat16": bfloat16(thin)}
         thin(crops[0])
     except RuntimeError as error:  # torch names the kernel that it lacks for this processor
         missing = str(error).partition("\n")[0]
@@ -170,9 +148,7 @@ def measure(networks: Networks, count: int, rounds: int) -> dict[str, Any]:
         row = {"variant": name, "seconds": statistics.median(seconds[name])}
         if not name.startswith("half"):
             found = [masks(run(crop), hu, networks) for crop, hu in zip(crops, hus, strict=True)]
-            pairs = zip(found, exact, strict=True)
-            each = [[dice(one, other) for one, other in zip(a, b, strict=True)] for a, b in pairs]
-            row["cnn_dice"], row["crf_dice"] = ([scores[k] for scores in each] for k in (0, 1))
+            row["cnn_dice"], row["crf_dice"] = agreement(found, exact)
         rows.append(row)
     return {
         "model": networks.plan.name,

@@ -136,3 +136,16 @@ def test_a_plan_and_its_patients_belong_together(run, patients, tmp_path):
     plan.write_text(plan.read_text(encoding="utf-8").replace('"patients": 0.5', '"patients": 1.5'), encoding="utf-8")
     run("train", "--plan", plan, *output).failed_with(3, "input", "between 0 and 1")
     assert not (tmp_path / "out").exists()
+
+
+def test_calibration_says_what_it_was_fitted_on_and_how_exact_the_processor_is(fine_tune, tmp_path):
+    assert fine_tune(tmp_path / "own", "--hold-out", NAMES[1]).code == 0
+    before = json.loads((tmp_path / "own" / "water-own.json").read_text(encoding="utf-8"))
+    outcome = fine_tune(tmp_path / "own", "--hold-out", NAMES[1], "--resume", "--calibrate", "1")
+    assert outcome.code == 0, outcome.stderr
+    after = json.loads((tmp_path / "own" / "water-own.json").read_text(encoding="utf-8"))
+    assert after["decision"]["calibration_slope"] != before["decision"]["calibration_slope"]
+    assert after["doubt"] != before["doubt"]
+    found = after["scores"]["precision"]
+    assert found["number_type"] in ("bfloat16", "float32")
+    assert 0.9 < found["least_dice_with_float32"]["crf-rnn"] <= found["mean_dice_with_float32"]["crf-rnn"] <= 1

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NAME = "train"
 HELP = "Train the localiser, the network and the CRF-RNN as a plan file says, or finished weights on own patients."
 CALIBRATION_SCANS = 30
+COMPARED_CROPS = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -146,8 +147,11 @@ def _patients(arguments: argparse.Namespace, training: "TrainingPlan") -> OwnPat
 
 
 def _calibrate(weights: Path, scans: int, events: Events) -> None:
-    """Fit the confidence, and the doubt of a slice, on generated scans, and save the plan with them."""
-    from ..evaluation import calibration, doubt_fit
+    """Fit the confidence, and the doubt of a slice, on generated scans, and save the plan with them.
+
+    The plan also says how the masks of this processor's number type agree with float32 ones.
+    """
+    from ..evaluation import calibration, doubt_fit, precision
     from ..networks.weights import load_weights, save_weights
     from ..pipeline.engine import Engine
 
@@ -157,4 +161,6 @@ def _calibrate(weights: Path, scans: int, events: Events) -> None:
     plan = dataclasses.replace(networks.plan, decision=decision)
     if known := doubt_fit.gather(engine, scans, events.progress):
         plan = dataclasses.replace(plan, doubt=doubt_fit.fit(known))
+    agreement = precision.measured(networks, COMPARED_CROPS, events.progress)
+    plan = dataclasses.replace(plan, scores={**plan.scores, "precision": agreement})
     save_weights(dataclasses.replace(networks, plan=plan), weights)

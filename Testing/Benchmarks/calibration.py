@@ -19,12 +19,11 @@ from BladderAutoContourLib.evaluation.accuracy import CONTOURED, FALSE_CONTOUR, 
 from BladderAutoContourLib.evaluation.metrics import dice, distances_mm, surface
 from BladderAutoContourLib.evaluation.reliability import Reliability, Tally, reliability, reliability_plot
 from BladderAutoContourLib.imaging.components import bounding_box
-from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.phantom.case import GENERATOR_VERSION
-from BladderAutoContourLib.phantom.render import render
 from BladderAutoContourLib.phantom.test_set import TestCase, with_bladder, without_bladder
 from BladderAutoContourLib.pipeline.engine import Contouring, Engine
 from BladderAutoContourLib.pipeline.lettering import write_png
+from rendered import CACHE_HELP, scan_of
 
 BAND_MM = 5.0
 
@@ -42,11 +41,11 @@ def near_contour(found: Contouring, truth: np.ndarray) -> tuple[np.ndarray, np.n
     return found.probability.array[box][band], truth[box][band]
 
 
-def judge(test: TestCase, is_there: bool, engine: Engine, use_crf: bool, voxels: Tally) -> dict[str, Any]:
+def judge(
+    test: TestCase, is_there: bool, engine: Engine, use_crf: bool, voxels: Tally, cache: Path | None
+) -> dict[str, Any]:
     """Contour one case; its row for the confidence's curve. Voxels near a contour of a bladder join the tally."""
-    rendered = render(test.case, test.scan.geometry, with_bladder=is_there)
-    ct = Volume(rendered.stored_hu(), test.scan.geometry)
-    truth = rendered.bladder.numpy() >= 0.5
+    ct, truth = scan_of(test, is_there, cache)
     row: dict[str, Any] = {"case": test.name, "bladder": is_there, "dice": None, "voxel_error": None}
     try:
         found = engine.contour(ct, lambda step, fraction: None, use_crf)
@@ -91,6 +90,7 @@ def main() -> int:
     parser.add_argument("--weights", type=Path, help="weights (default: those that are shipped)")
     parser.add_argument("--no-crf", action="store_true", help="the CNN's own probability")
     parser.add_argument("--output", type=Path, metavar="FILE", help="JSON file to write, with two pictures beside it")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help=CACHE_HELP)
     arguments = parser.parse_args()
     engine = Engine.load(arguments.weights, "auto")
     about = {
@@ -104,7 +104,7 @@ def main() -> int:
     voxels, rows = Tally(), []
     curves: dict[str, Reliability | None] = {}
     for test, is_there in tests:
-        row = judge(test, is_there, engine, not arguments.no_crf, voxels)
+        row = judge(test, is_there, engine, not arguments.no_crf, voxels, arguments.cache)
         rows.append(row)
         near = "" if row["voxel_error"] is None else f", voxels' error {row['voxel_error']:.3f}"
         print(f"{test.name:<24}{row['outcome']:<14} confidence {row['confidence']:.3f}{near}", flush=True)

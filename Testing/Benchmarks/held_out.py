@@ -21,33 +21,16 @@ from typing import Any
 import numpy as np
 from BladderAutoContourLib.errors import NoBladderError
 from BladderAutoContourLib.evaluation.metrics import dice
-from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.phantom.case import GENERATOR_VERSION
-from BladderAutoContourLib.phantom.render import render
 from BladderAutoContourLib.phantom.test_set import COUNT, COUNT_WITHOUT, STRATA, TestCase, with_bladder, without_bladder
 from BladderAutoContourLib.pipeline.engine import Engine
 from hu_threshold import water_component
+from rendered import CACHE_HELP, scan_of
 from scipy.stats import beta
 
 FOUND_DICE = 0.1
 BANDS_ML = ((0, 60), (60, 150), (150, 400), (400, 10_000))
 Row = dict[str, Any]
-
-
-def scan_of(test: TestCase, is_there: bool, cache: Path | None) -> tuple[Volume, np.ndarray]:
-    """The case's CT and its bladder, rendered, or taken from `cache` where an earlier run has left them."""
-    kept = cache / f"{GENERATOR_VERSION}-{test.name}.npz" if cache else None
-    if kept and kept.exists():
-        with np.load(kept) as arrays:
-            return Volume(arrays["hu"], test.scan.geometry), arrays["bladder"]
-    rendered = render(test.case, test.scan.geometry, with_bladder=is_there)
-    hu = rendered.stored_hu()
-    bladder = rendered.bladder.numpy() >= 0.5
-    if kept:
-        partial = kept.with_suffix(".partial.npz")
-        np.savez(partial, hu=hu, bladder=bladder)
-        partial.replace(kept)
-    return Volume(hu, test.scan.geometry), bladder
 
 
 def evaluate(test: TestCase, is_there: bool, engine: Engine, cache: Path | None = None) -> Row:
@@ -154,7 +137,7 @@ def part_of(text: str) -> tuple[int, int]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, default=10**6, help="the first so many cases of each kind (default: all)")
-    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="keep the rendered CTs here, or take them from it")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help=CACHE_HELP)
     parser.add_argument("--weights", type=Path, help="weights (default: those that are shipped)")
     parser.add_argument("--part", type=part_of, default=(1, 1), metavar="I/N", help="the I-th of N shares of the cases")
     parser.add_argument("--merge", type=Path, nargs="+", metavar="FILE", help="put the files of parts together")
@@ -167,8 +150,6 @@ def main() -> int:
     model = {"name": engine.plan.name, "sha256": engine.plan.sha256}
     tests = [(test, True) for test in with_bladder(min(arguments.count, COUNT))]
     tests += [(test, False) for test in without_bladder(min(arguments.count, COUNT_WITHOUT))]
-    if arguments.cache:
-        arguments.cache.mkdir(parents=True, exist_ok=True)
     number, total = arguments.part
     rows: list[Row] = []
     # In an order of chance, so that every part gets its share of the long fields.

@@ -10,12 +10,15 @@ QUOTA_BYTES = 2**16  # a CT slice or a structure set fits, a volume or a picture
 
 
 @pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
+def full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder; while the test runs, the system refuses to let any file grow beyond QUOTA_BYTES."""
     if sys.platform == "win32":
         pytest.skip("Windows has no limit for the files of one process")
     import resource
 
+    # Python would keep a cut-off .pyc file of what it imports meanwhile, for every process after this one.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     folder = tmp_path / "full"
     folder.mkdir()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -15,7 +15,7 @@ from . import host
 from .errors import BladderError, Cancelled, OutputError
 
 LINES_PER_SECOND = 10
-CANCEL_GRACE_SECONDS = 0.6
+CANCEL_GRACE_SECONDS = 0.5
 """How long cancelled work may take to come back by itself before its process ends; all in all within a second."""
 
 

@@ -22,6 +22,7 @@ WINDOWS = sys.platform == "win32"
 _QUERY_LIMITED_INFORMATION = 0x1000
 LAST_WORDS_SECONDS = 0.15
 """How long the last words of a process that must end may take."""
+TURNS = 15
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _WINDOWS_DISK_FULL = {39, 112, 1295}  # ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED
@@ -140,6 +141,17 @@ def install_stop_signals(cancellation: Cancellable) -> None:
     threading.Thread(target=listen, name="stop signals", daemon=True).start()
 
 
+def join_in_turns(thread: threading.Thread, seconds: float) -> None:
+    """Wait for a thread, that long at most, in many short waits.
+
+    Where a native call holds the interpreter for longer than that, one wait would be over before the thread had a turn.
+    """
+    for _ in range(TURNS):
+        thread.join(seconds / TURNS)
+        if not thread.is_alive():
+            return
+
+
 def end_soon(code: int, seconds: float, last_words: Callable[[], None], unless: threading.Event | None = None) -> None:
     """End this process with `code` after `seconds`, hung native calls or not, unless the event is set before.
 
@@ -153,7 +165,7 @@ def end_soon(code: int, seconds: float, last_words: Callable[[], None], unless: 
         # On a thread: a reader that does not empty its pipe must not keep the process alive.
         words = threading.Thread(target=last_words, name="last words", daemon=True)
         words.start()
-        words.join(LAST_WORDS_SECONDS)
+        join_in_turns(words, LAST_WORDS_SECONDS)
         os._exit(code)
 
     threading.Thread(target=watch, name="watchdog", daemon=True).start()

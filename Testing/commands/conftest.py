@@ -65,7 +65,7 @@ class Session:
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
-    def wait_for(self, seconds: float = 60.0, **fields: Any) -> dict[str, Any]:
+    def wait_for(self, seconds: float = 300.0, **fields: Any) -> dict[str, Any]:
         """The first event that has these fields (name="error" matches any error object)."""
         deadline = time.monotonic() + seconds
         with self._news:
@@ -97,7 +97,7 @@ def run() -> Callable[..., Outcome]:
 
     def run_command(*arguments: str | Path, **options: Any) -> Outcome:
         words = [*PROGRAM, *map(str, arguments)]
-        done = subprocess.run(words, capture_output=True, encoding="utf-8", timeout=180, check=False, **options)
+        done = subprocess.run(words, capture_output=True, encoding="utf-8", timeout=600, check=False, **options)
         return Outcome(done.returncode, done.stdout, done.stderr)
 
     return run_command

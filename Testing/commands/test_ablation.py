@@ -72,7 +72,7 @@ def test_a_killed_ablation_goes_on_to_the_same_table_with_torch_and_numpy_alone(
     program = hiding + f"from BladderAutoContourLib.__main__ import main; sys.exit(main({words!r}))"
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     checkpoint = tmp_path / "killed" / "batch-norm" / "seed-1" / "segmenter" / "checkpoint.pt"
-    deadline = time.monotonic() + 150
+    deadline = time.monotonic() + 600
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.kill()

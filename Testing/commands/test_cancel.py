@@ -51,6 +51,6 @@ def test_a_signal_before_anything_ran(tmp_path):
     words = [sys.executable, "-m", "BladderAutoContourLib", "serve"]
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
-    # Python itself ends with SIGINT's own code where the signal comes before the first line of this program.
-    assert process.returncode in (130, -signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    # Before the first line of this program Python itself ends: with SIGINT's own code, or 1 while it starts.
+    assert process.returncode in (130, -signal.SIGINT) or (process.returncode == 1 and b"KeyboardInterrupt" in said)

@@ -3,8 +3,9 @@
 import io
 import json
 import threading
-import time
+from types import SimpleNamespace
 
+import BladderAutoContourLib.events as events_module
 import pytest
 from BladderAutoContourLib.errors import Cancelled, InputError
 from BladderAutoContourLib.events import Cancellation, Events
@@ -28,30 +29,38 @@ def test_progress_is_limited_in_rate_but_a_step_always_begins_and_ends():
     assert len(written) < 15
 
 
-def test_seconds_left_follow_the_usual_shares():
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What time it is, in seconds, for `events`: the test says."""
+    now = [100.0]
+    monkeypatch.setattr(events_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def test_seconds_left_follow_the_usual_shares(clock):
     stream = io.StringIO()
     events = Events(stream)
     events.expect({"read": 1, "segment": 3})
     events.progress("read", 0.0)
-    time.sleep(0.3)
+    clock[0] += 0.3
     events.progress("read", 1.0)
-    time.sleep(0.2)
+    clock[0] += 0.2
     events.progress("segment", 0.5)
     begin, quarter, late = [event["seconds_left"] for event in lines(stream)]
     assert begin is None
-    assert quarter == pytest.approx(0.9, abs=0.25)  # 0.3 s for a quarter
-    assert late == pytest.approx(0.3, abs=0.15)  # 0.5 s for five eighths
+    assert quarter == pytest.approx(0.9, abs=0.06)  # 0.3 s for a quarter
+    assert late == pytest.approx(0.3, abs=0.06)  # 0.5 s for five eighths
 
 
-def test_seconds_left_of_a_step_that_goes_on_count_from_where_it_was():
+def test_seconds_left_of_a_step_that_goes_on_count_from_where_it_was(clock):
     stream = io.StringIO()
     events = Events(stream)
     events.progress("train", 0.6)
-    time.sleep(0.3)
+    clock[0] += 0.3
     events.progress("train", 0.8)
     begin, half = [event["seconds_left"] for event in lines(stream)]
     assert begin is None
-    assert half == pytest.approx(0.3, abs=0.15)  # 0.3 s for half of what was left
+    assert half == pytest.approx(0.3, abs=0.06)  # 0.3 s for half of what was left
 
 
 def test_every_progress_call_is_a_place_to_stop():

@@ -1,6 +1,7 @@
 """What `segment` says about each input and output that cannot work: one sentence, one code, nothing left behind."""
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -112,7 +113,7 @@ def full_disk(folder: Path) -> Iterator[dict[str, Any]]:
     """Make `folder` a disk with hardly any room; yields how to start the process that shall write to it.
 
     Where no file system may be mounted, the process gets a limit on the size of its files instead: the same failure
-    one layer up.
+    one layer up. It keeps no .pyc files then: a cut-off one would fail every process after it.
     """
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={FEW_BYTES}", "tmpfs", str(folder)]
@@ -125,7 +126,10 @@ def full_disk(folder: Path) -> Iterator[dict[str, Any]]:
         import resource
 
         limit = (FEW_BYTES // 4, FEW_BYTES // 4)
-        yield {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit)}
+        yield {
+            "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit),
+            "env": {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        }
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no small disk can be made without an administrator")

@@ -1,12 +1,17 @@
 """The DICOM commands as processes: files, lines, exit codes, and nothing about the patient."""
 
+import argparse
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from BladderAutoContourLib.commands import rtstruct
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
 from BladderAutoContourLib.dicom.structure_set import write_rtstruct
+from BladderAutoContourLib.errors import Cancelled
+from BladderAutoContourLib.events import Cancellation, Events
 from BladderAutoContourLib.imaging.files import read_volume, write_volume
 from BladderAutoContourLib.imaging.volume import Volume
 from scenes import SHAPES, edit, grid, mask_volume, offsets_mm, write_series
@@ -146,3 +151,27 @@ def test_inspect_of_nothing(program, tmp_path):
     assert program("inspect", tmp_path / "missing").code == 3
     (tmp_path / "note.txt").write_text("hello", encoding="ascii")
     assert "no CT series" in program("inspect", tmp_path).stdout
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_cancel_is_told_unless_the_file_lies_there_already(series, mask_file, tmp_path, late):
+    path = tmp_path / "RTSTRUCT.dcm"
+
+    class Asked(Cancellation):
+        """Somebody asks to stop once the file is in its place, or before anything."""
+
+        def check(self) -> None:
+            if path.exists() or not late:
+                raise Cancelled("Cancelled: no result was written.")
+
+    parser = argparse.ArgumentParser()
+    rtstruct.add_arguments(parser)
+    words = ["--ct", series.folder, "--mask", mask_file, "--output", path]
+    arguments, heard = parser.parse_args([str(word) for word in words]), io.StringIO()
+    if late:
+        assert rtstruct.run(arguments, Events(heard, Asked())) == 0
+        assert json.loads(heard.getvalue().splitlines()[-1])["event"] == "result"
+    else:
+        with pytest.raises(Cancelled):
+            rtstruct.run(arguments, Events(heard, Asked()))
+    assert path.exists() == late

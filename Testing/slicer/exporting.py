@@ -24,7 +24,7 @@ from standin.dicom import import_dicom, load_series
 
 PATIENT_NAME, PATIENT_ID = "Müller^Jürgen=山田^太郎", "Größe-4711"
 PATIENT_WORDS = ("Müller", "Jürgen", "山田", "太郎", "4711")
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 300.0
 
 
 @dataclass

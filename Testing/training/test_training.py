@@ -153,9 +153,10 @@ def test_a_killed_training_goes_on_to_the_same_curve(tmp_path: Path, changes: di
     process = subprocess.Popen(
         [*command, *map(str, arguments), "--output", str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 120
-    while not (killed / "localiser" / "checkpoint.pt").exists() and time.monotonic() < deadline:
+    deadline, checkpoint = time.monotonic() + 600, killed / "localiser" / "checkpoint.pt"
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
+    assert checkpoint.exists()
     process.kill()
     process.wait()
     assert not (killed / "localiser" / "average.pt").exists()

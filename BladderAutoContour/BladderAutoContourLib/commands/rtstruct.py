@@ -1,9 +1,10 @@
 """`rtstruct --ct --mask --output FILE`: a mask of a CT series as a DICOM structure set, read back and compared."""
 
 import argparse
+import contextlib
 from pathlib import Path
 
-from ..errors import UsageError
+from ..errors import Cancelled, UsageError
 from ..events import Events
 
 NAME = "rtstruct"
@@ -62,7 +63,8 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     else:
         merge = MergeRequest(arguments.merge, arguments.replace)
         written = merge_rtstruct(ct, field, arguments.output, request, merge, decimate=arguments.decimate)
-    events.progress("write", 1.0)
+    with contextlib.suppress(Cancelled):  # the file is in its place: that is too late
+        events.progress("write", 1.0)
     for finding in (*ct.findings, *written.findings):
         if finding.severity != "note":
             events.note(f"{finding.severity.upper()}: {finding.sentence}.")

@@ -102,7 +102,7 @@ def test_a_node_that_is_not_there(export, contour, work, address):
 
 def test_a_node_that_stays_silent_is_given_up(export, contour, work, monkeypatch):
     """A listener whose queue is full answers no connection, as a computer that is switched off answers none."""
-    monkeypatch.setattr(destinations, "KNOCK_SECONDS", 0.3)
+    monkeypatch.setattr(destinations, "KNOCK_SECONDS", 2.0)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen(0)

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 
 import numpy as np
 import pydicom
@@ -18,6 +19,7 @@ from BladderAutoContourLib.slicer.export.structure_set import (
 from BladderAutoContourLib.slicer.scene.segmentation import begin_by_hand, show_result
 from ct_scene import drawn, grid, load_multi_frame, texture
 from exporting import (
+    DEADLINE_SECONDS,
     PATIENT_ID,
     PATIENT_NAME,
     PATIENT_WORDS,
@@ -188,4 +190,20 @@ def test_cancel_leaves_nothing(export, contour, target, work, warm_engine):
     export.cancel()
     assert ear.wait(export).failure.code == 130
     assert not export.busy
+    assert list(target.iterdir()) == list(work.iterdir()) == []
+
+
+def test_cancelled_when_the_file_was_just_written(export, contour, target, work):
+    ear = Ear()
+    export.write(contour, NAMES, ToFolder(target), ear)
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while "write" not in ear.steps:
+        assert time.monotonic() < deadline
+        export.poll()
+    while not list(target.glob("*.dcm")):  # nobody hears the engine meanwhile: it may have said that all is done
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.3)
+    export.cancel()
+    assert ear.wait(export).failure.code == 130
     assert list(target.iterdir()) == list(work.iterdir()) == []

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from BladderAutoContourLib.events import CANCEL_GRACE_SECONDS
+from BladderAutoContourLib.host import LAST_WORDS_SECONDS
+from BladderAutoContourLib.slicer.process import engine_process
 from BladderAutoContourLib.slicer.process.engine_process import EngineChoice, EngineProcess
 from BladderAutoContourLib.slicer.process.messages import slower_way
 from watching import Witness, living, poll_until
@@ -386,3 +389,9 @@ def test_an_answer_to_an_earlier_request_is_not_taken_for_this_one(stage, tmp_pa
     assert first.ends == [None]
     assert second.ends == [tmp_path / "second"]
     assert second.steps == []
+
+
+def test_a_cancelled_engine_has_time_to_clear_away():
+    """Its own patience ends, its last words included, before Slicer's does."""
+    alone = CANCEL_GRACE_SECONDS + LAST_WORDS_SECONDS
+    assert alone + 0.09 < engine_process.CANCEL_GRACE_SECONDS < 1

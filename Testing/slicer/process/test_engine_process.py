@@ -88,7 +88,7 @@ def test_one_process_contours_and_writes_structure_sets(engine, log, ct_folder, 
         begun = time.monotonic()
         engine.poll()
         seconds.append(time.monotonic() - begun)
-    assert sorted(seconds)[len(seconds) // 2] < 0.01, "poll held the window"
+    assert sorted(seconds)[len(seconds) // 2] < 0.05, "poll held the window"
     pid = engine.pid
     assert first.ends == [tmp_path / "résultat 膀胱"]
     assert names(first.ends[0]) == RESULT

@@ -4,6 +4,7 @@ Reads the scene and Slicer's DICOM database, changes neither. The engine writes 
 that it verified goes on to its destination.
 """
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -256,6 +257,9 @@ class _Errand:
             self._listener.finished(place)
 
     def failed(self, failure: Failure) -> None:
+        # Cancelled in the very moment in which it was finished: no file of that name was there before.
+        with contextlib.suppress(OSError):
+            self._file.unlink(missing_ok=True)
         self._end()
         self._listener.failed(failure)
 

@@ -16,7 +16,7 @@ PACKAGE_FOLDER = Path(__file__).resolve().parents[3]
 MODULE = __package__.partition(".")[0]
 MOST_AT_ONCE = 200
 """How many lines are handed out in one go: a process that floods its pipe must not hold the window."""
-_PATIENCE_SECONDS = 2.0  # how long a thread waits for what should have happened at once
+_PATIENCE_SECONDS = 5.0  # how long a thread waits for what should have happened at once
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class ChildProcess:
         host.end_process_tree(process)  # what it started may outlive it
         self._to_write.put(None)
         for reader in readers:
-            reader.join(_PATIENCE_SECONDS)
+            host.join_in_turns(reader, _PATIENCE_SECONDS)
         return process.returncode
 
     def _listen(self, stream: IO[bytes], kind: type[OutputLine | ErrorLine]) -> threading.Thread:

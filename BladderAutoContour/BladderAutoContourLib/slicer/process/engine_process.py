@@ -22,7 +22,8 @@ READY = {"event": "note", "message": "ready"}
 POLL_PATIENCE_SECONDS = 0.002
 CANCEL_GRACE_SECONDS = 0.75
 """How long a cancelled request may take to remove its files. Unless it hangs, the engine gives up before that."""
-CLOSE_SECONDS = 1.0
+CLOSE_SECONDS = 5.0
+"""How long `close` waits at most for a process that was told to end; as a rule it has gone at once."""
 HOPELESS = (WeightsError.code, EnvironmentFault.code)
 """Exit codes of an engine that cannot contour, however it is started."""
 COMMANDS = ("segment", "rtstruct", "refine")

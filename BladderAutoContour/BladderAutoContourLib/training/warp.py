@@ -20,7 +20,7 @@ class Mesh:
 
 
 PAPER = Mesh((2, 2, 0), 15.0)
-"""Xu et al. 2018, section 3.1: 2 x 2 intervals, coefficients uniform within 15 mm."""
+"""Xu et al. 2018: 2 x 2 intervals, coefficients uniform within 15 mm."""
 IN_SPACE = Mesh((3, 3, 3), 18.0)
 """Bends an organ of 50 to 100 mm, and moves what lies beside it: about 3.5 mm (standard deviation)."""
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from BladderAutoContourLib.imaging.geometry import Geometry, patient_grid
-from BladderAutoContourLib.imaging.resample import averaging_factors, coverage, resample_to
+from BladderAutoContourLib.imaging.geometry import Geometry, coverage, patient_grid
+from BladderAutoContourLib.imaging.resample import averaging_factors, resample_to
 from BladderAutoContourLib.imaging.volume import Volume
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -72,6 +72,7 @@ PACKAGES: dict[str, set[str]] = {
     "evaluation.floor": {"torch"},
     "evaluation.crf_peers": {"torch", "numpy"},
     "evaluation.crf_worker": {"torch", "numpy"},
+    "evaluation.precision": {"torch", "numpy"},
     "evaluation.network_peers": {"torch", "numpy"},
     "evaluation.network_worker": {"torch", "numpy"},
     "commands": {"torch", "numpy"},

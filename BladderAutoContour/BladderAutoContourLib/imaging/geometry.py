@@ -10,6 +10,7 @@ import numpy as np
 Triple = tuple[float, float, float]
 Matrix = tuple[Triple, Triple, Triple]
 IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+HALF_VOXEL_TOLERANCE = 1e-6  # voxels; a point on the outer face of the source counts as covered
 
 
 @dataclass(frozen=True)
@@ -85,3 +86,16 @@ def patient_grid(centre_mm: np.ndarray, spacing_mm: Triple, size: tuple[int, int
     spacing = np.asarray(spacing_mm, dtype=float)
     origin = np.asarray(centre_mm, dtype=float) - spacing * (np.asarray(size) - 1) / 2
     return Geometry(tuple(int(n) for n in size), tuple(map(float, spacing)), tuple(map(float, origin)))
+
+
+def coverage(source: Geometry, target: Geometry) -> np.ndarray:
+    """Boolean (z, y, x) array on `target`: whether each voxel's centre lies inside the source's voxels."""
+    to_source = np.linalg.inv(source.matrix) @ target.matrix
+    x, y, z = (np.arange(n) for n in target.size)
+    inside = np.ones(target.shape, dtype=bool)
+    for axis in range(3):
+        along_x, along_y, along_z, offset = to_source[axis]
+        index = (along_z * z)[:, None, None] + (along_y * y)[None, :, None] + (along_x * x + offset)[None, None, :]
+        inside &= index >= -0.5 - HALF_VOXEL_TOLERANCE
+        inside &= index <= source.size[axis] - 0.5 + HALF_VOXEL_TOLERANCE
+    return inside

@@ -7,10 +7,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from .files import to_sitk
-from .geometry import Geometry
+from .geometry import Geometry, coverage
 from .volume import Volume
 
-HALF_VOXEL_TOLERANCE = 1e-6  # voxels; a point on the outer face of the source counts as covered
 _WORTH_THREADS = 500_000  # voxels; below, waking ITK's threads costs more than they save
 _ROUNDING = 1e-3  # a ratio of 1.9999 is meant as 2
 
@@ -46,19 +45,6 @@ def averaging_factors(source: Geometry, target: Geometry) -> tuple[int, int, int
     # the target axis that runs most along a source axis decides; an oblique one is shortened by its angle
     ratios = np.abs(steps).max(axis=1)
     return tuple(max(int(ratio + _ROUNDING), 1) for ratio in ratios)
-
-
-def coverage(source: Geometry, target: Geometry) -> np.ndarray:
-    """Boolean (z, y, x) array on `target`: whether each voxel's centre lies inside the source's voxels."""
-    to_source = np.linalg.inv(source.matrix) @ target.matrix
-    x, y, z = (np.arange(n) for n in target.size)
-    inside = np.ones(target.shape, dtype=bool)
-    for axis in range(3):
-        along_x, along_y, along_z, offset = to_source[axis]
-        index = (along_z * z)[:, None, None] + (along_y * y)[None, :, None] + (along_x * x + offset)[None, None, :]
-        inside &= index >= -0.5 - HALF_VOXEL_TOLERANCE
-        inside &= index <= source.size[axis] - 0.5 + HALF_VOXEL_TOLERANCE
-    return inside
 
 
 def _region_below(

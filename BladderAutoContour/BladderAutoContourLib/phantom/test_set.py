@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..imaging.geometry import Triple, patient_grid
-from ..imaging.resample import coverage
+from ..imaging.geometry import Triple, coverage, patient_grid
 from .case import Case, draw_case
 from .fields import WITHOUT_BLADDER, Scan, draw_cut_scan, draw_scan
 from .render import bladder_centre_mm, render

@@ -10,8 +10,8 @@ import torch
 
 from ..imaging.components import Box, bounding_box, heaviest
 from ..imaging.distance import signed_distance_mm
-from ..imaging.geometry import Geometry, patient_grid
-from ..imaging.resample import coverage, resample_to
+from ..imaging.geometry import Geometry, coverage, patient_grid
+from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
 from ..networks.finer import finer_grid, on_grid
 from .decide import THRESHOLD

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..imaging.geometry import patient_grid
 from ..networks.channels import dual_channel
@@ -32,16 +31,6 @@ def generated_crop(seed: int, stage: StagePlan) -> torch.Tensor:
     return torch.from_numpy(render(case, grid).stored_hu().astype(np.float32))[None]
 
 
-def as_the_engine_runs(network: nn.Module) -> Network:
-    """The network on this processor in the engine's number type, its logits in float32."""
-
-    def run(channels: torch.Tensor) -> torch.Tensor:
-        with autocast(CPU):
-            return network(channels).float()
-
-    return run
-
-
 def masks(logits: torch.Tensor, hu: torch.Tensor, networks: Networks) -> Masks:
     """The CNN's mask on its own grid, and that behind the CRF-RNN on the CRF's, of logits (1, 2, Z, Y, X)."""
     stage, crf = networks.plan.segmenter, networks.plan.crf
@@ -64,7 +53,9 @@ def measured(networks: Networks, crops: int, progress: Progress) -> dict[str, An
         for number in range(crops):
             hu = generated_crop(FIRST_SEED + number, networks.plan.segmenter)
             channels = dual_channel(hu, networks.plan.segmenter.intensity)
-            found.append(masks(as_the_engine_runs(networks.segmenter)(channels), hu, networks))
+            with autocast(CPU):
+                logits = networks.segmenter(channels).float()
+            found.append(masks(logits, hu, networks))
             exact.append(masks(networks.segmenter(channels), hu, networks))
             progress("compare the number types", (number + 1) / crops)
     cnn, crf = agreement(found, exact)

@@ -153,7 +153,7 @@ def _draw_contents(rng: np.random.Generator, held_out: bool, stratum: str | None
         contrast_hu=float(np.exp(rng.uniform(np.log(60), np.log(900)))) if contrast else 0.0,
         layer=float(rng.choice([1.0, rng.uniform(0.15, 0.8)])),
         layer_softness=float(np.exp(rng.uniform(np.log(0.03), np.log(0.5)))),
-        gas=float(rng.uniform(0.05, 0.3)) if gas else 0.0,
+        gas=float(rng.uniform(0.05, 0.3 if held_out else 0.6)) if gas else 0.0,
         balloon_radius=radius if radius > 4 else 0.0,
         stone_radius=float(rng.uniform(2, 7)) if rng.random() < 0.03 else 0.0,
     )

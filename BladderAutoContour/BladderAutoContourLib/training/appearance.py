@@ -14,16 +14,22 @@ SOFT = slice(1, 7)  # the segments between knots whose contrast varies: fat, wat
 SLOPES = (0.75, 1.3)  # a segment's HU range is stretched by this much, about water at 0 HU
 SHADING_HU = 5.0  # standard deviation of what scatter and hard beams add, slowly varying
 SHADING_NODES = (4, 5, 5)  # (z, y, x)
-THICK_VOXELS = (1.0, 2.2)  # how many of the crop's planes one slice of the scanner is thick
+SLICE_VOXELS = (1.0, 2.2)  # how many of the crop's planes one slice of the scanner stands for
 BODY_HU = -300.0
+MOST_NOISE_HU = 22.0  # standard deviation
 
 
 def vary(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """HU (Z, Y, X) as another scanner and another patient's tissues might show it; the tensor given stays as it is."""
+    """HU (Z, Y, X) as another scanner and another patient's tissues might show it; the tensor given stays as it is.
+
+    The noise comes before the slices: what is interpolated between two of them has the noise of both.
+    """
     changes: tuple[tuple[float, Callable[[torch.Tensor, np.random.Generator], torch.Tensor]], ...] = (
         (0.5, recoloured),
         (0.5, shaded),
-        (0.4, in_thick_slices),
+        (1.0, calibrated),
+        (0.5, noisy),
+        (0.5, in_slices),
     )
     for share, change in changes:
         if rng.random() < share:
@@ -50,6 +56,16 @@ def shaded(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     return torch.where(hu > BODY_HU, hu + field, hu)
 
 
+def calibrated(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Stretched about 0 HU and shifted, as scanners differ."""
+    return hu * rng.uniform(0.97, 1.03) + rng.normal(0, 12)
+
+
+def noisy(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """With noise beside the scanner's own."""
+    return hu + noise(hu.shape, rng) * rng.uniform(0, MOST_NOISE_HU)
+
+
 def noise(shape: torch.Size, rng: np.random.Generator) -> torch.Tensor:
     """Noise (Z, Y, X) of standard deviation 1 whose grain is a voxel to two, as of a smooth kernel, within slices."""
     values = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
@@ -62,8 +78,9 @@ def noise(shape: torch.Size, rng: np.random.Generator) -> torch.Tensor:
     return values
 
 
-def in_thick_slices(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Averaged into slices thicker than the crop's planes, and interpolated between them, as the pipeline would."""
-    planes = max(2, round(hu.shape[0] / rng.uniform(*THICK_VOXELS)))
-    slices = torch.nn.functional.interpolate(hu[None, None], size=(planes, *hu.shape[1:]), mode="area")
+def in_slices(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """In slices farther apart than the crop's planes, as thick as that or thin, interpolated as the pipeline does."""
+    planes = max(2, round(hu.shape[0] / rng.uniform(*SLICE_VOXELS)))
+    thickness = str(rng.choice(["area", "nearest-exact"]))
+    slices = torch.nn.functional.interpolate(hu[None, None], size=(planes, *hu.shape[1:]), mode=thickness)
     return torch.nn.functional.interpolate(slices, size=hu.shape, mode="trilinear", align_corners=False)[0, 0]

@@ -13,11 +13,10 @@ from ..phantom.case import draw_case
 from ..phantom.fields import draw_crop, draw_window
 from ..phantom.render import render
 from .anatomy import wander
-from .appearance import noise, vary
-from .warp import IN_SPACE, warp
+from .appearance import vary
+from .warp import draw_mesh, warp
 
 AIR_HU = -1000.0
-MOST_NOISE_HU = 18.0  # beside the scanner's own
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class GeneratedSamples(Dataset):
         hu, label = self._anatomy(number)
         rng = np.random.default_rng([recipe.seed, number, place // recipe.batch, 2])
         if recipe.warped and rng.random() < recipe.warped:
-            hu, label = warp(hu, label, recipe.plan.spacing_mm, IN_SPACE, rng)
+            hu, label = warp(hu, label, recipe.plan.spacing_mm, draw_mesh(rng), rng)
         return replay(hu, label, recipe, rng)
 
     def _anatomy(self, number: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -93,13 +92,13 @@ def replay(
     """A crop as it is shown once: varied as its stage needs it. The tensors given stay as they are."""
     if recipe.stage == "localiser":
         return _replay(hu, label, rng, ends=0.45)
-    return _replay(hu, label, rng, ends=0.3, narrow=recipe.narrow)
+    return _replay(hu, label, rng, ends=0.35, narrow=recipe.narrow)
 
 
 def _replay(
     hu: torch.Tensor, label: torch.Tensor, rng: np.random.Generator, ends: float, narrow: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mirror left and right, vary what tissues look like, shift and stretch HU, add noise, end the scan somewhere.
+    """Mirror left and right, vary what patient and scanner show, end the scan somewhere.
 
     ends: how often the scan ends within the crop: above, below or, of a short scan, at both ends. narrow: how often its
     field is smaller on all sides.
@@ -107,9 +106,6 @@ def _replay(
     if rng.random() < 0.5:
         hu, label = hu.flip(2), label.flip(2)
     hu = vary(hu, rng)
-    hu = hu * rng.uniform(0.97, 1.03) + rng.normal(0, 12)
-    if rng.random() < 0.5:
-        hu = hu + noise(hu.shape, rng) * rng.uniform(0, MOST_NOISE_HU)
     if rng.random() < ends:
         hu, label = hu.clone(), label.clone()
         which = rng.choice(["below", "above", "both"], p=[0.35, 0.35, 0.3])

@@ -21,8 +21,14 @@ class Mesh:
 
 PAPER = Mesh((2, 2, 0), 15.0)
 """Xu et al. 2018: 2 x 2 intervals, coefficients uniform within 15 mm."""
-IN_SPACE = Mesh((3, 3, 3), 18.0)
-"""Bends an organ of 50 to 100 mm, and moves what lies beside it: about 3.5 mm (standard deviation)."""
+INTERVALS_IN_SPACE = (2, 5)
+REACH_IN_SPACE_MM = (12.0, 24.0)
+
+
+def draw_mesh(rng: np.random.Generator) -> Mesh:
+    """A warp in space: it bends an organ of 50 to 100 mm, and moves what lies beside it, by 2 to 5 mm mostly."""
+    low, high = INTERVALS_IN_SPACE
+    return Mesh(tuple(int(n) for n in rng.integers(low, high + 1, size=3)), float(rng.uniform(*REACH_IN_SPACE_MM)))
 
 
 def warp(

@@ -34,9 +34,13 @@ def wander(case: Case, rng: np.random.Generator) -> Case:
     )
 
 
+def ellipsoid_ml(radii_mm: Point) -> float:
+    """Volume of the ellipsoid that a bladder is made from."""
+    return 4 / 3 * np.pi * float(np.prod(radii_mm)) / 1000
+
+
 def _elsewhere(shape: BladderShape, rng: np.random.Generator) -> BladderShape:
-    volume_ml = 4 / 3 * np.pi * float(np.prod(shape.radii)) / 1000
-    largeness = float(np.clip(np.log(volume_ml / SMALL_ML) / np.log(LARGE_ML / SMALL_ML), 0, 1))
+    largeness = float(np.clip(np.log(ellipsoid_ml(shape.radii) / SMALL_ML) / np.log(LARGE_ML / SMALL_ML), 0, 1))
     turn, stretch = ((1 - largeness) * small + largeness * large for small, large in (TURN_DEGREES, STRETCH))
     factors = np.exp(rng.normal(0, stretch, size=3))
     factors /= np.prod(factors) ** (1 / 3)

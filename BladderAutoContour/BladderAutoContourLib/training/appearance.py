@@ -14,7 +14,7 @@ SOFT = slice(1, 7)  # the segments between knots whose contrast varies: fat, wat
 SLOPES = (0.75, 1.3)  # a segment's HU range is stretched by this much, about water at 0 HU
 SHADING_HU = 5.0  # standard deviation of what scatter and hard beams add, slowly varying
 SHADING_NODES = (4, 5, 5)  # (z, y, x)
-SLICE_VOXELS = (1.0, 2.2)  # how many of the crop's planes one slice of the scanner stands for
+SLICE_VOXELS = (1.0, 2.5)  # how many of the crop's planes one slice of the scanner stands for
 BODY_HU = -300.0
 MOST_NOISE_HU = 22.0  # standard deviation
 

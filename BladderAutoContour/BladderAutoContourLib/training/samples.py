@@ -12,11 +12,13 @@ from ..networks.plan import StagePlan
 from ..phantom.case import draw_case
 from ..phantom.fields import draw_crop, draw_window
 from ..phantom.render import render
-from .anatomy import wander
+from .anatomy import ellipsoid_ml, wander
 from .appearance import vary
 from .warp import draw_mesh, warp
 
 AIR_HU = -1000.0
+SMALL_ML = 80.0  # the ellipsoid, before neighbours dent it
+CLOSER = (0.6, 1.0)  # spacing of a closer look, as a share of the plan's
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Recipe:
     strata: Mapping[str, float] = field(default_factory=dict)
     narrow: float = 0.0
     warped: float = 0.0
+    closer: float = 0.0
 
 
 class GeneratedSamples(Dataset):
@@ -74,7 +77,11 @@ class GeneratedSamples(Dataset):
         absent = rng.random() < recipe.without_bladder
         removed = absent and rng.random() < 0.12  # no bladder where one is expected: after cystectomy
         draw = draw_window if recipe.stage == "localiser" else draw_crop
-        grid: Geometry = draw(case, recipe.plan.spacing_mm, recipe.plan.crop_voxels, rng, not absent or removed)
+        spacing_mm = recipe.plan.spacing_mm
+        if recipe.closer and (absent or ellipsoid_ml(case.bladder.radii) < SMALL_ML) and rng.random() < recipe.closer:
+            finer = rng.uniform(*CLOSER)
+            spacing_mm = tuple(finer * step for step in spacing_mm)
+        grid: Geometry = draw(case, spacing_mm, recipe.plan.crop_voxels, rng, not absent or removed)
         rendered = render(case, grid, with_bladder=not removed)
         return rendered.hu, rendered.bladder
 

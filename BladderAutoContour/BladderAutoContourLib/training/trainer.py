@@ -240,6 +240,7 @@ def recipe_of(training: TrainingPlan, schedule: StageSchedule) -> Recipe:
         schedule.strata,
         schedule.narrow,
         schedule.warped,
+        schedule.closer,
     )
 
 

@@ -21,6 +21,7 @@ from .steps import Tell
 from .suitability import AIR_HU
 
 BAND_MM = 5.0
+END_VOXELS = 2
 CRF_MARGIN_MM = 24.0  # around what the CNN sees: four times the reach of the CRF's wider kernel
 
 
@@ -74,13 +75,14 @@ def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, u
 def look_at(ct: Volume, candidate: Candidate, inference: Inference) -> Look:
     """What the CNN sees around the candidate. A mask that the crop cuts moves the crop to its middle, once.
 
-    What is small is looked at once more, from closer, unless it outgrows that crop or is not seen there any more.
+    What is small is looked at once more, from closer, unless the scan ends at it (what is left of a bladder is told by
+    what lies around it), it outgrows that crop, or it is not seen there any more.
     """
     stage = inference.plan.segmenter
     look = _look_around(ct, np.asarray(candidate.centre_mm), stage.spacing_mm, inference)
     if _is_cut(look.mask, look.grid, ct.geometry):
         look = _look_around(ct, _middle_mm(look), stage.spacing_mm, inference)
-    if stage.closer_mm and 0 < look.volume_ml < stage.closer_below_ml:
+    if stage.closer_mm and 0 < look.volume_ml < stage.closer_below_ml and not _at_the_end(look, ct.geometry):
         closer = _look_around(ct, _middle_mm(look), stage.closer_mm, inference)
         if closer.mask.any() and not _is_cut(closer.mask, closer.grid, ct.geometry):
             look = closer
@@ -158,6 +160,14 @@ def change_in_band(before: np.ndarray, after: np.ndarray, grid: Geometry) -> flo
         return 0.0
     band = np.abs(signed_distance_mm(mask, grid.spacing_mm)) <= BAND_MM
     return float((mask != (after >= THRESHOLD))[band].mean())
+
+
+def _at_the_end(look: Look, ct: Geometry) -> bool:
+    """Whether the CT ends within END_VOXELS of the box around a look's mask."""
+    box = bounding_box(look.mask)[::-1]
+    start = tuple(part.start - END_VOXELS for part in box)
+    size = tuple(part.stop - part.start + 2 * END_VOXELS for part in box)
+    return bool((coverage(ct, look.grid.region(start, size)) == 0).any())
 
 
 def _main_part(probability: np.ndarray) -> np.ndarray:

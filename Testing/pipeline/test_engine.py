@@ -155,36 +155,6 @@ def test_the_crf_works_on_its_own_finer_grid() -> None:
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.92
 
 
-@pytest.mark.parametrize(
-    ("radii_mm", "below_ml", "spacing_mm"),
-    [((20.0, 16.0, 14.0), 40.0, 1.5), ((40.0, 32.0, 28.0), 40.0, 3.0), ((40.0, 32.0, 28.0), 400.0, 3.0)],
-)
-def test_a_small_bladder_is_looked_at_from_closer(radii_mm, below_ml, spacing_mm) -> None:
-    """19 mL on a grid of 1.5 mm; 150 mL on that of 3 mm: it is not small, or it outgrows the closer crop."""
-    body, networks = Body(radii_mm=radii_mm), density_networks()
-    stage = dataclasses.replace(networks.plan.segmenter, closer_mm=(1.5, 1.5, 1.5), closer_below_ml=below_ml)
-    closer = dataclasses.replace(networks, plan=dataclasses.replace(networks.plan, segmenter=stage))
-    ct = ct_of(body, scan_grid(spacing_mm=(2.0, 2.0, 2.0), size=(180, 130, 70)))
-    beside = Candidate(tuple(np.add(body.bladder_mm, (9.0, -6.0, 5.0)).tolist()), mass_ml=20.0, mean_probability=0.5)
-    inference = Inference(closer, torch.device("cpu"))
-    look = look_at(ct, beside, inference)
-    assert look.grid.spacing_mm == (spacing_mm,) * 3
-    refined = contour_of(ct, look, inference, use_crf=True)
-    mask, truth = refined.probability.array >= 0.5, body.bladder(points_of(refined.probability.geometry)) >= 0.5
-    assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9
-
-
-def test_a_small_bladder_at_the_scans_end_is_not_looked_at_from_closer() -> None:
-    body, networks = Body(radii_mm=(20.0, 16.0, 14.0)), density_networks()
-    stage = dataclasses.replace(networks.plan.segmenter, closer_mm=(1.5, 1.5, 1.5), closer_below_ml=40.0)
-    networks = dataclasses.replace(networks, plan=dataclasses.replace(networks.plan, segmenter=stage))
-    grid = scan_grid(centre_mm=(0.0, 0.0, body.bladder_mm[2] + 68), spacing_mm=(2.0, 2.0, 2.0), size=(180, 130, 70))
-    beside = Candidate(body.bladder_mm, mass_ml=20.0, mean_probability=0.5)
-    look = look_at(ct_of(body, grid), beside, Inference(networks, torch.device("cpu")))
-    assert look.mask.any()
-    assert look.grid.spacing_mm == (3.0, 3.0, 3.0)
-
-
 def test_shifted_looks_are_averaged_where_they_overlap() -> None:
     """Each look, taken alone at its place, and their mean by hand."""
     torch.manual_seed(0)

@@ -48,8 +48,7 @@ class StagePlan:
 
     shift_voxels: unless 0, the segmenter looks at work, though not in training, at two more crops, so many voxels
     before and behind along every axis, both mirrored left to right; the mean logits count. What it says shall not hang
-    on where the cells of its pooling begin. closer_mm: spacing of one more look, about what the first one found, where
-    that is smaller than `closer_below_ml`: a small bladder has few voxels; None: no such look.
+    on where the cells of its pooling begin.
     """
 
     spacing_mm: Triple
@@ -57,8 +56,6 @@ class StagePlan:
     intensity: IntensityPlan = IntensityPlan()
     network: NetworkPlan = NetworkPlan()
     shift_voxels: int = 0
-    closer_mm: Triple | None = None
-    closer_below_ml: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -164,6 +161,4 @@ def _stage(raw: dict[str, Any]) -> StagePlan:
         intensity=_dataclass(IntensityPlan, raw.get("intensity", {})),
         network=_dataclass(NetworkPlan, raw.get("network", {})),
         shift_voxels=int(raw.get("shift_voxels", 0)),
-        closer_mm=tuple(float(v) for v in raw["closer_mm"]) if raw.get("closer_mm") else None,
-        closer_below_ml=float(raw.get("closer_below_ml", 0.0)),
     )

@@ -10,7 +10,7 @@ import torch
 
 from ..imaging.components import Box, bounding_box, heaviest
 from ..imaging.distance import signed_distance_mm
-from ..imaging.geometry import Geometry, Triple, coverage, patient_grid
+from ..imaging.geometry import Geometry, coverage, patient_grid
 from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
 from ..networks.finer import finer_grid, on_grid
@@ -21,7 +21,6 @@ from .steps import Tell
 from .suitability import AIR_HU
 
 BAND_MM = 5.0
-END_VOXELS = 2
 CRF_MARGIN_MM = 24.0  # around what the CNN sees: four times the reach of the CRF's wider kernel
 
 
@@ -73,31 +72,17 @@ def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, u
 
 
 def look_at(ct: Volume, candidate: Candidate, inference: Inference) -> Look:
-    """What the CNN sees around the candidate. A mask that the crop cuts moves the crop to its middle, once.
-
-    What is small is looked at once more, from closer, unless the scan ends at it (what is left of a bladder is told by
-    what lies around it), it outgrows that crop, or it is not seen there any more.
-    """
-    stage = inference.plan.segmenter
-    look = _look_around(ct, np.asarray(candidate.centre_mm), stage.spacing_mm, inference)
+    """What the CNN sees around the candidate. A mask that the crop cuts moves the crop to its middle, once."""
+    look = _look_around(ct, np.asarray(candidate.centre_mm), inference)
     if _is_cut(look.mask, look.grid, ct.geometry):
-        look = _look_around(ct, _middle_mm(look), stage.spacing_mm, inference)
-    if stage.closer_mm and 0 < look.volume_ml < stage.closer_below_ml and not _at_the_end(look, ct.geometry):
-        closer = _look_around(ct, _middle_mm(look), stage.closer_mm, inference)
-        if closer.mask.any() and not _is_cut(closer.mask, closer.grid, ct.geometry):
-            look = closer
+        middle = [(part.start + part.stop - 1) / 2 for part in bounding_box(look.mask)]
+        look = _look_around(ct, look.grid.to_patient(np.asarray(middle[::-1])), inference)
     return dataclasses.replace(look, evidence=math.sqrt(look.evidence * candidate.mean_probability))
 
 
-def _middle_mm(look: Look) -> np.ndarray:
-    """LPS middle of the box around a look's mask."""
-    middle = [(part.start + part.stop - 1) / 2 for part in bounding_box(look.mask)]
-    return look.grid.to_patient(np.asarray(middle[::-1]))
-
-
-def _look_around(ct: Volume, centre_mm: np.ndarray, spacing_mm: Triple, inference: Inference) -> Look:
+def _look_around(ct: Volume, centre_mm: np.ndarray, inference: Inference) -> Look:
     stage = inference.plan.segmenter
-    grid = patient_grid(centre_mm, spacing_mm, stage.crop_voxels)
+    grid = patient_grid(centre_mm, stage.spacing_mm, stage.crop_voxels)
     shift = stage.shift_voxels
     wide = grid.region((-shift,) * 3, tuple(n + 2 * shift for n in grid.size))
     logits = inference.segment(resample_to(ct, wide, fill=AIR_HU).array)
@@ -160,14 +145,6 @@ def change_in_band(before: np.ndarray, after: np.ndarray, grid: Geometry) -> flo
         return 0.0
     band = np.abs(signed_distance_mm(mask, grid.spacing_mm)) <= BAND_MM
     return float((mask != (after >= THRESHOLD))[band].mean())
-
-
-def _at_the_end(look: Look, ct: Geometry) -> bool:
-    """Whether the CT ends within END_VOXELS of the box around a look's mask."""
-    box = bounding_box(look.mask)[::-1]
-    start = tuple(part.start - END_VOXELS for part in box)
-    size = tuple(part.stop - part.start + 2 * END_VOXELS for part in box)
-    return bool((coverage(ct, look.grid.region(start, size)) == 0).any())
 
 
 def _main_part(probability: np.ndarray) -> np.ndarray:

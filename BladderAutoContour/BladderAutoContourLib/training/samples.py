@@ -18,7 +18,7 @@ from .warp import draw_mesh, warp
 
 AIR_HU = -1000.0
 SMALL_ML = 80.0  # the ellipsoid, before neighbours dent it
-CLOSER = (0.6, 1.0)  # spacing of a closer look, as a share of the plan's
+CLOSER = (0.6, 1.0)  # spacing of a crop seen from closer, as a share of the plan's
 
 
 @dataclass(frozen=True)

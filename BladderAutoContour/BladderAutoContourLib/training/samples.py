@@ -17,7 +17,7 @@ from .appearance import vary
 from .warp import draw_mesh, warp
 
 AIR_HU = -1000.0
-SMALL_ML = 80.0  # the ellipsoid, before neighbours dent it
+CLOSER_BELOW_ML = 80.0  # the ellipsoid, before neighbours dent it
 CLOSER = (0.6, 1.0)  # spacing of a crop seen from closer, as a share of the plan's
 
 
@@ -78,7 +78,8 @@ class GeneratedSamples(Dataset):
         removed = absent and rng.random() < 0.12  # no bladder where one is expected: after cystectomy
         draw = draw_window if recipe.stage == "localiser" else draw_crop
         spacing_mm = recipe.plan.spacing_mm
-        if recipe.closer and (absent or ellipsoid_ml(case.bladder.radii) < SMALL_ML) and rng.random() < recipe.closer:
+        small = ellipsoid_ml(case.bladder.radii) < CLOSER_BELOW_ML
+        if recipe.closer and (absent or small) and rng.random() < recipe.closer:
             finer = rng.uniform(*CLOSER)
             spacing_mm = tuple(finer * step for step in spacing_mm)
         grid: Geometry = draw(case, spacing_mm, recipe.plan.crop_voxels, rng, not absent or removed)

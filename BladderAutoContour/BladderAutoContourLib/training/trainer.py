@@ -238,9 +238,9 @@ def recipe_of(training: TrainingPlan, schedule: StageSchedule) -> Recipe:
         schedule.replays,
         schedule.without_bladder,
         schedule.strata,
-        schedule.narrow,
-        schedule.warped,
-        schedule.closer,
+        narrow=schedule.narrow,
+        warped=schedule.warped,
+        closer=schedule.closer,
     )
 
 

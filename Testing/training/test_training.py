@@ -9,16 +9,19 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from BladderAutoContourLib.errors import InputError
 from BladderAutoContourLib.networks.plan import CrfPlan, NetworkPlan, Plan, StagePlan
+from BladderAutoContourLib.networks.vnet import VNet
 from BladderAutoContourLib.networks.weights import load_weights
+from BladderAutoContourLib.networks.widen import widen
 from BladderAutoContourLib.training.losses import segmentation_loss
 from BladderAutoContourLib.training.plan import LOSSES, StageSchedule, TrainingPlan
 from BladderAutoContourLib.training.ranks import Ranks
 from BladderAutoContourLib.training.run import AVERAGE, run_training
-from BladderAutoContourLib.training.samples import GeneratedSamples, Recipe
+from BladderAutoContourLib.training.samples import GeneratedSamples, Recipe, replay
 from BladderAutoContourLib.training.trainer import StageModule
 
 PLANS = Path(__file__).parents[2] / "BladderAutoContour" / "Resources" / "TrainingPlans"
@@ -67,6 +70,52 @@ def test_weights_of_another_network_are_told_with_file_and_layer(tmp_path: Path)
     assert told.value.files == (str(tmp_path / "localiser" / AVERAGE),)
 
 
+def test_a_wider_network_begins_with_what_the_narrow_one_says_and_learns_more(tmp_path: Path) -> None:
+    training = tiny_plan()
+    grid = dataclasses.replace(training.plan.segmenter, network=NetworkPlan(width=6))
+    localiser, segmenter, joint = training.stages
+    stages = (
+        localiser,
+        dataclasses.replace(segmenter, width=2, start_from=""),
+        dataclasses.replace(joint, width=2),
+        dataclasses.replace(segmenter, name="wide", start_from="segmenter", steps=1, rate=1e-9),
+        dataclasses.replace(segmenter, name="wider", start_from="wide"),
+    )
+    training = dataclasses.replace(training, plan=dataclasses.replace(training.plan, segmenter=grid), stages=stages)
+    weights = run_training(training, tmp_path, Ranks(torch.device("cpu")), lambda name, share: None)
+    assert weights is not None
+    hu = torch.randn(1, 16, 32, 32) * 60
+    said = {}
+    for stage in (stages[1], *stages[3:]):
+        module = StageModule("segmenter", training.at(stage), "float32")
+        module.load_state_dict(torch.load(tmp_path / stage.folder / AVERAGE, weights_only=True))
+        with torch.no_grad():
+            said[stage.folder] = module(hu)
+    torch.testing.assert_close(said["wide"], said["segmenter"], rtol=1e-4, atol=1e-4)
+    assert (said["wider"] - said["wide"]).abs().max() > 0.01
+    shipped = load_weights(weights)
+    assert shipped.segmenter.entry.convolution[0].out_channels == 6
+    joint_state = torch.load(tmp_path / "joint" / AVERAGE, weights_only=True)
+    for name, value in shipped.crf.state_dict().items():
+        torch.testing.assert_close(value, joint_state[f"crf.{name}"].half().float())
+
+
+@pytest.mark.parametrize(("width", "channels"), [(2, 2), (8, 1)])
+def test_no_network_is_widened_to_a_narrower_or_another_one(width: int, channels: int) -> None:
+    with pytest.raises(ValueError, match="cannot be widened"):
+        widen(VNet(2, NetworkPlan(width=4)), VNet(channels, NetworkPlan(width=width)))
+
+
+def test_scans_end_within_bladders_more_often_than_by_chance() -> None:
+    stage = StagePlan((6.0, 6.0, 6.0), (32, 32, 32))
+    hu, label = torch.zeros(32, 32, 32), torch.zeros(32, 32, 32)
+    label[14:18, 10:20, 10:20] = 1.0
+    recipe = Recipe("localiser", stage, 7, 1, 1, 0.0)
+    left = [replay(hu, label, recipe, np.random.default_rng(seed))[1].sum() / label.sum() for seed in range(600)]
+    cut = sum(0 < share < 1 for share in left)
+    assert 0.12 < cut / len(left) < 0.25  # 45 % of the scans end, two fifths of them in the bladder; by chance 5 %
+
+
 @pytest.mark.parametrize("path", sorted(PLANS.glob("*.json")), ids=lambda path: path.stem)
 def test_the_shipped_plan_is_a_plan(path: Path) -> None:
     training = TrainingPlan.load(path)
@@ -82,6 +131,11 @@ def test_a_plan_that_is_none_is_refused(tmp_path: Path) -> None:
     assert result.returncode == 3
     assert "cannot be read" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_the_joint_stage_sees_nothing_from_closer() -> None:
+    with pytest.raises(ValueError, match="CRF-RNN counts on the plan's spacing"):
+        StageSchedule("joint", 3, closer=0.5)
 
 
 def test_the_joint_stage_learns_on_the_grid_of_the_crf() -> None:

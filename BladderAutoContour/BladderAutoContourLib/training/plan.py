@@ -54,6 +54,7 @@ class StageSchedule:
     checkpoint_every: int = 100  # steps that a kill costs at most
     train_network: bool = True  # False in the joint stage: the CRF-RNN learns, the CNN stays
     first_sample: int | None = None
+    width: int | None = None
 
     def __post_init__(self) -> None:
         choices = (
@@ -68,6 +69,8 @@ class StageSchedule:
         for number in ("steps", "batch", "accumulate", "replays", "checkpoint_every"):
             if getattr(self, number) < 1:
                 raise ValueError(f"{number} is at least 1")
+        if self.closer and self.stage == "joint":
+            raise ValueError("closer is for the segmenter's own stages: the CRF-RNN counts on the plan's spacing")
         if not 0 <= self.patients <= 1:
             raise ValueError(f"{self.patients} is no share of patients: it lies between 0 and 1")
 
@@ -111,6 +114,14 @@ class TrainingPlan:
             return stage
         size, spacing_mm = finer_grid(stage.crop_voxels, stage.spacing_mm, self.plan.crf.spacing_mm)
         return replace(stage, crop_voxels=size, spacing_mm=spacing_mm)
+
+    def at(self, schedule: StageSchedule) -> Plan:
+        """The plan as a stage has it: where the schedule says so, its network is narrower."""
+        if schedule.width is None:
+            return self.plan
+        part = "localiser" if schedule.stage == "localiser" else "segmenter"
+        stage: StagePlan = getattr(self.plan, part)
+        return replace(self.plan, **{part: replace(stage, network=replace(stage.network, width=schedule.width))})
 
     def record(self) -> dict[str, Any]:
         """What the shipped plan says about its own training."""

@@ -10,10 +10,11 @@ from torch import nn
 from ..errors import InputError
 from ..networks.plan import StagePlan
 from ..networks.weights import Networks, build_networks, save_weights
+from ..networks.widen import widen
 from .patients import Patient
 from .plan import StageSchedule, TrainingPlan
 from .ranks import Ranks
-from .trainer import CHECKPOINT, Trainer, save_whole
+from .trainer import CHECKPOINT, StageModule, Trainer, save_whole
 
 AVERAGE = "average.pt"
 
@@ -53,7 +54,7 @@ def run_training(
         if not trainer.resume():
             if schedule.start_from:
                 before = output / schedule.start_from
-                trainer.start_from(read_average(before), before / AVERAGE)
+                trainer.start_from(_of_width(trainer, training, schedule, before), before / AVERAGE)
             elif start:
                 trainer.start_from(_state(start, schedule), Path(f"{start.plan.name}.pt"))
         average = trainer.run(progress)
@@ -77,15 +78,20 @@ def assemble(training: TrainingPlan, output: Path, start: Networks | None = None
         networks.modules().load_state_dict(start.modules().state_dict())
     for schedule in training.stages:
         state = read_average(output / schedule.folder)
-        network = {key.removeprefix("network."): v for key, v in state.items() if key.startswith("network.")}
-        crf = {key.removeprefix("crf."): v for key, v in state.items() if key.startswith("crf.")}
+        network, crf = _part(state, "network"), _part(state, "crf")
         trained = networks.localiser if schedule.stage == "localiser" else networks.segmenter
-        _take_up(trained, network, output / schedule.folder)
+        if training.at(schedule) == training.plan:  # a narrower network lives on in the one that started from it
+            _take_up(trained, network, output / schedule.folder)
         if crf:
             _take_up(networks.crf, crf, output / schedule.folder)
     path = output / f"{training.plan.name}.pt"
     save_weights(networks, path)
     return path
+
+
+def _part(state: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
+    """The weights of one module of a StageModule's state."""
+    return {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
 
 
 def _take_up(module: nn.Module, state: dict[str, torch.Tensor], folder: Path) -> None:
@@ -99,6 +105,20 @@ def _take_up(module: nn.Module, state: dict[str, torch.Tensor], folder: Path) ->
             f"in {min(ours ^ theirs)[0]}. Train that stage again, or take the plan that it was trained by.",
             [folder / AVERAGE],
         ) from error
+
+
+def _of_width(
+    trainer: Trainer, training: TrainingPlan, schedule: StageSchedule, before: Path
+) -> dict[str, torch.Tensor]:
+    """The weights of the stage before; of a narrower network, in the trainer's wide one, new as it still is."""
+    state = read_average(before)
+    earlier = next((stage for stage in training.stages if stage.folder == before.name), schedule)
+    if earlier.width == schedule.width:
+        return state
+    narrow, wide = StageModule(earlier.stage, training.at(earlier)).network, trainer.module.network
+    _take_up(narrow, _part(state, "network"), before)
+    widen(narrow, wide)
+    return state | {f"network.{key}": value for key, value in wide.state_dict().items()}
 
 
 def _state(start: Networks, schedule: StageSchedule) -> dict[str, torch.Tensor]:

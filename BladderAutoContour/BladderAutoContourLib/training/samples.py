@@ -18,6 +18,7 @@ from .warp import draw_mesh, warp
 
 AIR_HU = -1000.0
 CLOSER_BELOW_ML = 80.0  # the ellipsoid, before neighbours dent it
+THROUGH = 0.4  # of the scans that end within a crop that shows a bladder: how many end within the bladder itself
 CLOSER = (0.6, 1.0)  # spacing of a crop seen from closer, as a share of the plan's
 
 
@@ -116,12 +117,9 @@ def _replay(
     hu = vary(hu, rng)
     if rng.random() < ends:
         hu, label = hu.clone(), label.clone()
-        which = rng.choice(["below", "above", "both"], p=[0.35, 0.35, 0.3])
-        below, above = (int(rng.uniform(0, 0.5) * hu.shape[0]) for _ in range(2))
-        if which != "above":
-            hu[:below], label[:below] = AIR_HU, 0.0
-        if which != "below":
-            hu[hu.shape[0] - above :], label[hu.shape[0] - above :] = AIR_HU, 0.0
+        first, stop = _scanned(label, rng)
+        for outside in (slice(0, first), slice(stop, None)):
+            hu[outside], label[outside] = AIR_HU, 0.0
     if narrow and rng.random() < narrow:
         cuts = rng.uniform(0, 0.33, size=(3, 2)) * np.array(hu.shape)[:, None]
         seen = tuple(slice(int(low), n - int(high)) for (low, high), n in zip(cuts, hu.shape, strict=True))
@@ -129,3 +127,19 @@ def _replay(
         outside[seen] = False
         hu, label = hu.masked_fill(outside, AIR_HU), label.masked_fill(outside, 0.0)
     return hu.contiguous(), label.contiguous()
+
+
+def _scanned(label: torch.Tensor, rng: np.random.Generator) -> tuple[int, int]:
+    """First slice, and the one after the last, of a scan that ends within a crop: below, above or at both ends."""
+    depth = label.shape[0]
+    which = rng.choice(["below", "above", "both"], p=[0.35, 0.35, 0.3])
+    first, stop = int(rng.uniform(0, 0.5) * depth), depth - int(rng.uniform(0, 0.5) * depth)
+    bladder = (label.amax(dim=(1, 2)) >= 0.5).nonzero().flatten()
+    if len(bladder) and rng.random() < THROUGH:
+        within = int(rng.integers(int(bladder[0]), int(bladder[-1]) + 1))
+        # a slice of it is left, however short the scan is
+        if which == "above" or (which == "both" and rng.random() < 0.5):
+            first, stop = min(first, within), within + 1
+        else:
+            first, stop = within, max(stop, within + 1)
+    return (first if which != "above" else 0), (stop if which != "below" else depth)

@@ -78,7 +78,7 @@ class Trainer:
                 f'cannot share them. Write "accumulate": {ranks.count}, or a multiple, into the stage of the plan.'
             )
         torch.manual_seed(training.seed)
-        self.module = StageModule(schedule.stage, training.plan, schedule.precision).to(device)
+        self.module = StageModule(schedule.stage, training.at(schedule), schedule.precision).to(device)
         smallest = min(self.module.plan.crop_voxels)
         if device.type == "cpu" and schedule.precision == "bf16" and smallest < SMALLEST_BF16_CROP:
             raise InputError(

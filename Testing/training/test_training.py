@@ -100,6 +100,13 @@ def test_a_wider_network_begins_with_what_the_narrow_one_says_and_learns_more(tm
         torch.testing.assert_close(value, joint_state[f"crf.{name}"].half().float())
 
 
+@pytest.mark.parametrize(("width", "fault"), [(4, "has width 4"), (0, "has width 0"), (1, "no stage widens")])
+def test_a_plan_whose_widths_do_not_lead_to_its_network_is_refused(width: int, fault: str) -> None:
+    localiser, segmenter, joint = (training := tiny_plan()).stages
+    with pytest.raises(ValueError, match=fault):
+        dataclasses.replace(training, stages=(localiser, segmenter, dataclasses.replace(joint, width=width)))
+
+
 @pytest.mark.parametrize(("width", "channels"), [(2, 2), (8, 1)])
 def test_no_network_is_widened_to_a_narrower_or_another_one(width: int, channels: int) -> None:
     with pytest.raises(ValueError, match="cannot be widened"):

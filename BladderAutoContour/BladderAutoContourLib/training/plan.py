@@ -82,12 +82,25 @@ class StageSchedule:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """A whole training. `plan` describes what comes out; `stages` run in their order."""
+    """A whole training. `plan` describes what comes out; `stages` run in their order.
+
+    Raises ValueError for a stage whose network is wider than the plan's, or narrower without a later one that goes on.
+    """
 
     seed: int
     plan: Plan
     stages: tuple[StageSchedule, ...]
     notes: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        last = {schedule.stage == "localiser": schedule for schedule in self.stages}
+        for schedule in self.stages:
+            stage = self.plan.localiser if schedule.stage == "localiser" else self.plan.segmenter
+            width, most = schedule.width, stage.network.width
+            if width is not None and not 0 < width <= most:
+                raise ValueError(f"the stage {schedule.folder} has width {width}, its network in the plan {most}")
+            if width not in (None, most) and schedule in last.values():
+                raise ValueError(f"no stage widens {schedule.folder} from {width} to {most}, as the plan has it")
 
     @classmethod
     def load(cls, path: Path) -> "TrainingPlan":

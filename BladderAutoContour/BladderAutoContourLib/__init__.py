@@ -6,3 +6,6 @@ TEMPORARY_PREFIX = ".bladder-auto-contour-"
 """What the folder of an unfinished result is called at first, inside its result folder."""
 PARTIAL_NAME = ".{name}.part"
 """What an unfinished file is called, beside its place."""
+ARGUMENTS_VARIABLE = "BLADDER_AUTO_CONTOUR_ARGUMENTS"
+"""Environment variable that holds a command's arguments, as JSON, where the command line holds none. On Windows the
+launcher of Slicer 5.10 garbles what is not ASCII in a command line, such as a path under a user's name."""

@@ -6,12 +6,14 @@ Only the chosen command's module is imported, so that help and usage errors do n
 
 import argparse
 import importlib
+import json
+import os
 import sys
 import threading
 from collections.abc import Sequence
 from types import ModuleType
 
-from . import host
+from . import ARGUMENTS_VARIABLE, host
 from .commands.parser import Parser
 from .errors import BladderError, Cancelled, UsageError
 from .events import CANCEL_GRACE_SECONDS, Events
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     events = Events(sys.stdout)
     came_back = _stop_within_a_second(events)
     try:
-        code = _run(list(sys.argv[1:] if arguments is None else arguments), events)
+        code = _run(_given() if arguments is None else list(arguments), events)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure has a code, a bug's too
         code = _fail(told(error), events)
     came_back.set()
@@ -50,6 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The interpreter takes a second to clear away torch; nobody who cancels wants to wait for that.
         host.end_now(code)
     return code
+
+
+def _given() -> list[str]:
+    """This process's arguments; see ARGUMENTS_VARIABLE."""
+    variable = os.environ.pop(ARGUMENTS_VARIABLE, "")
+    return sys.argv[1:] or json.loads(variable or "[]")
 
 
 def _run(arguments: list[str], events: Events) -> int:

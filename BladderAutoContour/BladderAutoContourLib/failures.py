@@ -48,9 +48,10 @@ def as_bladder_error(error: BaseException) -> BladderError | None:
         return error
     if isinstance(error, KeyboardInterrupt):
         return Cancelled("Cancelled: no result was written.")
-    if isinstance(error, OSError) and host.reader_is_gone(error):
+    if isinstance(error, BrokenPipeError):
         return Cancelled("Cancelled: nobody reads the output any more.")
-    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _has(words, _MEMORY_WORDS)):
+    is_short = isinstance(error, OSError) and host.is_memory_short(error)
+    if is_short or isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _has(words, _MEMORY_WORDS)):
         return OutOfMemoryError(
             "The machine's memory does not suffice for this CT. Close other programs, or contour a series with fewer "
             "slices."

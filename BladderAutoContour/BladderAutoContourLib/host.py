@@ -26,6 +26,7 @@ TURNS = 15
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _WINDOWS_DISK_FULL = {39, 112, 1295}  # ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED
+_WINDOWS_PAGE_FILE_TOO_SMALL = 1455  # ERROR_COMMITMENT_LIMIT
 _WINDOWS_LIBRARY_MISSING = {126, 127, 193, 1114}  # ERROR_MOD_NOT_FOUND, PROC_NOT_FOUND, BAD_EXE_FORMAT, DLL_INIT_FAILED
 
 
@@ -258,6 +259,11 @@ def is_disk_full(error: OSError) -> bool:
     return error.errno in _DISK_FULL or getattr(error, "winerror", None) in _WINDOWS_DISK_FULL
 
 
+def is_memory_short(error: OSError) -> bool:
+    """Whether the system had no memory left; on Windows, no room in its page file."""
+    return error.errno == errno.ENOMEM or getattr(error, "winerror", None) == _WINDOWS_PAGE_FILE_TOO_SMALL
+
+
 def is_library_missing(error: OSError) -> bool:
     """Whether Windows could not load a DLL of a package (torch raises that as OSError, not as ImportError)."""
     return getattr(error, "winerror", None) in _WINDOWS_LIBRARY_MISSING
@@ -297,7 +303,7 @@ def read_lines(descriptor: int, take: Callable[[str | None], None]) -> threading
 
 
 def reader_is_gone(error: OSError) -> bool:
-    """Whether a pipe could not be written because its reader closed it."""
+    """Whether a pipe could not be written because its reader closed it. Of other errors, Windows' EINVAL says less."""
     return isinstance(error, BrokenPipeError) or (WINDOWS and error.errno == errno.EINVAL)
 
 

@@ -120,7 +120,7 @@ def test_scans_end_within_bladders_more_often_than_by_chance() -> None:
     recipe = Recipe("localiser", stage, 7, 1, 1, 0.0)
     left = [replay(hu, label, recipe, np.random.default_rng(seed))[1].sum() / label.sum() for seed in range(600)]
     cut = sum(0 < share < 1 for share in left)
-    assert 0.12 < cut / len(left) < 0.25  # 45 % of the scans end, two fifths of them in the bladder; by chance 5 %
+    assert 0.2 < cut / len(left) < 0.38  # 65 % of the scans end, two fifths of them in the bladder; by chance 8 %
 
 
 @pytest.mark.parametrize("path", sorted(PLANS.glob("*.json")), ids=lambda path: path.stem)

@@ -105,7 +105,7 @@ def check_files(arguments: argparse.Namespace) -> None:
     if missing:
         raise InputError(f"{missing[0]} does not exist. Check the path.", missing)
     output = arguments.output
-    if any(path.absolute().parent == output.absolute() for path in inputs):
+    if any(path.resolve().parent == output.resolve() for path in inputs):
         raise OutputError(
             f"The folder {output} holds what is to be corrected, and would be overwritten. Choose another one.",
             [output],

@@ -2,9 +2,10 @@
 
 import argparse
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 
-from ..errors import Cancelled, UsageError
+from ..errors import Cancelled, OutputError, UsageError
 from ..events import Events
 
 NAME = "rtstruct"
@@ -34,13 +35,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replace", action="store_true", help="with --merge: replace a structure of the same name")
 
 
+def expect_no_input(output: Path, inputs: Iterable[Path | None]) -> None:
+    """Raise OutputError where the file to write is one of those that it is made from."""
+    if output.exists() and any(path is not None and output.samefile(path) for path in inputs):
+        raise OutputError(
+            f"{output} is needed for the structure set, and would be replaced. Name another file.", [output]
+        )
+
+
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Write the structure set. Raises InputError, UsageError, OutputError, VerificationError."""
     from ..dicom.ct_series import read_ct
     from ..dicom.structure_dataset import StructureRequest
     from ..dicom.structure_merge import MergeRequest, merge_rtstruct
     from ..dicom.structure_set import restrict, write_rtstruct
-    from ..imaging.files import read_volume
+    from ..imaging.files import read_mask, read_volume
     from ..imaging.volume import Volume
 
     if arguments.replace and not arguments.merge:
@@ -53,7 +62,9 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     )
     events.expect({"read": 3, "write": 2})
     ct = read_ct(arguments.ct, arguments.series, lambda share: events.progress("read", share))
-    mask = read_volume(arguments.mask)
+    images = [image.path for image in ct.slices]
+    expect_no_input(arguments.output, [arguments.mask, arguments.probability, arguments.merge, *images])
+    mask = read_mask(arguments.mask)
     field = Volume((mask.array > 0).astype("uint8"), mask.geometry)
     if arguments.probability is not None:
         field = restrict(read_volume(arguments.probability), mask)

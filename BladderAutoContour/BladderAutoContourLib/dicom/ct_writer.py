@@ -15,6 +15,7 @@ from ..errors import OutputError
 from ..imaging.volume import Volume
 from .decimal_string import decimal_strings
 from .image_header import CT_IMAGE
+from .pydicom_versions import save
 
 INTERCEPT = -1024
 """Stored values are unsigned: HU = stored - 1024."""
@@ -54,7 +55,7 @@ def write_ct_series(
         folder.mkdir(parents=True, exist_ok=True)
         for z in range(len(volume.array)):
             paths.append(folder / f"ct_{z + 1:04d}.dcm")
-            _slice(common, volume, z, uid(f"slice {z}")).save_as(paths[-1], enforce_file_format=True)
+            save(_slice(common, volume, z, uid(f"slice {z}")), paths[-1])
     except OSError as fault:
         raise OutputError(f"The CT cannot be written into {folder}: {fault.strerror or fault}.", [folder]) from fault
     return paths

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import SimpleITK
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.encaps import encapsulate, get_frame
-from pydicom.pixels import iter_pixels
+from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
 from ..errors import InputError
 from .codestream import Declared, declared
 from .damage import DamagedDicomError, making_sense
 from .image_header import CT_IMAGE, ImageHeader, frame_count
+from .pydicom_versions import decoded_frames, encapsulated_frame, save
 from .reading import NotDicomError, open_dataset
 
 NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2",
@@ -69,7 +69,7 @@ def _plain(image: ImageHeader) -> np.ndarray:
 
 def _by_pydicom(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
     dataset = open_dataset(images[0].path, pixels=True)
-    yield from iter_pixels(dataset, indices=[(image.frame or 1) - 1 for image in images], raw=True)
+    yield from decoded_frames(dataset, [(image.frame or 1) - 1 for image in images])
 
 
 def _by_simpleitk(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
@@ -78,21 +78,13 @@ def _by_simpleitk(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
     Left to itself, SimpleITK rescales, puts frames in the file's order, and believes any size that a codestream says.
     """
     dataset = open_dataset(images[0].path, pixels=True)
-    offsets = None
-    if "ExtendedOffsetTable" in dataset:
-        offsets = (dataset.ExtendedOffsetTable, dataset.ExtendedOffsetTableLengths)
     with tempfile.TemporaryDirectory() as folder:
         for image in images:
-            frame = get_frame(
-                dataset.PixelData,
-                (image.frame or 1) - 1,
-                number_of_frames=frame_count(dataset),
-                extended_offsets=offsets,
-            )
+            frame = encapsulated_frame(dataset, (image.frame or 1) - 1, frame_count(dataset))
             if declared(frame) != Declared(image.rows, image.columns, components=1):
                 raise ValueError("the codestream is of another size")
             path = Path(folder, "frame.dcm")
-            _one_frame(dataset, frame).save_as(path, enforce_file_format=True)
+            save(_one_frame(dataset, frame), path)
             reader = SimpleITK.ImageFileReader()
             reader.SetImageIO("GDCMImageIO")
             reader.SetFileName(str(path))

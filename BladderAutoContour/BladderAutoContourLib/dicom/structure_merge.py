@@ -61,6 +61,9 @@ def merge_rtstruct(
     dataset = _prepare(base, ct, request)
     for number in replaced:
         _remove(dataset, number)
+    if replaced:  # what is said of the others may count fewer of them now
+        others = tuple(roi for roi in base.rois if roi.number not in replaced)
+        known += check_structure_set(StructureSet(base.path, dataset, others), ct)
     number = add_roi(dataset, ct.frame_of_reference_uid, contours, request)
     mask = field.array >= LEVEL
 

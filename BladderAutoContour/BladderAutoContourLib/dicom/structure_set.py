@@ -17,6 +17,7 @@ from .contours import LEVEL, trace
 from .ct_series import CtSeries
 from .findings import Finding
 from .keyhole import polygons
+from .pydicom_versions import save
 from .structure_dataset import SliceContour, StructureRequest, add_roi, new_structure_set
 from .thinning import thin
 from .verify import inherited_findings, verify
@@ -102,7 +103,14 @@ def trace_slices(ct: CtSeries, field: Volume, *, decimate: bool = False) -> list
 
 
 def restrict(probability: Volume, mask: Volume) -> Volume:
-    """The probability made to agree with a mask: at least 0.5 inside, below outside. Its contour is smooth."""
+    """The probability made to agree with a mask: at least 0.5 inside, below outside. Its contour is smooth.
+
+    Raises InputError where they do not lie on the same grid.
+    """
+    if not mask.geometry.same_as(probability.geometry):
+        raise InputError(
+            "The mask and the probability do not lie on one grid. Give the probability that the mask was made from."
+        )
     inside = mask.array > 0
     below = np.float32(np.nextafter(np.float32(LEVEL), np.float32(0)))
     values = probability.array.astype(np.float32)
@@ -114,10 +122,12 @@ def put_in_place(dataset: FileDataset, path: Path, judge: Callable[[Path], float
 
     Whatever fails, no file is left; a process ended from outside leaves a temporary file, which the next one replaces.
     """
+    if path.is_dir() or not path.name:
+        raise OutputError(f"{path} is a folder. Name the file that the structure set shall be written to.", [path])
     partial = path.with_name(PARTIAL_NAME.format(name=path.name))
     # pydicom writes into memory, so that a failing disk shows as what it is.
     content = io.BytesIO()
-    dataset.save_as(content, implicit_vr=True, little_endian=True, enforce_file_format=True)
+    save(dataset, content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(content.getbuffer())

@@ -57,7 +57,9 @@ def inherited_findings(ct: CtSeries) -> list[Finding]:
     for keyword in (*TAKEN_OVER, "FrameOfReferenceUID", "SpecificCharacterSet"):
         if keyword in ct.header:
             inherited[keyword] = ct.header[keyword]
-    inherited.ReferencedSOPInstanceUID = [image.sop_instance_uid for image in ct.slices]
+    study_uid = str(ct.header.get("StudyInstanceUID", ""))
+    inherited.ReferencedSOPInstanceUID = [*(image.sop_instance_uid for image in ct.slices), study_uid]
+    inherited.ReferencedFrameOfReferenceUID = ct.frame_of_reference_uid
     inherited.SeriesInstanceUID = ct.series_uid
     return value_findings(inherited)
 

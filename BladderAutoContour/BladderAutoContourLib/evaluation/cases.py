@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..dicom.check import ELSEWHERE, expect_of_ct
 from ..dicom.ct_series import read_ct
 from ..dicom.damage import DamagedDicomError, making_sense
 from ..dicom.rasterise import roi_mask
@@ -60,11 +61,15 @@ def find_cases(folder: Path) -> list[CaseFolder]:
 def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
     """Read the CT and the reference; in a structure set the bladder has one of `roi_names`, the first that is there.
 
-    Raises InputError: unreadable, a mask on another grid, no such structure.
+    Raises InputError: unreadable, a mask on another grid, a structure set of another CT, no such structure.
     """
-    ct = read_ct([case.ct]).volume if case.ct.is_dir() else read_volume(case.ct)
+    series = read_ct([case.ct]) if case.ct.is_dir() else None
+    ct = series.volume if series else read_volume(case.ct)
     if case.reference.suffix.lower() == ".dcm":
-        mask, _ = roi_mask(read_structure_set(case.reference).roi(*roi_names), ct.geometry)
+        structures = read_structure_set(case.reference)
+        if series:
+            expect_of_ct(structures, series, ELSEWHERE)
+        mask, _ = roi_mask(structures.roi(*roi_names), ct.geometry)
     else:
         mask = read_volume(case.reference)
     if not mask.geometry.same_as(ct.geometry, tolerance_mm=0.1):

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from .. import host
 from ..errors import InputError, OutputError
+from .components import bounding_box
 from .geometry import Geometry
 from .volume import Volume, sparse_copy
 
@@ -25,6 +26,23 @@ _CHUNK_BYTES = 2**18
 def is_volume_file(path: Path) -> bool:
     """Whether the name is one of a volume file (a folder or a DICOM file is none)."""
     return path.name.lower().endswith(SUFFIXES)
+
+
+def read_mask(path: Path) -> Volume:
+    """The volume of a file that holds one structure: one value inside it, 0 outside.
+
+    Raises InputError as `read_volume` does, and for other volumes: probabilities, several labels, a CT.
+    """
+    mask = read_volume(path)
+    box = bounding_box(mask.array)
+    inside = mask.array[box][mask.array[box] != 0] if box else np.zeros(0)
+    if inside.size and inside.min() != inside.max():
+        raise InputError(
+            f"{Path(path).name} is no mask of one structure: it holds values from {inside.min():g} to {inside.max():g} "
+            "beside 0. Give a mask with one value inside the structure and 0 outside.",
+            [path],
+        )
+    return mask
 
 
 def to_sitk(volume: Volume) -> sitk.Image:

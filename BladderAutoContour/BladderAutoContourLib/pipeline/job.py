@@ -39,6 +39,7 @@ def run_job(job: Job, engine: Engine, events: Events, reader: Reader | None = No
     reader: keeps CT and probability for what is asked of it next. Raises the family's errors; then nothing new is in
     the output folder.
     """
+    StructureRequest(roi_name=job.export_name)  # a name that cannot be is told before the networks run
     events.expect(USUAL_SHARES)
     with ResultFolder(job.output) as results, events.cancellation.cleaning(results.discard):
         steps = Steps(events.progress)

@@ -29,6 +29,8 @@ def register(python: Path, thumbnail: Path) -> None:
         category=CATEGORY,
         sampleName=SAMPLE_NAME,
         thumbnailFileName=str(thumbnail),
+        uris=[],  # nothing is downloaded; without the two lists Slicer takes no entry
+        fileNames=[],
         customDownloader=lambda _source: _load_or_say(python),
     )
 
@@ -45,8 +47,8 @@ def load_pelvis(python: Path, keep_alive: Callable[[], None]) -> slicer.vtkMRMLS
         ct = next(Path(folder).glob("*/ct"))
         series_uid = slicer.dicomDatabase.fileValue(str(next(ct.iterdir())), SERIES_UID)
         DICOMLib.DICOMUtils.importDicom(str(ct), copyFiles=True)
-    (node_id,) = DICOMLib.DICOMUtils.loadSeriesByUID([series_uid])
-    volume = slicer.mrmlScene.GetNodeByID(node_id)
+    nodes = map(slicer.mrmlScene.GetNodeByID, DICOMLib.DICOMUtils.loadSeriesByUID([series_uid]))
+    volume = next(node for node in nodes if node.IsA("vtkMRMLScalarVolumeNode"))
     slicer.util.setSliceViewerLayers(background=volume, fit=True)
     return volume
 

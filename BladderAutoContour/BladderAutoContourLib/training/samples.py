@@ -99,25 +99,32 @@ def replay(
     hu: torch.Tensor, label: torch.Tensor, recipe: Recipe, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A crop as it is shown once: varied as its stage needs it. The tensors given stay as they are."""
-    if recipe.stage == "localiser":
-        return _replay(hu, label, rng, ends=0.45)
-    return _replay(hu, label, rng, ends=0.35, narrow=recipe.narrow)
+    if recipe.stage == "localiser":  # a pelvic scan is shorter than its window: both ends lie within
+        return _replay(hu, label, rng, Ends(0.65, both=0.6))
+    return _replay(hu, label, rng, Ends(0.35, both=0.3), recipe.narrow)
+
+
+@dataclass(frozen=True)
+class Ends:
+    """How often a scan ends within the crop, and which share of those does so above and below; the rest at one end."""
+
+    share: float
+    both: float
 
 
 def _replay(
-    hu: torch.Tensor, label: torch.Tensor, rng: np.random.Generator, ends: float, narrow: float = 0.0
+    hu: torch.Tensor, label: torch.Tensor, rng: np.random.Generator, ends: Ends, narrow: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mirror left and right, vary what patient and scanner show, end the scan somewhere.
 
-    ends: how often the scan ends within the crop: above, below or, of a short scan, at both ends. narrow: how often its
-    field is smaller on all sides.
+    narrow: how often its field is smaller on all sides.
     """
     if rng.random() < 0.5:
         hu, label = hu.flip(2), label.flip(2)
     hu = vary(hu, rng)
-    if rng.random() < ends:
+    if rng.random() < ends.share:
         hu, label = hu.clone(), label.clone()
-        first, stop = _scanned(label, rng)
+        first, stop = _scanned(label, rng, ends.both)
         for outside in (slice(0, first), slice(stop, None)):
             hu[outside], label[outside] = AIR_HU, 0.0
     if narrow and rng.random() < narrow:
@@ -129,10 +136,10 @@ def _replay(
     return hu.contiguous(), label.contiguous()
 
 
-def _scanned(label: torch.Tensor, rng: np.random.Generator) -> tuple[int, int]:
+def _scanned(label: torch.Tensor, rng: np.random.Generator, both: float) -> tuple[int, int]:
     """First slice, and the one after the last, of a scan that ends within a crop: below, above or at both ends."""
     depth = label.shape[0]
-    which = rng.choice(["below", "above", "both"], p=[0.35, 0.35, 0.3])
+    which = rng.choice(["below", "above", "both"], p=[(1 - both) / 2, (1 - both) / 2, both])
     first, stop = int(rng.uniform(0, 0.5) * depth), depth - int(rng.uniform(0, 0.5) * depth)
     bladder = (label.amax(dim=(1, 2)) >= 0.5).nonzero().flatten()
     if len(bladder) and rng.random() < THROUGH:

@@ -9,7 +9,7 @@ from BladderAutoContourLib.slicer.export import plugin as export_plugin
 from BladderAutoContourLib.slicer.export.structure_set import StructureNames
 from BladderAutoContourLib.slicer.scene.segmentation import show_result
 from ct_scene import drawn, grid
-from exporting import PATIENT_ID, PATIENT_NAME, Ear, dice, ellipsoid, filled, paint, voxels
+from exporting import PATIENT_ID, PATIENT_NAME, Ear, contour_from_dicom, dice, ellipsoid, filled, paint, voxels
 
 
 def wait(step, cancel) -> None:
@@ -109,6 +109,18 @@ def test_what_the_table_cannot_change_is_told(contour, target, tag, value, words
     exportable.setTag(tag, value)
     assert words in write(exportable, target)
     assert list(target.iterdir()) == []
+
+
+def test_a_ct_without_a_name_may_show_what_slicer_puts_there(scene, tmp_path, target):
+    contour, files = contour_from_dicom(tmp_path, header={"PatientName": "", "PatientID": ""})
+    (exportable,) = offer(contour.segmentation)
+    exportable.setTag("PatientName", "No name")
+    exportable.setTag("PatientID", "Patient-" + pydicom.dcmread(files[0]).StudyInstanceUID)
+    assert write(exportable, target) == ""
+    (file,) = target.iterdir()
+    assert (pydicom.dcmread(file).PatientName, pydicom.dcmread(file).PatientID) == ("", "")
+    exportable.setTag("PatientID", "Patient-1")
+    assert "Undo the change of PatientID" in write(exportable, target)
 
 
 def test_what_the_engine_refuses_is_told(contour, target):

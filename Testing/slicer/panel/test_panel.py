@@ -247,6 +247,27 @@ def test_a_saved_scene_tells_the_result_again(quick_clinician, ct_folder, tmp_pa
     assert not clinician.cell("warningTable", 0, 1).font().bold()
 
 
+def test_the_editors_keys_are_free_where_it_is_not_seen(clinician):
+    editor, section = clinician.ui.segmentEditor, clinician.ui.correctSection
+    heard = [editor.listensToKeys]
+    clinician.open()
+    for folded in (True, False, True, False):
+        section.collapsed = folded
+        heard.append(editor.listensToKeys)
+    clinician.leave()
+    heard.append(editor.listensToKeys)
+    section.collapsed = True
+    section.collapsed = False
+    heard.append(editor.listensToKeys)
+    clinician.open()
+    assert [*heard, editor.listensToKeys] == [False, False, True, False, True, False, False, True]
+
+
+def test_the_editor_leaves_the_views_as_they_are(clinician):
+    clinician.open()
+    assert not clinician.ui.segmentEditor.autoShowSourceVolumeNode
+
+
 def test_settings_are_kept_and_weights_are_looked_at_first(app, weights, tmp_path):
     damaged = tmp_path / "damaged.pt"
     damaged.write_bytes(weights.read_bytes()[:1000])

@@ -12,6 +12,7 @@ import pydicom
 import pytest
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.slicer.process.child_process import ChildProcess, Ended, OutputLine
 from BladderAutoContourLib.slicer.process.engine_process import EngineChoice, EngineProcess
 from small_engine import water_scene
 from watching import Witness, living, poll_until
@@ -61,6 +62,17 @@ def ct_mask(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def names(folder: Path) -> set[str]:
     """What a folder holds."""
     return {path.name for path in folder.iterdir()}
+
+
+def test_what_is_not_ascii_stays_out_of_the_command_line(ct_folder):
+    assert not str(ct_folder).isascii()
+    heard, child = [], ChildProcess(Path(sys.executable), ["inspect", str(ct_folder)])
+    while not any(isinstance(one, Ended) for one in heard):
+        heard += child.heard(1.0)
+        line = Path(f"/proc/{child.pid}/cmdline")
+        assert not line.exists() or line.read_bytes().isascii()
+    assert heard[-1] == Ended(0)
+    assert "64 x 64 x 40" in "".join(one.text for one in heard if isinstance(one, OutputLine))
 
 
 @posix

@@ -117,8 +117,13 @@ class ctkPathLineEdit(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self._line, 1)
         row.addWidget(self._browse_button)
-        self._line.currentTextChanged.connect(self._path_changed.emit)
+        self._line.editTextChanged.connect(self._edited)
         self._browse_button.clicked.connect(self.browse)
+
+    def _edited(self, path: str) -> None:
+        """`updateHasValidInput`: a path that the field does not accept is not told; an empty one never is."""
+        if path:
+            self._path_changed.emit(path)
 
     def _set_browse(self, visible: bool) -> None:
         self._browse_button.setVisible(visible)

@@ -27,11 +27,15 @@ class SampleDataLogic:
         *,
         customDownloader: Callable[[SampleDataSource], Any] | None = None,
         thumbnailFileName: str | None = None,
+        uris: list[str] | None = None,
+        fileNames: list[str] | None = None,
         **others: Any,
     ) -> None:
         """Offer an entry."""
         if others or not sampleName or not customDownloader:
             raise AssertionError("the stand-in knows entries with a name and a downloader of their own")
+        if len(uris) != len(fileNames):  # of None there is no length: Slicer fails in the same way
+            raise ValueError("All fields of sample data source must have the same length")
         if not hasattr(slicer.modules, "sampleDataSources"):
             slicer.modules.sampleDataSources = {}
         source = SampleDataSource(sampleName, customDownloader, thumbnailFileName)

@@ -246,6 +246,9 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def removeViewObservations(self) -> None:
         """The mouse in the views is not played here."""
 
+    listensToKeys = Property(bool, lambda self: self._shortcuts)
+    """Not Slicer's: whether the editor's keys are taken up, wherever the mouse is."""
+
     def installKeyboardShortcuts(self, _parent: QWidget | None = None) -> None:
         """Listen to the editor's keys."""
         self._shortcuts = True

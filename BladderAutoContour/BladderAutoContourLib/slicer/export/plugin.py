@@ -21,6 +21,7 @@ NAME, LABEL = "ROIName", "StructureSetLabel"
 EXPORT_SECONDS = 300.0
 """Longer than any structure set takes; then it is cancelled."""
 PATIENT = {"PatientName": PATIENT_NAME, "PatientID": PATIENT_ID}
+STUDY_UID = "0020,000D"
 
 Step = Callable[[], bool]
 Wait = Callable[[Step, Callable[[], None]], None]
@@ -143,11 +144,18 @@ def _shown_contour(segmentation: slicer.vtkMRMLSegmentationNode) -> Contour:
     return shown[0]
 
 
+def _as_slicer_shows(volume: slicer.vtkMRMLScalarVolumeNode, name: str, tag: str) -> tuple[str, ...]:
+    """The CT's value of a tag, and where it has none what Slicer's own modules put in its place (`DICOMLib`)."""
+    value = value_of(volume, tag)
+    placeholders = {"PatientName": "No name", "PatientID": f"Patient-{value_of(volume, STUDY_UID)}"}
+    return (value,) if value else (value, placeholders[name])
+
+
 def _expect_same_patient(exportable: "slicer.qSlicerDICOMExportable", contour: Contour) -> None:
     """The table of Slicer's dialog can be edited; what is typed there for the patient would not go into the file."""
     for name, tag in PATIENT.items():
-        typed = exportable.tag(name)
-        if typed and contour.volume is not None and typed != value_of(contour.volume, tag):
+        typed = exportable.tag(name).strip()
+        if typed and contour.volume is not None and typed not in _as_slicer_shows(contour.volume, name, tag):
             raise UsageError(
                 _(
                     "Patient and study are taken from the CT and cannot be changed here. Undo the change of {tag}."

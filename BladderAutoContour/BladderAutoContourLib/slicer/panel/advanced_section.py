@@ -38,8 +38,9 @@ class AdvancedSection:
         ui.workingFolderEdit.currentPath = str(self.settings.working_folder or "")
         self._say("")
         ui.deviceBox.currentIndexChanged.connect(lambda: self._device_chosen())
-        ui.weightsEdit.currentPathChanged.connect(self._weights_chosen)
-        ui.workingFolderEdit.currentPathChanged.connect(self._folder_chosen)
+        # CTK's own signal is silent when the field is emptied, which is how the defaults are chosen again
+        ui.weightsEdit.comboBox().editTextChanged.connect(self._weights_chosen)
+        ui.workingFolderEdit.comboBox().editTextChanged.connect(self._folder_chosen)
 
     @property
     def choice(self) -> EngineChoice:

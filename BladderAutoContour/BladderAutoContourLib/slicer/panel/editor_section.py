@@ -37,6 +37,8 @@ class EditorSection:
         self._editor.setSourceVolumeNodeSelectorVisible(False)
         self._editor.setAddRemoveSegmentButtonsVisible(False)
         self._editor.setSwitchToSegmentationsButtonVisible(False)
+        self._editor.setAutoShowSourceVolumeNode(False)  # what the views show is the clinician's, here and elsewhere
+        self._entered = False
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLE_MILLISECONDS)
@@ -47,12 +49,14 @@ class EditorSection:
 
     def enter(self) -> None:
         """The module is shown, or a new scene has come."""
+        self._entered = True
         self._prepare()
-        self._editor.installKeyboardShortcuts()
+        self._folded(self._section.collapsed)
         self._show_in_editor()
 
     def leave(self) -> None:
-        """The module is left: the mouse in the slice views belongs to others."""
+        """The module is left: the mouse in the slice views and the keys belong to others."""
+        self._entered = False
         self._editor.setActiveEffect(None)
         self._editor.uninstallKeyboardShortcuts()
         self._editor.removeViewObservations()
@@ -64,13 +68,16 @@ class EditorSection:
             self._contour = contour
             if contour is not None:
                 self._observe(contour.segmentation.GetSegmentation())
-            self._show_in_editor()
+            if self._entered or contour is None:  # the editor clears label layers from views: not from others'
+                self._show_in_editor()
         self._section.setEnabled(contour is not None)
         self._restore.setEnabled(contour is not None and is_edited(contour.segmentation, contour.segment_id))
 
     def save_state(self) -> None:
         """Keep the contour as it is now for undo: somebody else is about to change it."""
         if self._contour is not None:
+            if not self._entered:
+                self._show_in_editor()
             self._editor.saveStateForUndo()
 
     def close(self) -> None:
@@ -102,8 +109,12 @@ class EditorSection:
             self._editor.setCurrentSegmentID(contour.segment_id)
 
     def _folded(self, folded: bool) -> None:
+        """A brush that nobody sees paints nothing, and no key takes one up."""
+        self._editor.uninstallKeyboardShortcuts()
         if folded:
-            self._editor.setActiveEffect(None)  # a brush that nobody sees should not paint
+            self._editor.setActiveEffect(None)
+        elif self._entered:
+            self._editor.installKeyboardShortcuts()
 
     def _restore_automatic(self) -> None:
         contour = self._contour

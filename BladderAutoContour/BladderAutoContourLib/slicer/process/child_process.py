@@ -1,6 +1,7 @@
 """A run of the program's own command line; threads start, read, write and end it, so that nobody waits for it."""
 
 import contextlib
+import json
 import os
 import queue
 import subprocess
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ... import PARTIAL_NAME, TEMPORARY_PREFIX, host
+from ... import ARGUMENTS_VARIABLE, PARTIAL_NAME, TEMPORARY_PREFIX, host
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[3]
 MODULE = __package__.partition(".")[0]
@@ -63,7 +64,10 @@ class ChildProcess:
     def __init__(self, python: Path, arguments: Sequence[str], after: "ChildProcess | None" = None) -> None:
         self.writes_to: Path | None = None
         """The file or folder in which it may leave something half-written."""
-        self._command = [python, "-m", MODULE, *arguments]
+        arguments = [str(argument) for argument in arguments]
+        self._command, self._variables = [python, "-m", MODULE, *arguments], {}
+        if not all(map(str.isascii, arguments)):
+            self._command, self._variables = self._command[:3], {ARGUMENTS_VARIABLE: json.dumps(arguments)}
         self._after = after
         self._process: subprocess.Popen | None = None
         self._to_write: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -119,7 +123,7 @@ class ChildProcess:
     def _run(self) -> int:
         """Start the process and stay until it has ended; its exit code. Raises OSError where it cannot be started."""
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        self._process = process = host.popen_group(self._command, env=_environment(), **pipes)
+        self._process = process = host.popen_group(self._command, env=_environment() | self._variables, **pipes)
         if self._must_end.is_set():  # `end` came before there was anything to end
             host.end_process_tree(process)
         readers = [self._listen(process.stdout, OutputLine), self._listen(process.stderr, ErrorLine)]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
+from BladderAutoContourLib.dicom.pydicom_versions import save
 from pydicom.dataset import Dataset
 
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
@@ -43,7 +44,7 @@ def write_enhanced(path: Path, files: Sequence[Path], order: Sequence[int] | Non
     ]
     dataset.PixelData = b"".join(image.PixelData for image in images)
     dataset["PixelData"].VR = "OW"
-    dataset.save_as(path, enforce_file_format=True)
+    save(dataset, path)
     return path
 
 

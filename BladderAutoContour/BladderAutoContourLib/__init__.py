@@ -7,5 +7,5 @@ TEMPORARY_PREFIX = ".bladder-auto-contour-"
 PARTIAL_NAME = ".{name}.part"
 """What an unfinished file is called, beside its place."""
 ARGUMENTS_VARIABLE = "BLADDER_AUTO_CONTOUR_ARGUMENTS"
-"""Environment variable that holds a command's arguments, as JSON, where the command line holds none. On Windows the
-launcher of Slicer 5.10 garbles what is not ASCII in a command line, such as a path under a user's name."""
+"""Environment variable with arguments, as JSON, that follow those of the command line. On Windows the launcher of
+Slicer 5.10 garbles what is not ASCII in a command line, such as a path under a user's name."""

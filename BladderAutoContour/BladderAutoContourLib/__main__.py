@@ -56,8 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _given() -> list[str]:
     """This process's arguments; see ARGUMENTS_VARIABLE."""
-    variable = os.environ.pop(ARGUMENTS_VARIABLE, "")
-    return sys.argv[1:] or json.loads(variable or "[]")
+    return [*sys.argv[1:], *json.loads(os.environ.pop(ARGUMENTS_VARIABLE, "[]"))]
 
 
 def _run(arguments: list[str], events: Events) -> int:

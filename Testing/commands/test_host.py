@@ -10,6 +10,21 @@ import time
 
 import pytest
 from BladderAutoContourLib import host
+from BladderAutoContourLib.failures import as_bladder_error
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(126, "package-missing"), (1114, "package-missing"), (1455, "memory"), (39, "output"), (64, None)],
+)
+def test_what_windows_has_no_number_for_is_no_closed_pipe(monkeypatch, code, kind):
+    """DLL not found, page file too small, disk full, network name gone: to Python all of them are EINVAL."""
+    monkeypatch.setattr(host, "WINDOWS", True)
+    error = OSError(errno.EINVAL, "as Windows says it")
+    error.winerror = code
+    known = as_bladder_error(error)
+    assert (known.kind if known else None) == kind
+
 
 HUNG = """
     import sys, threading, time

@@ -19,6 +19,7 @@ import pydicom
 from BladderAutoContourLib.commands.contours import lines
 from BladderAutoContourLib.dicom.check import check_rtstruct
 from BladderAutoContourLib.dicom.ct_series import CtSeries, read_ct
+from BladderAutoContourLib.dicom.pydicom_versions import save
 from BladderAutoContourLib.dicom.rasterise import roi_mask
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
 from BladderAutoContourLib.dicom.structure_reader import StructureSet, read_structure_set
@@ -106,7 +107,7 @@ def _encode(file: Path, syntax: pydicom.uid.UID) -> None:
         dataset.PixelData = dataset.pixel_array.astype(">u2").tobytes()  # pydicom writes them as they come
     dataset.file_meta.TransferSyntaxUID = syntax
     dataset.walk(lambda item, element: None)  # every value out of the bytes in which it stood
-    pydicom.dcmwrite(file, dataset, implicit_vr=False, little_endian=syntax.is_little_endian)
+    save(dataset, file)
 
 
 def samples(folder: Path) -> list[Sample]:

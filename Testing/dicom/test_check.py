@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 from BladderAutoContourLib.dicom.check import check_rtstruct
+from BladderAutoContourLib.dicom.pydicom_versions import save
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
 from BladderAutoContourLib.dicom.structure_set import write_rtstruct
 from BladderAutoContourLib.errors import InputError
@@ -248,7 +249,7 @@ def test_contour_data_of_unknown_representation(series, structure_set):
     dataset = pydicom.dcmread(structure_set)
     refine(dataset)
     with pytest.warns(UserWarning, match="changed from 'DS' to 'UN'"):
-        dataset.save_as(structure_set, implicit_vr=False)
+        save(dataset, structure_set)
     said = {finding.code: finding.sentence for finding in check_rtstruct(structure_set, series.ct)}
     assert "(UN)" in said["contour-data"]
 

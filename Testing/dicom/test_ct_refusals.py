@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 from BladderAutoContourLib.dicom.ct_series import read_ct
+from BladderAutoContourLib.dicom.pydicom_versions import save
 from BladderAutoContourLib.errors import InputError
 from scenes import edit, grid, set_in, write_series
 
@@ -105,7 +106,7 @@ def unknown_compression(files: list[Path]) -> None:
         dataset.PixelData = pixels
         dataset["PixelData"].VR = "OB"
         dataset["PixelData"].is_undefined_length = True
-        dataset.save_as(file, implicit_vr=False)
+        save(dataset, file)
 
 
 REFUSALS: dict[Callable[[list[Path]], None], tuple[str, str]] = {

@@ -1,6 +1,7 @@
 """The DICOM commands as processes: files, lines, exit codes, and nothing about the patient."""
 
 import argparse
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -71,6 +72,66 @@ def test_a_mask_of_another_grid_is_refused(program, series, tmp_path):
     assert "grid" in done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["error"]["kind"] == "input"
     assert not (tmp_path / "rs.dcm").exists()
+
+
+def test_a_probability_of_another_grid_is_refused(program, series, mask_file, tmp_path):
+    """The same places, stored with two axes the other way round, and another size."""
+    mask = read_volume(mask_file)
+    flipped = Volume(np.ascontiguousarray(mask.array[:, ::-1, ::-1]), mask.geometry)
+    rows = np.asarray(mask.geometry.direction) * (-1, -1, 1)
+    far = mask.geometry.to_patient((mask.geometry.size[0] - 1.0, mask.geometry.size[1] - 1.0, 0.0))
+    turned = dataclasses.replace(mask.geometry, origin_mm=tuple(far), direction=tuple(map(tuple, rows)))
+    small = grid((30, 30, 10))
+    for name, given, probability in (
+        ("turned", Volume(flipped.array, turned), Volume(mask.array.astype(np.float32), mask.geometry)),
+        ("small", mask, Volume(np.zeros(small.shape, dtype=np.float32), small)),
+    ):
+        files = [tmp_path / f"{name} {what}.nrrd" for what in ("mask", "probability")]
+        for file, volume in zip(files, (given, probability), strict=True):
+            write_volume(volume, file)
+        done = program(
+            *("rtstruct", "--ct", series.folder, "--mask", files[0], "--probability", files[1]),
+            *("--output", tmp_path / "rs.dcm"),
+        )
+        assert done.code == 3, done.stderr
+        assert "one grid" in done.stderr
+        assert not (tmp_path / "rs.dcm").exists()
+
+
+@pytest.mark.parametrize("labels", [(1.0, 2.0), (0.2, 0.9)])
+def test_a_file_of_several_values_is_no_mask(program, series, mask_file, tmp_path, labels):
+    mask = read_volume(mask_file)
+    values = np.where(mask.array > 0, np.float32(labels[0]), np.float32(0))
+    values[:, : values.shape[1] // 2] *= labels[1] / labels[0]
+    write_volume(Volume(values, mask.geometry), tmp_path / "labels.nrrd")
+    done = program(
+        "rtstruct", "--ct", series.folder, "--mask", tmp_path / "labels.nrrd", "--output", tmp_path / "r.dcm"
+    )
+    assert done.code == 3
+    assert "no mask of one structure" in done.stderr
+    assert not (tmp_path / "r.dcm").exists()
+
+
+def test_what_it_is_made_from_is_never_replaced(program, tmp_path, mask_file, structure_set):
+    own = write_series(tmp_path / "own")
+    made_from = (own[3], mask_file, structure_set)
+    before = [path.read_bytes() for path in made_from]
+    arguments = ("rtstruct", "--ct", tmp_path / "own", "--mask", mask_file, "--merge", structure_set, "--replace")
+    for path in made_from:
+        done = program(*arguments, "--output", path)
+        assert (done.code, "would be replaced" in done.stderr) == (6, True)
+    done = program(*arguments[:5], "--output", tmp_path)
+    assert (done.code, "is a folder" in done.stderr) == (6, True)
+    assert [path.read_bytes() for path in made_from] == before
+
+
+def test_a_structure_set_of_another_patient_gives_no_masks(program, structure_set, series, tmp_path):
+    edit(structure_set, lambda dataset: setattr(dataset, "PatientID", "SOMEBODY ELSE"))
+    done = program("masks", "--ct", series.folder, "--rtstruct", structure_set, "--output", tmp_path / "masks")
+    assert done.code == 3
+    assert "does not belong to this CT" in done.stderr
+    assert "SOMEBODY" not in done.stdout + done.stderr
+    assert not (tmp_path / "masks").exists()
 
 
 def test_replace_without_merge_is_a_usage_error(program, series, mask_file, tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from BladderAutoContourLib.dicom.codestream import Declared, declared
+from BladderAutoContourLib.dicom.pydicom_versions import save
 from fuzz_watch import study
 from fuzzing import (
     DAMAGES,
@@ -102,7 +103,7 @@ def edited(file: Path, edits: list[Edit], target: Path) -> bytes:
         else:
             value = edit.value + b" " * (len(edit.value) % 2)
             owner[tag] = RawDataElement(tag, None, len(value), value, 0, True, True)
-    dataset.save_as(target, implicit_vr=True, little_endian=True)
+    save(dataset, target)
     return target.read_bytes()
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 from BladderAutoContourLib.dicom.ct_series import read_ct
+from BladderAutoContourLib.dicom.pydicom_versions import save
 from BladderAutoContourLib.dicom.rasterise import roi_mask
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
 from BladderAutoContourLib.dicom.structure_merge import MergeRequest, merge_rtstruct
@@ -53,6 +54,27 @@ def test_other_structures_stay(series, base, tmp_path, dciodvfy_errors, dcentvfy
     assert dciodvfy_errors(path) == []
     assert dcentvfy_says([*series.files, path]) == ""
     assert hashlib.sha256(base.read_bytes()).hexdigest() == before
+
+
+def test_a_structure_drawn_on_another_series_of_the_frame_may_be_replaced(series, base, tmp_path):
+    """The base refers to images that this CT lacks: more of them with the structure that goes than without it."""
+
+    def elsewhere(dataset: pydicom.Dataset) -> None:
+        for roi in dataset.ROIContourSequence:
+            for contour in roi.ContourSequence:
+                for image in contour.ContourImageSequence:
+                    image.ReferencedSOPInstanceUID += ".9"
+        for frame in dataset.ReferencedFrameOfReferenceSequence:
+            for study in frame.RTReferencedStudySequence:
+                for one in study.RTReferencedSeriesSequence:
+                    one.SeriesInstanceUID += ".9"
+                    for image in one.ContourImageSequence:
+                        image.ReferencedSOPInstanceUID += ".9"
+
+    edit(base, elsewhere)
+    path = tmp_path / "merged.dcm"
+    merge_rtstruct(series.ct, mask(series, "shell"), path, StructureRequest(), MergeRequest(base, replace=True))
+    assert np.array_equal(masks_of(path, series)["Bladder"], mask(series, "shell").array > 0)
 
 
 def test_a_structure_of_the_same_name_needs_replace(series, base, tmp_path):
@@ -146,7 +168,7 @@ def test_explicit_encoding_and_other_letters(series, base, tmp_path, dciodvfy_er
     dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
     dataset.SpecificCharacterSet = "ISO_IR 100"
     dataset.StructureSetROISequence[0].ROIName = "Enddarm Ä"
-    dataset.save_as(base, implicit_vr=False)
+    save(dataset, base)
     path = tmp_path / "merged.dcm"
     request = StructureRequest(roi_name="膀胱")
     merge_rtstruct(series.ct, mask(series, "shell"), path, request, MergeRequest(base))

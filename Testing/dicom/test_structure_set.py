@@ -10,6 +10,7 @@ import SimpleITK
 from BladderAutoContourLib.dicom.check import check_rtstruct
 from BladderAutoContourLib.dicom.ct_series import read_ct
 from BladderAutoContourLib.dicom.ct_writer import write_ct_series
+from BladderAutoContourLib.dicom.pydicom_versions import save
 from BladderAutoContourLib.dicom.rasterise import roi_mask
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest, add_roi, new_structure_set
 from BladderAutoContourLib.dicom.structure_reader import read_structure_set
@@ -265,7 +266,7 @@ def test_several_structures_get_their_own_numbers(series, tmp_path):
         contours = trace_slices(series.ct, mask_volume(mask, geometry))
         add_roi(dataset, series.ct.frame_of_reference_uid, contours, StructureRequest(roi_name=name))
     path = tmp_path / "two.dcm"
-    dataset.save_as(path, enforce_file_format=True)
+    save(dataset, path)
     structures = read_structure_set(path)
     assert [roi.number for roi in structures.rois] == [1, 2]
     for name, mask in masks.items():

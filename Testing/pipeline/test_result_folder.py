@@ -69,6 +69,15 @@ def test_structure_set_of_an_earlier_ct_does_not_stay_beside_new_results(tmp_pat
     assert not (tmp_path / STRUCTURE_SET).exists()
 
 
+@pytest.mark.parametrize("kept", [[MASK], [STRUCTURE_SET], [MASK, STRUCTURE_SET, "ct.nrrd"]])
+def test_what_somebody_else_has_made_is_not_replaced(tmp_path: Path, kept: list[str]) -> None:
+    for name in kept:
+        (tmp_path / name).write_text("drawn by hand")
+    with pytest.raises(OutputError, match="Choose another output folder"), ResultFolder(tmp_path):
+        pass
+    assert names(tmp_path) == sorted(kept)
+
+
 KILLED = """
 import sys, time
 from pathlib import Path

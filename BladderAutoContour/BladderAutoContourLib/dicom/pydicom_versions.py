@@ -20,7 +20,7 @@ def save(dataset: FileDataset, target: Path | BinaryIO) -> None:
     syntax = dataset.file_meta.TransferSyntaxUID
     if NEW:
         implicit, little = syntax.is_implicit_VR, syntax.is_little_endian
-        dataset.save_as(target, implicit_vr=implicit, little_endian=little, enforce_file_format=True)
+        pydicom.dcmwrite(target, dataset, implicit_vr=implicit, little_endian=little, enforce_file_format=True)
         return
     dataset.is_implicit_VR, dataset.is_little_endian = syntax.is_implicit_VR, syntax.is_little_endian
     dataset.save_as(target, write_like_original=False)

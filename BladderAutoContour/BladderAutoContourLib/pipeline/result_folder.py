@@ -14,8 +14,9 @@ PROBABILITY = "bladder_probability.nrrd"
 STRUCTURE_SET = "RTSTRUCT.dcm"
 PICTURE = "preview.png"
 REPORT = "report.json"
-RESULT_FILES = (MASK, PROBABILITY, STRUCTURE_SET, PICTURE, REPORT)
-"""The files of a result folder; the report goes in last, so a folder with a report is complete."""
+RESULT_FILES = (PROBABILITY, MASK, STRUCTURE_SET, PICTURE, REPORT)
+"""The files of a result folder; the report goes in last, so a folder with a report is complete. The probability goes in
+first: a folder with neither holds none of ours."""
 
 
 class ResultFolder:
@@ -30,7 +31,8 @@ class ResultFolder:
 
     Leaving the block without `put_in_place`, by an exception or not, removes what was written, and the folder itself
     where this run made it. Results of an earlier run stay until new ones are complete; then those that the new run
-    does not have (a structure set of another CT) go too. What a killed run left is removed on entry.
+    does not have (a structure set of another CT) go too. What a killed run left is removed on entry. A folder with
+    somebody else's files of these names, such as a case with its mask drawn by hand, is refused.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -40,6 +42,7 @@ class ResultFolder:
 
     def __enter__(self) -> "ResultFolder":
         """Make the folders. Raises OutputError where that is not possible."""
+        self._expect_own()
         try:
             self._created = _make(self.folder)
             for left in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
@@ -52,6 +55,15 @@ class ResultFolder:
             self.discard()
             raise unwritable(self.folder, error) from error
         return self
+
+    def _expect_own(self) -> None:
+        there = [name for name in RESULT_FILES if (self.folder / name).exists()]
+        if there and not {PROBABILITY, REPORT}.intersection(there):
+            raise OutputError(
+                f"The folder {self.folder} holds {' and '.join(there)}, which no run of this program has written and "
+                "this one would replace. Choose another output folder.",
+                [self.folder],
+            )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

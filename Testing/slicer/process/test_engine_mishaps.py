@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from BladderAutoContourLib import ARGUMENTS_VARIABLE
 from BladderAutoContourLib.events import CANCEL_GRACE_SECONDS
 from BladderAutoContourLib.host import LAST_WORDS_SECONDS
 from BladderAutoContourLib.slicer.process import engine_process
@@ -35,7 +36,7 @@ def ready():
 def real():
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
 with open({played!r}, "a") as played:
-    print(" ".join(sys.argv[3:]), file=played)
+    print(" ".join([*sys.argv[3:], *json.loads(os.environ.get({variable!r}, "[]"))]), file=played)
 {play}
 """
 HANGS = """
@@ -78,7 +79,8 @@ def stage(log: list[str], played: Path) -> Iterator[Callable[[str], EngineProces
     def put_on(play: str) -> EngineProcess:
         script = played.with_name("python")
         lines = script.with_suffix(".py")
-        lines.write_text(PLAY.format(python=sys.executable, played=str(played), play=textwrap.dedent(play)))
+        names = {"variable": ARGUMENTS_VARIABLE, "python": sys.executable, "played": str(played)}
+        lines.write_text(PLAY.format(**names, play=textwrap.dedent(play)))
         script.write_text(START.format(python=sys.executable, play=lines))
         script.chmod(0o755)
         engines.append(EngineProcess(script, log.append))

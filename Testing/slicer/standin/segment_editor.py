@@ -246,9 +246,6 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
     def removeViewObservations(self) -> None:
         """The mouse in the views is not played here."""
 
-    listensToKeys = Property(bool, lambda self: self._shortcuts)
-    """Not Slicer's: whether the editor's keys are taken up, wherever the mouse is."""
-
     def installKeyboardShortcuts(self, _parent: QWidget | None = None) -> None:
         """Listen to the editor's keys."""
         self._shortcuts = True
@@ -283,6 +280,11 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
 
 def _id_of(node: Any) -> str:
     return node.GetID() if node else ""
+
+
+def listens_to_keys(editor: QWidget) -> bool:
+    """Whether the editor's keys are taken up, wherever the mouse is."""
+    return editor._shortcuts
 
 
 def paint(editor: QWidget, mask: np.ndarray, erase: bool = False) -> None:

@@ -67,7 +67,8 @@ class ChildProcess:
         arguments = [str(argument) for argument in arguments]
         self._command, self._variables = [python, "-m", MODULE, *arguments], {}
         if not all(map(str.isascii, arguments)):
-            self._command, self._variables = self._command[:3], {ARGUMENTS_VARIABLE: json.dumps(arguments)}
+            self._command, rest = self._command[:4], json.dumps(arguments[1:])
+            self._variables = {ARGUMENTS_VARIABLE: rest}
         self._after = after
         self._process: subprocess.Popen | None = None
         self._to_write: queue.SimpleQueue[str | None] = queue.SimpleQueue()

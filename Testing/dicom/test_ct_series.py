@@ -7,6 +7,8 @@ import pydicom
 import pytest
 import SimpleITK
 from BladderAutoContourLib.dicom.ct_series import list_series, read_ct
+from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.pipeline.warnings import Contoured, cut_bladder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenes import DIRECTIONS, edit, grid, set_in, texture, turned, write_series
@@ -91,7 +93,7 @@ def test_each_slice_is_rescaled_by_its_own_values(tmp_path):
     assert np.allclose(volume.array, expected)
 
 
-def test_padding_is_raised_to_air(tmp_path):
+def test_padding_is_one_value_and_told_from_air(tmp_path):
     files = write_series(tmp_path)
 
     def pad(dataset: pydicom.Dataset) -> None:
@@ -110,8 +112,14 @@ def test_padding_is_raised_to_air(tmp_path):
         pad(dataset)
         dataset.save_as(file)
     volume = read_ct([tmp_path]).volume
-    assert (volume.array[:, :10] == -1024).all()
+    assert (volume.array[:, :10] == -2000).all()
     assert np.array_equal(volume.array[:, 10:], texture(grid()).array[:, 10:])
+    mask = np.zeros(volume.array.shape, np.uint8)
+    mask[5:9, 12:20, 20:30] = 1
+    assert cut_bladder(Contoured(volume, Volume(mask, volume.geometry), 60.0)) is None
+    mask[6, 10, 22] = 1
+    found = cut_bladder(Contoured(volume, Volume(mask, volume.geometry), 60.0))
+    assert (found.code, found.slices) == ("bladder-cut", (6,))
 
 
 def test_a_padding_value_among_tissue_is_not_believed(tmp_path):

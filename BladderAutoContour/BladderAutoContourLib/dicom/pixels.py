@@ -12,7 +12,11 @@ from .image_header import ImageHeader
 from .scan import WORKERS
 
 AIR_HU = -1024
-"""Values below (padding outside the scan circle: -2000, -3024...) are raised to this."""
+"""The least that air measures: lower values become this, unless they are padding."""
+OUTSIDE_HU = -2000
+"""What padding outside the scanner's round field becomes, whatever the scanner writes there."""
+PADDING_BELOW_HU = -1500.0
+"""Scanners pad with -2000, -3024 and the like; air with its noise is never so low."""
 PADDING_HU = (-900.0, 3071.0)
 """A declared padding value between these looks like tissue and is not believed: some scanners declare 0."""
 LARGEST_RESCALE = 1e6
@@ -94,5 +98,8 @@ def _rescaled(image: ImageHeader, stored: np.ndarray, dtype: np.dtype) -> np.nda
     if image.padding is not None:
         padding_hu = image.padding * image.slope + image.intercept
         if not PADDING_HU[0] < padding_hu < PADDING_HU[1]:
-            hu[stored == image.padding] = AIR_HU
-    return np.clip(hu, AIR_HU, 32767 if whole else None)
+            hu[stored == image.padding] = AIR_HU if PADDING_BELOW_HU < padding_hu <= PADDING_HU[0] else OUTSIDE_HU
+    below = hu < AIR_HU
+    if below.any():
+        hu[below] = np.where(hu[below] <= PADDING_BELOW_HU, OUTSIDE_HU, AIR_HU)
+    return np.minimum(hu, 32767) if whole else hu

@@ -1,5 +1,6 @@
 """A written structure set judged before anybody acts on it: read back, checked, filled, compared with its source."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from .ct_series import CtSeries
 from .findings import Finding
 from .patient_and_study import TAKEN_OVER
 from .rasterise import roi_mask
-from .structure_reader import read_structure_set
+from .structure_reader import Roi, read_structure_set
 
 LEAST_AGREEMENT = 0.999
 """Dice between the contours, filled at voxel centres, and the source. Ours reach 1.0, thinned or not."""
@@ -41,7 +42,7 @@ def verify(path: Path, ct: CtSeries, mask: np.ndarray, number: int, known: Seque
     found = [roi for roi in structures.rois if roi.number == number]
     if len(found) != 1:
         raise VerificationError("The written structure set lacks its structure; it was not put in place.")
-    filled = roi_mask(found[0], ct.volume.geometry)[0].array.view(bool)
+    filled = roi_mask(_on_grid(found[0], ct), ct.volume.geometry)[0].array.view(bool)
     agreement = dice(filled, mask)
     if agreement < LEAST_AGREEMENT:
         raise VerificationError(
@@ -49,6 +50,19 @@ def verify(path: Path, ct: CtSeries, mask: np.ndarray, number: int, known: Seque
             "Please report this."
         )
     return agreement
+
+
+def _on_grid(roi: Roi, ct: CtSeries) -> Roi:
+    """The structure on the regular grid: a contour lies where its own image does, which may be a fraction off it."""
+    at = {(image.sop_instance_uid, image.frame_number): z for z, image in enumerate(ct.slices)}
+    contours = []
+    for contour in roi.contours:
+        z = next((at[image] for image in contour.images if image in at), None)
+        if z is not None:
+            off_mm = ct.volume.geometry.to_patient((0.0, 0.0, float(z))) - np.array(ct.slices[z].position_mm)
+            contour = dataclasses.replace(contour, points_mm=contour.points_mm + off_mm)
+        contours.append(contour)
+    return dataclasses.replace(roi, contours=tuple(contours))
 
 
 def inherited_findings(ct: CtSeries) -> list[Finding]:

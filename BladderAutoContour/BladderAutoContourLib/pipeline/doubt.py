@@ -18,6 +18,7 @@ from ..imaging.volume import Volume
 from ..networks.plan import DoubtPlan
 from .corrections.appearance import smoothed
 from .decide import logit
+from .suitability import LOWEST_HU
 
 LOW, HIGH = 0.3, 0.7
 WEAK, STRONG = 0.1, 0.9
@@ -81,7 +82,7 @@ def slice_features(ct: Volume, cnn_probability: Volume, mask: Volume, evidence: 
     inside = mask.array[box[0], rows, columns] > 0
     around = mask.geometry.region((columns.start, rows.start, box[0].start), inside.shape[::-1])
     values = resample_to(cnn_probability, around, fill=0.0).array
-    hu = smoothed(ct.array[box[0], rows, columns], around.spacing_mm, SMOOTH_MM)
+    hu = smoothed(np.maximum(ct.array[box[0], rows, columns], LOWEST_HU), around.spacing_mm, SMOOTH_MM)
     pixel_mm2 = x_mm * y_mm
     last = len(inside) - 1
     found = np.empty((len(inside), len(FEATURES)))

@@ -6,6 +6,7 @@ from ...errors import InputError
 from ...imaging.components import as_mask, bounding_box, components, fill_holes, widened
 from ...imaging.geometry import Triple
 from ...imaging.volume import Volume
+from ..suitability import LOWEST_HU
 from .appearance import log_odds, smoothed
 from .crf import Sharpen, crf_change
 from .distance import in_plane_mm
@@ -40,7 +41,7 @@ def copy_and_fit(
     pair = [source, target]
     copied = drawn[0, rows, columns]
     distance = np.repeat(in_plane_mm(copied[None], (y_mm, x_mm)), 2, axis=0)
-    hu = ct.array[pair][:, rows, columns]
+    hu = np.maximum(ct.array[pair][:, rows, columns], LOWEST_HU)
     known = np.zeros(distance.shape, dtype=bool)
     known[0] = True
     odds = log_odds(smoothed(hu, ct.geometry.spacing_mm, SMOOTH_MM), distance, known)

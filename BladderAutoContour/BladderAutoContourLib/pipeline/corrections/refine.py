@@ -8,6 +8,7 @@ from ...imaging.components import as_mask, bounding_box, components, fill_holes
 from ...imaging.geometry import Triple
 from ...imaging.volume import Volume, sparse_copy
 from ..decide import JUST_BELOW, THRESHOLD, agree, logit
+from ..suitability import LOWEST_HU
 from .appearance import log_odds, smoothed
 from .crf import Sharpen, crf_change
 from .field import Field, Reach, disagreement
@@ -79,7 +80,9 @@ def refine(
     box = box_that_matters(predicted, bounding_box(mask), bounding_box(touched), mask.shape, spacing_mm)
     changed: tuple[int, ...] = ()
     if box is not None:
-        part = _Part(ct.array[box], probability[box], mask[box] > 0, touched[box] > 0, spacing_mm)
+        part = _Part(
+            np.maximum(ct.array[box], LOWEST_HU), probability[box], mask[box] > 0, touched[box] > 0, spacing_mm
+        )
         found, share = _solved(part, sharpen, crf_spacing_mm, tuning)
         share[part.decided] = found[part.decided]
         changed = _slices(found != part.drawn, first=box[0].start)

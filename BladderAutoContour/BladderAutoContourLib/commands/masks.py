@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Write the masks. Raises OutputError, InputError (a structure set of another CT, a structure that is missing)."""
-    from ..dicom.check import ELSEWHERE, expect_of_ct
+    from ..dicom.check import ELSEWHERE, check_belongs
     from ..dicom.ct_series import read_ct
     from ..dicom.rasterise import roi_mask
     from ..dicom.structure_reader import read_structure_set
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     structures = read_structure_set(arguments.rtstruct)
     wanted = [structures.roi(name) for name in arguments.roi] if arguments.roi else list(structures.rois)
     ct = read_ct(arguments.ct, arguments.series, lambda share: events.progress("read", share))
-    expect_of_ct(structures, ct, ELSEWHERE)
+    check_belongs(structures, ct, ELSEWHERE)
     try:
         arguments.output.mkdir(parents=True, exist_ok=True)
     except OSError as fault:

@@ -21,13 +21,15 @@ def check_rtstruct(path: Path, ct: CtSeries | None) -> list[Finding]:
     return check_structure_set(read_structure_set(path), ct)
 
 
-def expect_of_ct(structures: StructureSet, ct: CtSeries, codes: Sequence[str]) -> None:
-    """Raise InputError where an error of one of these codes says that the structure set is of another CT."""
-    for finding in check_structure_set(structures, ct):
+def check_belongs(structures: StructureSet, ct: CtSeries, codes: Sequence[str]) -> list[Finding]:
+    """As `check_structure_set`. Raises InputError where an error of one of `codes` says that it is of another CT."""
+    findings = check_structure_set(structures, ct)
+    for finding in findings:
         if finding.severity == "error" and finding.code in codes:
             raise InputError(
                 f"{structures.path.name} does not belong to this CT: {finding.sentence}.", [structures.path]
             )
+    return findings
 
 
 def check_structure_set(structures: StructureSet, ct: CtSeries | None) -> list[Finding]:

@@ -10,7 +10,7 @@ from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 
 from ..errors import InputError, VerificationError
 from ..imaging.volume import Volume
-from .check import check_structure_set
+from .check import check_belongs, check_structure_set
 from .contours import LEVEL
 from .ct_series import CtSeries
 from .findings import Finding
@@ -46,10 +46,7 @@ def merge_rtstruct(
     `write_rtstruct` raises. A warning stands in the findings where the base was approved.
     """
     base = read_structure_set(merge.base)
-    known = [finding for finding in check_structure_set(base, ct) if finding.severity == "error"]
-    for finding in known:
-        if finding.code in NOT_THIS_CT:
-            raise InputError(f"{merge.base.name} does not belong to this CT: {finding.sentence}.", [merge.base])
+    known = check_belongs(base, ct, NOT_THIS_CT)
     findings = []
     if str(base.dataset.get("ApprovalStatus", "")) == "APPROVED":
         sentence = (

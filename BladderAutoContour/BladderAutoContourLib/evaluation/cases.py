@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dicom.check import ELSEWHERE, expect_of_ct
+from ..dicom.check import ELSEWHERE, check_belongs
 from ..dicom.ct_series import read_ct
 from ..dicom.damage import DamagedDicomError, making_sense
 from ..dicom.rasterise import roi_mask
@@ -68,7 +68,7 @@ def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
     if case.reference.suffix.lower() == ".dcm":
         structures = read_structure_set(case.reference)
         if series:
-            expect_of_ct(structures, series, ELSEWHERE)
+            check_belongs(structures, series, ELSEWHERE)
         mask, _ = roi_mask(structures.roi(*roi_names), ct.geometry)
     else:
         mask = read_volume(case.reference)

@@ -249,6 +249,26 @@ def replace_file(temporary: Path, target: Path, patience_seconds: float = 2.0) -
             time.sleep(0.05)
 
 
+def path_for_libraries(path: Path) -> str:
+    """The path of a file for a library that opens names in the system's code page only, as ITK does (its issue 6739).
+
+    On Windows a folder beyond ASCII (the temporary files of a user called Müller lie in one) goes by its short 8.3
+    name, where the disk keeps such names. The file's own name stays: its ending says the format.
+    """
+    if not WINDOWS or str(path.parent.absolute()).isascii():
+        return str(path)
+    return str(Path(_windows_short_name(path.parent.absolute()), path.name))
+
+
+def _windows_short_name(folder: Path) -> str:
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel.GetShortPathNameW.argtypes = [ctypes.c_wchar_p, ctypes.c_wchar_p, ctypes.c_uint32]
+    characters = kernel.GetShortPathNameW(str(folder), None, 0)
+    name = ctypes.create_unicode_buffer(characters + 1)
+    known = characters and kernel.GetShortPathNameW(str(folder), name, characters + 1)
+    return name.value if known else str(folder)
+
+
 def remove_folder(folder: Path) -> None:
     """Remove a folder with all in it; none there is well. What another process holds open on Windows stays."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from BladderAutoContourLib import host
 from BladderAutoContourLib.errors import InputError, OutputError
 from BladderAutoContourLib.imaging.files import from_sitk, is_volume_file, read_volume, to_sitk, write_volume
 from BladderAutoContourLib.imaging.geometry import Geometry
@@ -33,6 +34,33 @@ def test_written_volume_comes_back_whole(tmp_path: Path, suffix: str, dtype: str
     assert back.array.dtype == volume.array.dtype
     np.testing.assert_array_equal(back.array, volume.array)
     assert back.geometry.same_as(volume.geometry, tolerance_mm=1e-3)
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".nii.gz", ".mha"])
+def test_itk_is_given_a_short_folder_name_on_windows(tmp_path: Path, monkeypatch, suffix: str) -> None:
+    """Windows is made up here, with a kernel that knows one short name; the files and ITK are real."""
+    long, short = tmp_path / "Müller", tmp_path / "MLLER~1"
+    long.mkdir()
+    opened = []
+
+    class Kernel:
+        class GetShortPathNameW:
+            def __new__(cls, name, buffer, _characters):
+                opened.append(name)
+                if buffer is not None:
+                    buffer.value = str(short)
+                return len(str(short))
+
+    short.symlink_to(long, target_is_directory=True)
+    monkeypatch.setattr(host, "WINDOWS", True)
+    monkeypatch.setattr(host.ctypes, "WinDLL", lambda _name, **_options: Kernel, raising=False)
+    volume = volume_of("int16")
+    write_volume(volume, long / f"ct{suffix}")
+    assert host.path_for_libraries(long / f"ct{suffix}") == str(short / f"ct{suffix}")
+    opened.clear()
+    np.testing.assert_array_equal(read_volume(long / f"ct{suffix}").array, volume.array)
+    assert set(opened) == {str(long)}
+    assert host.path_for_libraries(tmp_path / "ct.nrrd") == str(tmp_path / "ct.nrrd")
 
 
 @pytest.mark.parametrize("compress", [True, False])

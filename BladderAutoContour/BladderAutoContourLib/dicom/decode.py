@@ -10,6 +10,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
+from .. import host
 from ..errors import InputError
 from .codestream import Declared, declared
 from .damage import DamagedDicomError, making_sense
@@ -87,7 +88,7 @@ def _by_simpleitk(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
             save(_one_frame(dataset, frame), path)
             reader = SimpleITK.ImageFileReader()
             reader.SetImageIO("GDCMImageIO")
-            reader.SetFileName(str(path))
+            reader.SetFileName(host.path_for_libraries(path))
             yield SimpleITK.GetArrayFromImage(reader.Execute())
 
 

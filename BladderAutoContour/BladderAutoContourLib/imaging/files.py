@@ -81,11 +81,12 @@ def read_volume(path: Path) -> Volume:
         what = "is a folder, not a volume file" if path.is_dir() else "does not exist"
         raise InputError(f"{path.name} {what}. Choose a NRRD, NIfTI or MetaImage file.", [path])
     try:
-        image = sitk.ReadImage(str(path))
+        image = sitk.ReadImage(host.path_for_libraries(path))
     except RuntimeError as error:
+        rename = "" if not host.WINDOWS or path.name.isascii() else " under a name of plain letters (a to z)"
         raise InputError(
             f"{path.name} cannot be read as a volume: it is damaged, incomplete or of another kind. "
-            "Export it again as NRRD, NIfTI or MetaImage.",
+            f"Export it again as NRRD, NIfTI or MetaImage{rename}.",
             [path],
         ) from error
     if image.GetNumberOfComponentsPerPixel() != 1:
@@ -190,12 +191,12 @@ def _nrrd_header(dtype_name: str, geometry: Geometry, encoding: str) -> str:
 
 def _write_by_itk(volume: Volume, path: Path, compress: bool) -> None:
     writer = sitk.ImageFileWriter()
-    writer.SetFileName(str(path))
+    writer.SetFileName(host.path_for_libraries(path))
     writer.SetUseCompression(compress)
     writer.SetCompressionLevel(FASTEST)
     try:
         writer.Execute(to_sitk(volume))
-        whole = np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), volume.array)
+        whole = np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(host.path_for_libraries(path))), volume.array)
     except RuntimeError as error:
         raise OSError(f"ITK could not write {path.name}") from error
     if not whole:

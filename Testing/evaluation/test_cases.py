@@ -1,14 +1,17 @@
 """Cases as a planning system exports them: one folder a patient, slices and structure set under any names."""
 
+import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from BladderAutoContourLib.dicom.ct_series import read_ct
 from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.dicom.structure_set import StructureRequest, write_rtstruct
 from BladderAutoContourLib.errors import InputError
-from BladderAutoContourLib.evaluation.cases import find_cases, read_case
+from BladderAutoContourLib.evaluation.cases import CaseFolder, find_cases, read_case
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
 
@@ -46,3 +49,55 @@ def test_slices_without_a_structure_set_are_no_case(tmp_path):
     (tmp_path / "one" / "RS.1.2.3.dcm").unlink()
     with pytest.raises(InputError, match="no case"):
         find_cases(tmp_path)
+
+
+@pytest.fixture
+def planned(tmp_path) -> Callable[[Callable[[pydicom.Dataset], object]], CaseFolder]:
+    """Makes a case, and changes its structure set."""
+
+    def make(change: Callable[[pydicom.Dataset], object]) -> CaseFolder:
+        path = tmp_path / "one" / "RTSTRUCT.dcm"
+        export(tmp_path / "one", "ct", path.name)
+        dataset = pydicom.dcmread(path)
+        change(dataset)
+        dataset.save_as(path)
+        return find_cases(tmp_path)[0]
+
+    return make
+
+
+def add_template(dataset: pydicom.Dataset, name: str) -> None:
+    """Put a structure that nobody drew before the others, as planning templates do."""
+    for keyword, number in (("StructureSetROISequence", "ROINumber"), ("ROIContourSequence", "ReferencedROINumber")):
+        sequence = getattr(dataset, keyword)
+        item = copy.deepcopy(sequence[0])
+        setattr(item, number, 77)
+        sequence.insert(0, item)
+    dataset.StructureSetROISequence[0].ROIName = name
+    dataset.ROIContourSequence[0].ContourSequence = []
+
+
+def remove_contours(dataset: pydicom.Dataset) -> None:
+    del dataset.ROIContourSequence[0].ContourSequence
+
+
+def move_far(dataset: pydicom.Dataset) -> None:
+    for contour in dataset.ROIContourSequence[0].ContourSequence:
+        contour.ContourData = [float(value) + 5000 for value in contour.ContourData]
+
+
+def leave_points(dataset: pydicom.Dataset) -> None:
+    for contour in dataset.ROIContourSequence[0].ContourSequence:
+        contour.ContourGeometricType = "POINT"
+
+
+@pytest.mark.parametrize("empty", [remove_contours, move_far, leave_points])
+def test_a_structure_without_contours_does_not_say_that_there_is_no_bladder(empty, planned):
+    with pytest.raises(InputError, match=r"'Bladder' in RTSTRUCT\.dcm has no contours.*empty bladder\.nrrd"):
+        read_case(planned(empty), "Bladder")
+
+
+@pytest.mark.parametrize("name", ["Bladder", "BLADDER old"])
+def test_of_the_named_structures_one_that_is_outlined_is_read(name, planned):
+    case = planned(lambda dataset: add_template(dataset, name))
+    assert read_case(case, name, "Bladder").bladder.sum() == 6 * 14 * 16

@@ -48,13 +48,12 @@ def image_name(image: tuple[str, int | None]) -> str:
 
 def lines(roi: "Roi") -> Iterator[str]:
     """The text: a line a slice, below it a line a ring (outer or inner, number of points), below it x y z a point."""
-    from ..dicom.rasterise import CLOSED
     from ..dicom.rings import rings
 
     yield f"# {roi.name}: closed contours, x y z in patient coordinates (LPS), mm"
     slices = defaultdict(list)
     for contour in roi.contours:
-        if contour.geometric_type in CLOSED and len(contour.points_mm) >= 3:
+        if contour.encloses:
             # Contours of one image belong together; without a reference, those of one height.
             slices[contour.images or round(float(contour.points_mm[:, 2].mean()), 2)].append(contour)
     for number, contours in enumerate(slices.values(), start=1):

@@ -7,8 +7,7 @@ import numpy as np
 
 from .ct_series import CtSeries
 from .findings import Finding, Severity, name_files
-from .rasterise import CLOSED
-from .structure_reader import Contour, Roi, StructureSet
+from .structure_reader import CLOSED, Contour, Roi, StructureSet
 
 OFF_PLANE_MM = 0.1
 """A contour must lie this near to the plane of its image; writers that round to a tenth of a millimetre pass."""

@@ -12,9 +12,8 @@ import numpy as np
 from ..imaging.geometry import Geometry
 from ..imaging.volume import Volume
 from .findings import Finding
-from .structure_reader import Contour, Roi
+from .structure_reader import CLOSED, Contour, Roi
 
-CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 FLAT_SHARE = 0.1
 """The points of a contour may leave its slice's plane by this share of the slice spacing."""
 SAME_PLANE_MM = 0.01

@@ -14,6 +14,7 @@ from .reading import NotDicomError, open_dataset
 
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 CONTOUR_DATA = Tag(0x3006, 0x0050)
+CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Contour:
     longest_value: int = 0
     problem: str = ""
     image_frames: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def encloses(self) -> bool:
+        """Whether it is a closed contour, of 3 points at least."""
+        return self.geometric_type in CLOSED and len(self.points_mm) >= 3
 
     @property
     def images(self) -> tuple[tuple[str, int | None], ...]:
@@ -51,6 +57,11 @@ class Roi:
     contours: tuple[Contour, ...]
     empty_sequence: bool = False
 
+    @property
+    def outlined(self) -> bool:
+        """Whether any of its contours is closed: a template's structure that nobody drew has none."""
+        return any(contour.encloses for contour in self.contours)
+
 
 @dataclass(frozen=True)
 class StructureSet:
@@ -63,13 +74,15 @@ class StructureSet:
     def roi(self, *names: str) -> Roi:
         """The structure of the first of these names that is there, letter case aside where needed.
 
-        Raises InputError listing the names there are.
+        One that is outlined goes before those that are not, whatever their names. Raises InputError listing the names
+        there are.
         """
+        found = []
         for name in names:
-            exact = [roi for roi in self.rois if roi.name == name]
-            loose = [roi for roi in self.rois if roi.name.strip().casefold() == name.strip().casefold()]
-            if exact or loose:
-                return (exact or loose)[0]
+            found += [roi for roi in self.rois if roi.name == name]
+            found += [roi for roi in self.rois if roi.name.strip().casefold() == name.strip().casefold()]
+        if found:
+            return next((roi for roi in found if roi.outlined), found[0])
         wanted = " or ".join(repr(name) for name in names)
         there = ", ".join(roi.name for roi in self.rois) or "none at all"
         raise InputError(f"{self.path.name} has no structure {wanted}; it has: {there}.", [self.path])

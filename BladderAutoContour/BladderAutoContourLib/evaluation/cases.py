@@ -59,9 +59,10 @@ def find_cases(folder: Path) -> list[CaseFolder]:
 
 
 def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
-    """Read the CT and the reference; in a structure set the bladder has one of `roi_names`, the first that is there.
+    """Read the CT and the reference; in a structure set the bladder has one of `roi_names`, the first that is outlined.
 
-    Raises InputError: unreadable, a mask on another grid, a structure set of another CT, no such structure.
+    That there is no bladder, only a mask can say: a structure without contours is one that nobody drew. Raises
+    InputError: unreadable, a mask on another grid, a structure set of another CT, no such structure, an empty one.
     """
     series = read_ct([case.ct]) if case.ct.is_dir() else None
     ct = series.volume if series else read_volume(case.ct)
@@ -69,7 +70,15 @@ def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
         structures = read_structure_set(case.reference)
         if series:
             check_belongs(structures, series, ELSEWHERE)
-        mask, _ = roi_mask(structures.roi(*roi_names), ct.geometry)
+        roi = structures.roi(*roi_names)
+        mask, _ = roi_mask(roi, ct.geometry)
+        if not mask.array.any():
+            lacks = "no contours within its CT" if roi.outlined else "no contours"
+            raise InputError(
+                f"{roi.name!r} in {case.reference.name} has {lacks}. Outline it; or, if there is no bladder, put an "
+                "empty bladder.nrrd beside the CT.",
+                [case.reference],
+            )
     else:
         mask = read_volume(case.reference)
     if not mask.geometry.same_as(ct.geometry, tolerance_mm=0.1):

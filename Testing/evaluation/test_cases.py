@@ -12,6 +12,7 @@ from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.dicom.structure_set import StructureRequest, write_rtstruct
 from BladderAutoContourLib.errors import InputError
 from BladderAutoContourLib.evaluation.cases import CaseFolder, find_cases, read_case
+from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
 
@@ -101,3 +102,19 @@ def test_a_structure_without_contours_does_not_say_that_there_is_no_bladder(empt
 def test_of_the_named_structures_one_that_is_outlined_is_read(name, planned):
     case = planned(lambda dataset: add_template(dataset, name))
     assert read_case(case, name, "Bladder").bladder.sum() == 6 * 14 * 16
+
+
+@pytest.mark.parametrize("values", [(1.0, 2.0), (0.01, 0.9), (-1.0, 1.0)])
+def test_a_reference_of_several_values_is_refused(values, tmp_path):
+    """Labels of several organs, a probability: which voxels are bladder would be a guess."""
+    inside = export(tmp_path / "one", "ct")
+    geometry = read_ct([tmp_path / "one" / "ct"]).volume.geometry
+    mask = np.where(inside, values[1], 0).astype(np.float32)
+    mask[0] = values[0]
+    write_volume(Volume(mask, geometry), tmp_path / "one" / "bladder.nrrd")
+    (case,) = find_cases(tmp_path)
+    with pytest.raises(InputError, match=r"bladder\.nrrd is no mask of one structure"):
+        read_case(case, "Bladder")
+    mask[0] = 0
+    write_volume(Volume(mask * 255, geometry), tmp_path / "one" / "bladder.nrrd")
+    assert np.array_equal(read_case(case, "Bladder").bladder, inside)

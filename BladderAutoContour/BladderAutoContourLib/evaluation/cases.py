@@ -16,7 +16,7 @@ from ..dicom.rasterise import roi_mask
 from ..dicom.reading import NotDicomError, open_dataset
 from ..dicom.structure_reader import STRUCTURE_SET, read_structure_set
 from ..errors import InputError
-from ..imaging.files import read_volume
+from ..imaging.files import read_mask, read_volume
 from ..imaging.volume import Volume
 
 CT_NAMES = ("ct", "ct.nrrd")
@@ -62,7 +62,8 @@ def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
     """Read the CT and the reference; in a structure set the bladder has one of `roi_names`, the first that is outlined.
 
     That there is no bladder, only a mask can say: a structure without contours is one that nobody drew. Raises
-    InputError: unreadable, a mask on another grid, a structure set of another CT, no such structure, an empty one.
+    InputError: unreadable, a mask on another grid or of several values, a structure set of another CT, no such
+    structure or an empty one.
     """
     series = read_ct([case.ct]) if case.ct.is_dir() else None
     ct = series.volume if series else read_volume(case.ct)
@@ -80,7 +81,7 @@ def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
                 [case.reference],
             )
     else:
-        mask = read_volume(case.reference)
+        mask = read_mask(case.reference)
     if not mask.geometry.same_as(ct.geometry, tolerance_mm=0.1):
         raise InputError(
             f"{case.reference.name} of the case {case.name} is not on the grid of its CT. Resample it onto the CT.",

@@ -29,17 +29,19 @@ def is_volume_file(path: Path) -> bool:
 
 
 def read_mask(path: Path) -> Volume:
-    """The volume of a file that holds one structure: one value inside it, 0 outside.
+    """The volume of a file that holds one structure: one value above 0 inside it, 0 outside.
 
     Raises InputError as `read_volume` does, and for other volumes: probabilities, several labels, a CT.
     """
     mask = read_volume(path)
     box = bounding_box(mask.array)
-    inside = mask.array[box][mask.array[box] != 0] if box else np.zeros(0)
-    if inside.size and inside.min() != inside.max():
+    inside = mask.array[box][mask.array[box] > 0] if box else np.zeros(0)
+    lowest = mask.array.min(initial=0)
+    if lowest < 0 or (inside.size and inside.min() != inside.max()):
+        low, high = lowest or inside.min(), inside.max(initial=lowest)
         raise InputError(
-            f"{Path(path).name} is no mask of one structure: it holds values from {inside.min():g} to {inside.max():g} "
-            "beside 0. Give a mask with one value inside the structure and 0 outside.",
+            f"{Path(path).name} is no mask of one structure: it holds values from {low:g} to {high:g} "
+            "beside 0. Give a mask with one value above 0 inside the structure and 0 outside.",
             [path],
         )
     return mask

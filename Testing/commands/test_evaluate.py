@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 from BladderAutoContourLib.dicom.ct_series import read_ct
@@ -113,6 +114,19 @@ def test_a_bad_case_does_not_stop_the_others(run, cases, scene, truth, weights, 
     assert rows["b volume"]["outcome"] == "failed"
     assert report["summary"]["failed_cases"] == ["b volume"]
     assert rows["a dicom"]["dice"] > 0.85
+
+
+def test_what_the_contours_of_a_case_lack_is_said(run, cases, weights, tmp_path):
+    path = cases / "a dicom" / "RTSTRUCT.dcm"
+    dataset = pydicom.dcmread(path)
+    drawn = dataset.ROIContourSequence[0].ContourSequence
+    dataset.ROIContourSequence[0].ContourSequence = drawn[::2]
+    dataset.save_as(path)
+    options = ("--cases", cases / "a dicom", "--output", tmp_path / "out", "--weights", weights)
+    outcome = run("evaluate", *options)
+    assert outcome.code == 0, outcome.stderr
+    notes = [event["message"] for event in outcome.events if event["event"] == "note"]
+    assert f"a dicom: {(len(drawn) - 1) // 2} slices between the contours of 'Bladder' have none." in notes
 
 
 def test_pictures_of_an_earlier_evaluation_do_not_stay(run, cases, weights, tmp_path):

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from BladderAutoContourLib.dicom.ct_series import read_ct
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
@@ -85,6 +86,22 @@ def test_the_share_that_is_held_out_follows_the_names(fine_tune, tmp_path):
     assert again.code == 0, again.stderr
     curve = (tmp_path / "a" / "segmenter" / "curve.csv").read_text(encoding="utf-8")
     assert len(curve.splitlines()) == 5
+
+
+def test_what_the_contours_of_patients_lack_is_said(fine_tune, patients, tmp_path):
+    gaps = shutil.copytree(patients, tmp_path / "gaps")
+    for name in NAMES[:2]:
+        path = gaps / name / "RTSTRUCT.dcm"
+        dataset = pydicom.dcmread(path)
+        drawn = dataset.ROIContourSequence[0].ContourSequence
+        dataset.ROIContourSequence[0].ContourSequence = drawn[::2]
+        dataset.save_as(path)
+    outcome = fine_tune(tmp_path / "out", "--hold-out", NAMES[1], "--patients", gaps)
+    assert outcome.code == 0, outcome.stderr
+    notes = [event["message"] for event in outcome.events if event["event"] == "note"]
+    said = [note.partition(": ") for note in notes if "slices between the contours" in note]
+    # Who is shown is read for both networks and told of once; who is held out is judged before and after.
+    assert sorted(name for name, _, _ in said) == sorted((NAMES[0], NAMES[1], NAMES[1]))
 
 
 def test_a_training_that_nobody_could_judge_is_refused(fine_tune, run, weights, patients, tmp_path):

@@ -236,6 +236,21 @@ def test_a_repeated_point_is_a_note(series, structure_set):
     ]
 
 
+def test_slices_left_out_are_a_note(series, structure_set):
+    """Lawful, and what a structure of several parts looks like; but also one drawn on every second slice."""
+
+    def leave_out(dataset: Dataset) -> None:
+        heights = sorted({one[0, 2] for one in map(points, contours(dataset))})
+        kept = [one for one in contours(dataset) if points(one)[0, 2] not in (heights[2], heights[4], heights[5])]
+        dataset.ROIContourSequence[0].ContourSequence = kept
+
+    edit(structure_set, leave_out)
+    (finding,) = check_rtstruct(structure_set, series.ct)
+    assert (finding.code, finding.severity) == ("slices-without-contours", "note")
+    assert finding.sentence.startswith("3 slices between the contours of 'Bladder'")
+    assert check_rtstruct(structure_set, None) == []
+
+
 def test_contour_data_of_unknown_representation(series, structure_set):
     """Explicit VR cannot hold a DS of 64 KiB: writers turn it into UN, and readers then lose the structure."""
 

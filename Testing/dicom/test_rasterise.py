@@ -78,6 +78,14 @@ def test_what_cannot_be_placed_is_said():
     assert "fewer than 3" in said
 
 
+def test_slices_left_out_between_the_contours_are_said():
+    geometry = grid()
+    mask, findings = roi_mask(roi(*(square(geometry, z, 9.5, 30.5) for z in (3, 5, 5.2, 9))), geometry)
+    assert mask.array.any(axis=(1, 2)).sum() == 3
+    assert [(finding.code, finding.severity) for finding in findings] == [("slices-without-contours", "note")]
+    assert "4 slices between the contours of 'Bladder' have none" in findings[0].sentence
+
+
 def test_contours_beyond_the_image_are_cut_at_its_edge():
     geometry = grid()
     mask, _ = roi_mask(roi(square(geometry, 4, -20.5, 2.5)), geometry)

@@ -61,7 +61,8 @@ def test_plastimatch_reads_the_mask_back(tmp_path, plastimatch_mask, dciodvfy_er
     written = write_rtstruct(ct, mask_volume(mask, ct.volume.geometry), path, StructureRequest())
     assert written.agreement == 1.0
     assert dciodvfy_errors(path) == []
-    assert check_rtstruct(path, ct) == []
+    gaps = shape is SHAPES["scattered"]
+    assert [finding.code for finding in check_rtstruct(path, ct)] == ["slices-without-contours"] * gaps
     read = on_grid_of(plastimatch_mask(path, tmp_path / "ct", "Bladder"), ct)
     assert dice(read, mask) >= 0.999
 

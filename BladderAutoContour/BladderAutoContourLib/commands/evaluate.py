@@ -73,6 +73,8 @@ def _evaluate_all(
         events.progress("evaluate", number / len(cases))
         try:
             known = read_case(case, roi_name)
+            for finding in known.findings:
+                events.note(f"{case.name}: {finding.sentence}.")
             results.append(evaluate_case(case.name, known, engine, events.cancellation.check, worst))
         except Cancelled:
             raise

@@ -71,17 +71,22 @@ class OwnPatients:
             check_suitable(known.ct)
         except BladderError as error:
             raise type(error)(f"The patient in {case.name} cannot be used. {error.message}", error.files) from error
-        return KnownCase(without_padding(known.ct), known.bladder)
+        return KnownCase(without_padding(known.ct), known.bladder, known.findings)
 
     def reader(self, events: "Events") -> "Callable[[StagePlan], Sequence[Patient]]":
         """A function that reads those who are shown onto a stage's grid, once for each grid."""
+        told = set()
 
         @cache
         def on_grid(stage: "StagePlan") -> "Sequence[Patient]":
             patients = []
             for number, case in enumerate(self.shown):
                 events.progress("read patients", number / len(self.shown))
-                patients.append(on_stage(self.read(case), stage))
+                known = self.read(case)
+                if case not in told:
+                    _tell(case, known, events)
+                told.add(case)
+                patients.append(on_stage(known, stage))
             events.progress("read patients", 1.0)
             return tuple(patients)
 
@@ -95,7 +100,9 @@ class OwnPatients:
         results = []
         for number, case in enumerate(self.held_out):
             events.progress(step, number / len(self.held_out))
-            results.append(evaluate_case(case.name, self.read(case), engine, events.cancellation.check))
+            known = self.read(case)
+            _tell(case, known, events)
+            results.append(evaluate_case(case.name, known, engine, events.cancellation.check))
         events.progress(step, 1.0)
         return Judged(engine.plan, results)
 
@@ -116,6 +123,11 @@ class OwnPatients:
                 [path],
             )
         write_text(path, text)
+
+
+def _tell(case: "CaseFolder", known: "KnownCase", events: "Events") -> None:
+    for finding in known.findings:
+        events.note(f"{case.name}: {finding.sentence}.")
 
 
 def find_patients(arguments: argparse.Namespace) -> OwnPatients:

@@ -7,6 +7,7 @@ import numpy as np
 
 from .ct_series import CtSeries
 from .findings import Finding, Severity, name_files
+from .rasterise import Placed, gap_findings, place
 from .structure_reader import CLOSED, Contour, Roi, StructureSet
 
 OFF_PLANE_MM = 0.1
@@ -39,20 +40,24 @@ SEVERITY: dict[str, tuple[Severity, str]] = {
 
 
 def contour_findings(structures: StructureSet, ct: CtSeries | None) -> list[Finding]:
-    """One finding a structure and kind of fault, with the number of contours concerned and the first of them."""
+    """One finding a structure and kind of fault, with the number of contours concerned and the first of them; with a
+    CT, also how many slices lack a contour."""
     findings = []
     grid = None if ct is None else _Grid(ct)
     for roi in structures.rois:
         count: Counter[tuple[str, str]] = Counter()
         first: dict[tuple[str, str], int] = {}
-        for place, faults in enumerate(_roi_faults(roi, grid), start=1):
+        for nth, faults in enumerate(_roi_faults(roi, grid), start=1):
             for fault in faults:
                 count[fault] += 1
-                first.setdefault(fault, place)
+                first.setdefault(fault, nth)
         for (code, detail), number in count.items():
             severity, sentence = SEVERITY[code]
             said = f"{sentence.format(detail)} (the first is contour {first[code, detail]})"
             findings.append(Finding(code, severity, f"{number} contours of {roi.name!r} {said}"))
+        if grid is not None:
+            placed = [place(contour, grid.geometry) for contour in roi.contours]
+            findings += gap_findings(roi, {one.z for one in placed if isinstance(one, Placed)})
     # Lawful, and what is left where the element that holds the contours was lost.
     empty = [roi.name for roi in structures.rois if not roi.contours and not roi.empty_sequence]
     if empty:

@@ -4,7 +4,7 @@ Contours of one slice combine by exclusive or: nested contours are holes, whatev
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +29,7 @@ class Placed:
 
 
 def roi_mask(roi: Roi, geometry: Geometry) -> tuple[Volume, tuple[Finding, ...]]:
-    """The mask (uint8) of a structure, and what was left out: contours off the grid, oblique to it, or too small."""
+    """The mask (uint8) of a structure, and what it lacks: contours off the grid, oblique to it or too small, slices."""
     by_slice: dict[int, list[Placed]] = defaultdict(list)
     left_out: dict[str, int] = defaultdict(int)
     for contour in roi.contours:
@@ -48,7 +48,19 @@ def roi_mask(roi: Roi, geometry: Geometry) -> tuple[Volume, tuple[Finding, ...]]
         Finding("contour-left-out", "warning", f"{count} contours of {roi.name!r} left out: {reason}")
         for reason, count in left_out.items()
     )
-    return Volume(array, geometry), findings
+    return Volume(array, geometry), (*findings, *gap_findings(roi, by_slice))
+
+
+def gap_findings(roi: Roi, drawn: Collection[int]) -> tuple[Finding, ...]:
+    """A note on the slices without a contour between those `drawn` (each z once), where there are such.
+
+    A structure of several parts has them lawfully; one that was drawn on every second slice looks the same.
+    """
+    missing = max(drawn) - min(drawn) + 1 - len(drawn) if drawn else 0
+    if not missing:
+        return ()
+    sentence = f"{missing} slices between the contours of {roi.name!r} have none"
+    return (Finding("slices-without-contours", "note", sentence),)
 
 
 def place(contour: Contour, geometry: Geometry) -> Placed | str:

@@ -12,6 +12,7 @@ import numpy as np
 from ..dicom.check import ELSEWHERE, check_belongs
 from ..dicom.ct_series import read_ct
 from ..dicom.damage import DamagedDicomError, making_sense
+from ..dicom.findings import Finding
 from ..dicom.rasterise import roi_mask
 from ..dicom.reading import NotDicomError, open_dataset
 from ..dicom.structure_reader import STRUCTURE_SET, read_structure_set
@@ -35,10 +36,14 @@ class CaseFolder:
 
 @dataclass(frozen=True)
 class KnownCase:
-    """A CT and its true bladder, boolean (z, y, x) on the CT's grid; empty for a field without a bladder."""
+    """A CT and its true bladder, boolean (z, y, x) on the CT's grid; empty for a field without a bladder.
+
+    findings: what the bladder's contours lack, of which the reader should know before trusting it.
+    """
 
     ct: Volume
     bladder: np.ndarray
+    findings: tuple[Finding, ...] = ()
 
 
 def find_cases(folder: Path) -> list[CaseFolder]:
@@ -67,12 +72,13 @@ def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
     """
     series = read_ct([case.ct]) if case.ct.is_dir() else None
     ct = series.volume if series else read_volume(case.ct)
+    findings: tuple[Finding, ...] = ()
     if case.reference.suffix.lower() == ".dcm":
         structures = read_structure_set(case.reference)
         if series:
             check_belongs(structures, series, ELSEWHERE)
         roi = structures.roi(*roi_names)
-        mask, _ = roi_mask(roi, ct.geometry)
+        mask, findings = roi_mask(roi, ct.geometry)
         if not mask.array.any():
             lacks = "no contours within its CT" if roi.outlined else "no contours"
             raise InputError(
@@ -87,7 +93,7 @@ def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
             f"{case.reference.name} of the case {case.name} is not on the grid of its CT. Resample it onto the CT.",
             [case.reference],
         )
-    return KnownCase(ct, mask.array > 0)
+    return KnownCase(ct, mask.array > 0, findings)
 
 
 def _case(folder: Path) -> CaseFolder | None:

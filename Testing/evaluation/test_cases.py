@@ -38,6 +38,20 @@ def test_a_folder_with_slices_and_a_structure_set_is_a_case(slices, tmp_path):
     assert np.array_equal(known.bladder, bladder)
 
 
+def test_cases_are_called_as_their_user_calls_them(tmp_path, monkeypatch):
+    """Links to where the archive keeps them, where all of them have one name."""
+    for number in (1, 2):
+        export(tmp_path / "archive" / f"ID{number}" / "scan", "ct", "RTSTRUCT.dcm")
+        (tmp_path / "patients").mkdir(exist_ok=True)
+        (tmp_path / "patients" / f"p{number}").symlink_to(tmp_path / "archive" / f"ID{number}" / "scan")
+    assert [case.name for case in find_cases(tmp_path / "patients")] == ["p1", "p2"]
+    assert [case.name for case in find_cases(tmp_path / "patients" / "p1")] == ["p1"]
+    monkeypatch.chdir(tmp_path / "archive" / "ID1" / "scan" / "ct")
+    assert [case.name for case in find_cases(Path(".."))] == ["scan"]
+    monkeypatch.chdir(tmp_path / "archive" / "ID1" / "scan")
+    assert [case.name for case in find_cases(Path())] == ["scan"]
+
+
 def test_of_two_structure_sets_none_is_guessed(tmp_path):
     export(tmp_path / "one", "CT")
     (tmp_path / "one" / "RS.old.dcm").write_bytes((tmp_path / "one" / "RS.1.2.3.dcm").read_bytes())

@@ -102,13 +102,18 @@ def _case(folder: Path) -> CaseFolder | None:
         for names in (CT_NAMES, REFERENCE_NAMES)
     )
     if ct and reference:
-        return CaseFolder(folder.resolve().name, ct, reference)
+        return CaseFolder(_name(folder), ct, reference)
     if not reference and not (ct and ct.is_file()) and (exported := _structure_set_in(folder)):
-        return CaseFolder(folder.resolve().name, folder, exported)
+        return CaseFolder(_name(folder), folder, exported)
     if reference or (ct and ct.is_file()):
         lacks = f"no {' or '.join(CT_NAMES)}" if reference else f"no {' or '.join(REFERENCE_NAMES)}"
         raise InputError(f"The case {folder.name} has {lacks}. Add it, or take the folder away.", [folder])
     return None
+
+
+def _name(folder: Path) -> str:
+    """What its user calls a folder: a link by its own name, whatever the one it leads to is called."""
+    return folder.resolve().name if folder.name in ("", "..") else folder.name
 
 
 def _structure_set_in(folder: Path) -> Path | None:

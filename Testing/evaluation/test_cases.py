@@ -59,11 +59,52 @@ def test_of_two_structure_sets_none_is_guessed(tmp_path):
         find_cases(tmp_path)
 
 
-def test_slices_without_a_structure_set_are_no_case(tmp_path):
-    export(tmp_path / "one", ".")
+@pytest.mark.parametrize("slices", [".", "ct", "CT", "Serie 1/Bilder"])
+def test_a_ct_without_a_reference_is_not_passed_over(slices, tmp_path):
+    export(tmp_path / "one", slices)
+    export(tmp_path / "two", "ct")
     (tmp_path / "one" / "RS.1.2.3.dcm").unlink()
-    with pytest.raises(InputError, match="no case"):
+    with pytest.raises(InputError, match=r"one has no bladder\.nrrd or RTSTRUCT\.dcm"):
         find_cases(tmp_path)
+
+
+@pytest.mark.parametrize("slices", [".", "CT"])
+def test_a_structure_set_without_its_ct_is_not_passed_over(slices, tmp_path):
+    export(tmp_path / "one", slices)
+    for path in (tmp_path / "one" / slices).glob("ct_*.dcm"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"one has no ct or ct\.nrrd"):
+        find_cases(tmp_path)
+
+
+@pytest.mark.parametrize("place", ["ct", "CT", "RTSTRUCT"])
+def test_a_structure_set_in_a_folder_of_the_case_is_found(place, tmp_path):
+    bladder = export(tmp_path / "one", "CT" if place == "RTSTRUCT" else place)
+    (tmp_path / "one" / place).mkdir(exist_ok=True)
+    (tmp_path / "one" / "RS.1.2.3.dcm").rename(tmp_path / "one" / place / "RS.dcm")
+    (case,) = find_cases(tmp_path)
+    assert case.name == "one"
+    assert np.array_equal(read_case(case, "Bladder").bladder, bladder)
+
+
+def test_a_folder_that_is_a_case_is_one_case(tmp_path):
+    bladder = export(tmp_path / "one", "ct", "RTSTRUCT.dcm")
+    (tmp_path / "one" / "ct" / "RS.dcm").write_bytes((tmp_path / "one" / "RTSTRUCT.dcm").read_bytes())
+    (case,) = find_cases(tmp_path / "one")
+    assert (case.name, case.reference.name) == ("one", "RTSTRUCT.dcm")
+    (tmp_path / "one" / "RTSTRUCT.dcm").unlink()
+    (case,) = find_cases(tmp_path / "one")
+    assert (case.name, case.reference.name) == ("one", "RS.dcm")
+    assert np.array_equal(read_case(case, "Bladder").bladder, bladder)
+
+
+@pytest.mark.parametrize("slices", [".", "CT"])
+def test_an_empty_mask_beside_an_export_says_that_there_is_no_bladder(slices, tmp_path):
+    nothing = np.zeros_like(export(tmp_path / "one", slices), np.uint8)
+    geometry = read_ct([tmp_path / "one"]).volume.geometry
+    write_volume(Volume(nothing, geometry), tmp_path / "one" / "bladder.nrrd")
+    (case,) = find_cases(tmp_path)
+    assert not read_case(case, "Bladder").bladder.any()
 
 
 @pytest.fixture

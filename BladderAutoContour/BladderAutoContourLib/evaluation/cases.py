@@ -1,9 +1,10 @@
 """Cases with a known bladder, as folders: `ct/` (DICOM) or `ct.nrrd`, and `bladder.nrrd` or `RTSTRUCT.dcm`.
 
-Or a patient's folder as a planning system exports it: one structure set under any name, and the CT's slices beside it
-or in folders below.
+Or a patient's folder as a planning system exports it: one structure set under any name and the CT's slices, each in the
+folder itself or in folders below.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ..dicom.check import ELSEWHERE, check_belongs
 from ..dicom.ct_series import read_ct
 from ..dicom.damage import DamagedDicomError, making_sense
 from ..dicom.findings import Finding
+from ..dicom.image_header import CT_IMAGE, ENHANCED_CT
 from ..dicom.rasterise import roi_mask
 from ..dicom.reading import NotDicomError, open_dataset
 from ..dicom.structure_reader import STRUCTURE_SET, read_structure_set
@@ -20,6 +22,7 @@ from ..errors import InputError
 from ..imaging.files import read_mask, read_volume
 from ..imaging.volume import Volume
 
+CT_IMAGES = (CT_IMAGE, *ENHANCED_CT)
 CT_NAMES = ("ct", "ct.nrrd")
 REFERENCE_NAMES = ("bladder.nrrd", "RTSTRUCT.dcm")
 """What a case may hold, in the order of preference: a mask is nearer to the truth than contours traced from it."""
@@ -47,13 +50,16 @@ class KnownCase:
 
 
 def find_cases(folder: Path) -> list[CaseFolder]:
-    """The case that `folder` is, or those in its sub-folders, by name; folders with neither CT nor reference are none.
+    """The case that `folder` is, or else those in its sub-folders, by name.
 
-    Raises InputError: no folder, no case, a CT without reference or the reverse.
+    A sub-folder with neither CT nor reference is none. Raises InputError: no folder, no case, a CT without reference or
+    the reverse, several structure sets.
     """
     if not folder.is_dir():
         raise InputError(f"The folder {folder} does not exist. Give a folder of cases.", [folder])
-    found = [case for place in (folder, *sorted(folder.iterdir())) if place.is_dir() and (case := _case(place))]
+    if case := _case(folder, of_one=False):
+        return [case]
+    found = [case for place in sorted(folder.iterdir()) if place.is_dir() and (case := _case(place, of_one=True))]
     if not found:
         raise InputError(
             f"There is no case in {folder}. A case is a folder with ct (DICOM) or ct.nrrd, and bladder.nrrd or "
@@ -96,41 +102,50 @@ def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
     return KnownCase(ct, mask.array > 0, findings)
 
 
-def _case(folder: Path) -> CaseFolder | None:
+def _case(folder: Path, of_one: bool) -> CaseFolder | None:
+    """The case that a folder is, if any. of_one: what lies in its folders can only be the same patient's.
+
+    Raises InputError.
+    """
     ct, reference = (
         next((folder / name for name in names if (folder / name).exists()), None)
         for names in (CT_NAMES, REFERENCE_NAMES)
     )
+    name = folder.resolve().name if folder.name in ("", "..") else folder.name  # a link's own, not its target's
+    if not reference and not (ct and ct.is_file()):
+        reference = _structure_set_among(name, _files(folder))
+        if not reference and (ct or of_one):
+            reference = _structure_set_among(name, _files(ct or folder, "**/*"))
+    if not ct and (reference or of_one) and any(_sop_class(path) in CT_IMAGES for path in _files(folder, "**/*")):
+        ct = folder
     if ct and reference:
-        return CaseFolder(_name(folder), ct, reference)
-    if not reference and not (ct and ct.is_file()) and (exported := _structure_set_in(folder)):
-        return CaseFolder(_name(folder), folder, exported)
-    if reference or (ct and ct.is_file()):
+        return CaseFolder(name, ct, reference)
+    if ct or reference:
         lacks = f"no {' or '.join(CT_NAMES)}" if reference else f"no {' or '.join(REFERENCE_NAMES)}"
-        raise InputError(f"The case {folder.name} has {lacks}. Add it, or take the folder away.", [folder])
+        raise InputError(f"The case {name} has {lacks}. Add it, or take the folder away.", [folder])
     return None
 
 
-def _name(folder: Path) -> str:
-    """What its user calls a folder: a link by its own name, whatever the one it leads to is called."""
-    return folder.resolve().name if folder.name in ("", "..") else folder.name
+def _files(folder: Path, pattern: str = "*") -> Iterator[Path]:
+    return (path for path in sorted(folder.glob(pattern)) if path.is_file())
 
 
-def _structure_set_in(folder: Path) -> Path | None:
-    """The structure set among a folder's own files. Raises InputError where there are several."""
-    found = [path for path in sorted(folder.iterdir()) if path.is_file() and _is_structure_set(path)]
+def _structure_set_among(name: str, files: Iterable[Path]) -> Path | None:
+    """The structure set among the files of a case. Raises InputError where there are several."""
+    found = [path for path in files if _sop_class(path) == STRUCTURE_SET]
     if len(found) > 1:
         raise InputError(
-            f"{folder.name} holds {len(found)} structure sets, {', '.join(path.name for path in found)}: leave the one "
+            f"{name} holds {len(found)} structure sets, {', '.join(path.name for path in found)}: leave the one "
             "whose bladder counts.",
             found,
         )
     return found[0] if found else None
 
 
-def _is_structure_set(path: Path) -> bool:
+def _sop_class(path: Path) -> str:
+    """What kind of DICOM object a file is; nothing where it is none, or damaged."""
     try:
         with making_sense():
-            return open_dataset(path, only=("SOPClassUID",)).get("SOPClassUID") == STRUCTURE_SET
+            return str(open_dataset(path, only=("SOPClassUID",)).get("SOPClassUID", ""))
     except (NotDicomError, DamagedDicomError):
-        return False
+        return ""

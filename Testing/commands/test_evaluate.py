@@ -151,3 +151,5 @@ def test_folders_that_are_no_cases(run, cases, weights, tmp_path):
 def test_a_structure_of_another_name(run, cases, weights, tmp_path):
     options = ("--cases", cases / "a dicom", "--output", tmp_path / "out", "--weights", weights)
     run("evaluate", *options, "--roi", "Vessie").failed_with(3, "input", "Vessie", "Bladder")
+    outcome = run("evaluate", *options, "--roi", "Vessie", "--roi", "bladder")
+    assert outcome.code == 0, outcome.stderr

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import BladderError, Cancelled
 from ..events import Events
 from ..failures import as_bladder_error
+from .roi_names import add_roi_argument, roi_names
 from .segment import add_engine_arguments, check_output, load_engine
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder for evaluation.csv, evaluation.json, volumes.png, reliability.png and worst_cases.png",
     )
-    parser.add_argument("--roi", default="Bladder", metavar="NAME", help="the bladder's name in a structure set")
+    add_roi_argument(parser)
     add_engine_arguments(parser)
 
 
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     from ..evaluation.worst_cases import WorstCases
 
     worst = WorstCases()
-    results, failures = _evaluate_all(cases, arguments.roi, engine, worst, events)
+    results, failures = _evaluate_all(cases, roi_names(arguments), engine, worst, events)
     write_evaluation(arguments.output, results, engine.plan, engine.device, worst.sheet())
     print(as_text(results), flush=True)
     events.result(arguments.output)
@@ -62,7 +63,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
 
 
 def _evaluate_all(
-    cases: "Sequence[CaseFolder]", roi_name: str, engine: "Engine", worst: "WorstCases", events: Events
+    cases: "Sequence[CaseFolder]", names: Sequence[str], engine: "Engine", worst: "WorstCases", events: Events
 ) -> "tuple[list[CaseResult], list[BladderError]]":
     from ..evaluation.accuracy import FAILED, CaseResult, evaluate_case
     from ..evaluation.cases import read_case
@@ -72,7 +73,7 @@ def _evaluate_all(
     for number, case in enumerate(cases):
         events.progress("evaluate", number / len(cases))
         try:
-            known = read_case(case, roi_name)
+            known = read_case(case, *names)
             for finding in known.findings:
                 events.note(f"{case.name}: {finding.sentence}.")
             results.append(evaluate_case(case.name, known, engine, events.cancellation.check, worst))

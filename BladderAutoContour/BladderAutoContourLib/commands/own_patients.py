@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import BladderError, InputError, UsageError
+from .roi_names import add_roi_argument, roi_names
 
 if TYPE_CHECKING:
     from ..evaluation.before_after import Judged
@@ -33,12 +34,7 @@ def add_patient_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of own patients: each a folder with ct (DICOM) or ct.nrrd, and bladder.nrrd or RTSTRUCT.dcm",
     )
-    parser.add_argument(
-        "--roi",
-        action="append",
-        metavar="NAME",
-        help="a name of the bladder in the structure sets (may be repeated: the first that is there; Bladder)",
-    )
+    add_roi_argument(parser)
     parser.add_argument(
         "--hold-out",
         action="append",
@@ -151,8 +147,7 @@ def find_patients(arguments: argparse.Namespace) -> OwnPatients:
     shown = tuple(case for case in cases if case.name not in held_out)
     if not shown:
         raise UsageError("All patients are held out: nobody is left to train on. Hold out fewer.")
-    roi_names = tuple(arguments.roi or ("Bladder",))
-    return OwnPatients(shown, tuple(case for case in cases if case.name in held_out), roi_names)
+    return OwnPatients(shown, tuple(case for case in cases if case.name in held_out), roi_names(arguments))
 
 
 def choose_held_out(names: Sequence[str], share: float) -> set[str]:

@@ -104,6 +104,40 @@ def test_what_the_contours_of_patients_lack_is_said(fine_tune, patients, tmp_pat
     assert sorted(name for name, _, _ in said) == sorted((NAMES[0], NAMES[1], NAMES[1]))
 
 
+def test_nobody_is_shown_under_one_name_and_held_out_under_another(fine_tune, run, patients, tmp_path):
+    doubled = shutil.copytree(patients, tmp_path / "doubled")
+    shutil.copytree(doubled / NAMES[1], doubled / "again")
+    options = ("--patients", doubled)
+    output = tmp_path / "out"
+    refused = fine_tune(output, *options, "--hold-out", NAMES[1])
+    refused.failed_with(2, "usage", "again", NAMES[1], "show one patient", "both")
+    assert not output.exists()
+    outcome = fine_tune(output, *options, "--hold-out", NAMES[1], "--hold-out", "again")
+    assert outcome.code == 0, outcome.stderr
+    split = json.loads((output / "patients.json").read_text(encoding="utf-8"))
+    assert split["held_out"] == sorted((NAMES[1], "again"))
+
+    own = output / "water-own.pt"
+    plan = own.with_suffix(".json").read_text(encoding="utf-8")
+    assert len(json.loads(plan)["training"]["shown"]["identities"]) == 7
+    series = read_ct([patients / NAMES[0] / "ct"])
+    assert not any(word in plan for word in ("SEED", series.series_uid, str(series.header.StudyInstanceUID)))
+    onwards = ("--start-from", own, "--patients", patients)
+    for name in (NAMES[0], NAMES[3]):
+        seen = fine_tune(tmp_path / "more", *onwards, "--hold-out", name)
+        seen.failed_with(3, "input", "water-own.pt was trained on the patient in", name, "Hold out others")
+    assert not (tmp_path / "more").exists()
+    again = fine_tune(tmp_path / "more", *onwards, "--hold-out", NAMES[1], "--stage", "localiser")
+    assert again.code == 0, again.stderr
+
+
+def test_folders_of_one_patient_cannot_be_divided(run, weights, patients, tmp_path):
+    for name in ("one", "two"):
+        shutil.copytree(patients / NAMES[1], tmp_path / "patients" / name)
+    options = ("--start-from", weights, "--patients", tmp_path / "patients", "--output", tmp_path / "out", *QUICK)
+    run("train", *options, "--roi", "Vescica").failed_with(3, "input", "one patient", "PatientID")
+
+
 def test_a_training_that_nobody_could_judge_is_refused(fine_tune, run, weights, patients, tmp_path):
     output = tmp_path / "out"
     fine_tune(output, "--hold-out-share", "0").failed_with(2, "usage", "holds out nobody")

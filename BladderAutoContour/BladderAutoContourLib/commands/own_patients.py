@@ -3,11 +3,11 @@
 import argparse
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from .roi_names import add_roi_argument, roi_names
 if TYPE_CHECKING:
     from ..evaluation.before_after import Judged
     from ..evaluation.cases import CaseFolder, KnownCase
+    from ..evaluation.people import Person
     from ..events import Events
     from ..networks.plan import StagePlan
     from ..pipeline.engine import Engine
@@ -51,11 +52,21 @@ def add_patient_arguments(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class OwnPatients:
-    """Patients on disk, and the names that the bladder may have in their structure sets."""
+    """Patients on disk, and the names that the bladder may have in their structure sets.
+
+    identities: of those who are shown.
+    """
 
     shown: "tuple[CaseFolder, ...]"
     held_out: "tuple[CaseFolder, ...]"
     roi_names: tuple[str, ...]
+    identities: frozenset[str]
+
+    def seal(self) -> dict[str, Any]:
+        """What the weights keep of those who are shown, for `find_patients` to recognise them by."""
+        from ..evaluation.people import sealed
+
+        return sealed(self.identities)
 
     def read(self, case: "CaseFolder") -> "KnownCase":
         """Read one. Raises InputError: the readers', a volume that is no CT of a pelvis."""
@@ -126,34 +137,73 @@ def _tell(case: "CaseFolder", known: "KnownCase", events: "Events") -> None:
         events.note(f"{case.name}: {finding.sentence}.")
 
 
-def find_patients(arguments: argparse.Namespace) -> OwnPatients:
-    """The patients of a command line, divided. Raises InputError and UsageError; nothing of a CT is read yet."""
-    from ..evaluation.cases import find_cases
+def find_patients(arguments: argparse.Namespace, notes: Mapping[str, Any]) -> OwnPatients:
+    """The patients of a command line, divided: all that shows one person on one side. No pixel of DICOM is read yet.
 
-    cases = find_cases(arguments.patients)
-    if len(cases) < 2:
+    notes: of the training plan, which tell whom the weights that it starts from were shown. Raises InputError and
+    UsageError: nobody to show or to hold out, one person on both sides, or held out though those weights were shown it.
+    """
+    from ..evaluation.cases import find_cases
+    from ..evaluation.people import people, recognised
+
+    persons = people(find_cases(arguments.patients))
+    if len(persons) < 2:
         raise InputError(
             f"There is one patient in {arguments.patients}: nobody could be held out to judge the training by. Add "
-            "more.",
+            "more. Folders with one PatientID or study are one patient's: people who were all given one in its place "
+            "have to be exported again, each under an own.",
             [arguments.patients],
         )
     if arguments.hold_out:
-        held_out = set(arguments.hold_out)
-        if strangers := sorted(held_out - {case.name for case in cases}):
-            raise UsageError(f"There is no patient {strangers[0]} in {arguments.patients} to hold out.")
+        held_out = _named(persons, arguments.hold_out, arguments.patients)
     else:
         share = HELD_OUT_SHARE if arguments.hold_out_share is None else arguments.hold_out_share
-        held_out = choose_held_out([case.name for case in cases], share)
-    shown = tuple(case for case in cases if case.name not in held_out)
+        names = choose_held_out([person.cases[0].name for person in persons], share)
+        held_out = [person for person in persons if person.cases[0].name in names]
+    shown = [person for person in persons if person not in held_out]
     if not shown:
         raise UsageError("All patients are held out: nobody is left to train on. Hold out fewer.")
-    return OwnPatients(shown, tuple(case for case in cases if case.name in held_out), roi_names(arguments))
+    for person in held_out:
+        if recognised(person.identities, notes):
+            raise InputError(
+                f"{arguments.start_from.name} was trained on the patient in {person.cases[0].name}, who is to be held "
+                "out: it would be judged by what it has seen. Hold out others (--hold-out), or start from other "
+                "weights.",
+                [arguments.start_from],
+            )
+    return OwnPatients(
+        _cases(shown),
+        _cases(held_out),
+        roi_names(arguments),
+        frozenset().union(*(person.identities for person in shown)),
+    )
+
+
+def _named(persons: "Sequence[Person]", names: Sequence[str], folder: Path) -> "list[Person]":
+    """The people whose folders have these names. Raises UsageError: no such folder, not all folders of a person."""
+    if strangers := sorted(set(names) - {case.name for person in persons for case in person.cases}):
+        raise UsageError(f"There is no patient {strangers[0]} in {folder} to hold out.")
+    for person in persons:
+        out, remaining = (
+            [case.name for case in person.cases if (case.name in names) is side] for side in (True, False)
+        )
+        if out and remaining:
+            raise UsageError(
+                f"{out[0]} and {remaining[0]} in {folder} show one patient (PatientID, study, series or file are the "
+                "same), who cannot be both held out and trained on. Hold out both, or neither."
+            )
+    return [person for person in persons if person.cases[0].name in names]
+
+
+def _cases(persons: "Sequence[Person]") -> "tuple[CaseFolder, ...]":
+    return tuple(sorted((case for person in persons for case in person.cases), key=lambda case: case.name))
 
 
 def choose_held_out(names: Sequence[str], share: float) -> set[str]:
     """The names whose hash is small: about `share` of them, at least one, never all.
 
-    Whoever is held out stays so when other patients come. Raises UsageError for a share that holds out none or all.
+    A name whose hash is below `share` stays held out when others come; one that was chosen because no hash is, or was
+    not because all are, may change sides. Raises UsageError for a share that holds out none or all.
     """
     if not 0 < share < 1:
         raise UsageError(

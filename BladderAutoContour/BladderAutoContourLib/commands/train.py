@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
                 patients.read(case)  # the sooner a bad one is told the better
         if patients:
             counts = {"patients": len(patients.shown), "held_out": len(patients.held_out)}
-            training = dataclasses.replace(training, notes={**training.notes, **counts})
+            training = dataclasses.replace(training, notes={**training.notes, **counts, "shown": patients.seal()})
             heard.note(f"{counts['patients']} patients are trained on, {counts['held_out']} are held out.")
         if patients and start and ranks.first:
             from ..pipeline.engine import Engine
@@ -143,7 +143,7 @@ def _patients(arguments: argparse.Namespace, training: "TrainingPlan") -> OwnPat
             f'No stage of the plan {arguments.plan} shows own patients: write a share, such as "patients": 0.5, into '
             "the stages that shall."
         )
-    return find_patients(arguments)
+    return find_patients(arguments, training.notes)
 
 
 def _calibrate(weights: Path, scans: int, events: Events) -> None:

@@ -13,7 +13,8 @@ from typing import BinaryIO
 import pydicom
 from pydicom import config
 
-from .damage import making_sense
+from ..errors import InputError
+from .damage import DamagedDicomError, making_sense
 
 config.settings.reading_validation_mode = config.IGNORE
 config.settings.writing_validation_mode = config.IGNORE
@@ -31,6 +32,21 @@ def begins_as_dicom(head: bytes) -> bool:
     """Whether the first bytes are a DICOM preamble (PS3.10 7.1), or a data set without one (group 0002 or 0008)."""
     return head[128:132] == b"DICM" or (len(head) >= 8 and head[:4] in (b"\x08\x00\x05\x00", b"\x08\x00\x00\x00",
                                         b"\x08\x00\x08\x00", b"\x08\x00\x16\x00", b"\x02\x00\x00\x00"))  # fmt: skip
+
+
+def header_texts(path: Path, *keywords: str) -> tuple[str, ...]:
+    """Attributes of a file as texts, stripped; "" where one is absent, or where the file is no DICOM or damaged.
+
+    Raises InputError where the file cannot be read at all.
+    """
+    try:
+        dataset = open_dataset(path, only=keywords)
+        with making_sense():
+            return tuple(str(dataset.get(keyword) or "").strip() for keyword in keywords)
+    except (NotDicomError, DamagedDicomError):
+        return ("",) * len(keywords)
+    except OSError as fault:
+        raise InputError(f"{path} cannot be read: {fault.strerror or fault}.", [path]) from fault
 
 
 def open_dataset(

@@ -12,11 +12,10 @@ import numpy as np
 
 from ..dicom.check import ELSEWHERE, check_belongs
 from ..dicom.ct_series import read_ct
-from ..dicom.damage import DamagedDicomError, making_sense
 from ..dicom.findings import Finding
 from ..dicom.image_header import CT_IMAGE, ENHANCED_CT
 from ..dicom.rasterise import roi_mask
-from ..dicom.reading import NotDicomError, open_dataset
+from ..dicom.reading import header_texts
 from ..dicom.structure_reader import STRUCTURE_SET, read_structure_set
 from ..errors import InputError
 from ..imaging.files import read_mask, read_volume
@@ -116,7 +115,7 @@ def _case(folder: Path, of_one: bool) -> CaseFolder | None:
         reference = _structure_set_among(name, _files(folder))
         if not reference and (ct or of_one):
             reference = _structure_set_among(name, _files(ct or folder, "**/*"))
-    if not ct and (reference or of_one) and any(_sop_class(path) in CT_IMAGES for path in _files(folder, "**/*")):
+    if not ct and (reference or of_one) and any(_kind(path) in CT_IMAGES for path in _files(folder, "**/*")):
         ct = folder
     if ct and reference:
         return CaseFolder(name, ct, reference)
@@ -132,7 +131,7 @@ def _files(folder: Path, pattern: str = "*") -> Iterator[Path]:
 
 def _structure_set_among(name: str, files: Iterable[Path]) -> Path | None:
     """The structure set among the files of a case. Raises InputError where there are several."""
-    found = [path for path in files if _sop_class(path) == STRUCTURE_SET]
+    found = [path for path in files if _kind(path) == STRUCTURE_SET]
     if len(found) > 1:
         raise InputError(
             f"{name} holds {len(found)} structure sets, {', '.join(path.name for path in found)}: leave the one "
@@ -142,10 +141,6 @@ def _structure_set_among(name: str, files: Iterable[Path]) -> Path | None:
     return found[0] if found else None
 
 
-def _sop_class(path: Path) -> str:
-    """What kind of DICOM object a file is; nothing where it is none, or damaged."""
-    try:
-        with making_sense():
-            return str(open_dataset(path, only=("SOPClassUID",)).get("SOPClassUID", ""))
-    except (NotDicomError, DamagedDicomError):
-        return ""
+def _kind(path: Path) -> str:
+    """The SOP class of a DICOM file, "" for others."""
+    return header_texts(path, "SOPClassUID")[0]

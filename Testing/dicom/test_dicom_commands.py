@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from BladderAutoContourLib.commands import rtstruct
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
@@ -132,6 +133,21 @@ def test_a_structure_set_of_another_patient_gives_no_masks(program, structure_se
     assert "does not belong to this CT" in done.stderr
     assert "SOMEBODY" not in done.stdout + done.stderr
     assert not (tmp_path / "masks").exists()
+
+
+def test_masks_say_where_slices_were_left_out(program, structure_set, series, tmp_path):
+    def leave_out(dataset: pydicom.Dataset) -> None:
+        drawn = dataset.ROIContourSequence[0]
+        heights = sorted({contour.ContourData[2] for contour in drawn.ContourSequence})
+        drawn.ContourSequence = [one for one in drawn.ContourSequence if one.ContourData[2] in heights[::2]]
+
+    edit(structure_set, leave_out)
+    done = program("masks", "--ct", series.folder, "--rtstruct", structure_set, "--output", tmp_path / "masks")
+    assert done.code == 0, done.stderr
+    assert "slices between the contours of 'Bladder' have none" in done.stdout
+    checked = program("check-rtstruct", structure_set, "--ct", series.folder)
+    assert [line.split(": ")[:2] for line in checked.lines] == [["note", "slices-without-contours"]]
+    assert checked.code == 0
 
 
 def test_replace_without_merge_is_a_usage_error(program, series, mask_file, tmp_path):

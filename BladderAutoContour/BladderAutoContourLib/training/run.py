@@ -115,7 +115,8 @@ def _of_width(
     earlier = next((stage for stage in training.stages if stage.folder == before.name), schedule)
     if earlier.width == schedule.width:
         return state
-    narrow, wide = StageModule(earlier.stage, training.at(earlier)).network, trainer.module.network
+    wide = trainer.module.network
+    narrow = StageModule(earlier.stage, training.at(earlier)).network.to(trainer.device)
     _take_up(narrow, _part(state, "network"), before)
     widen(narrow, wide)
     return state | {f"network.{key}": value for key, value in wide.state_dict().items()}

@@ -9,7 +9,7 @@ from torch import nn
 
 from ..errors import InputError
 from ..networks.plan import StagePlan
-from ..networks.weights import Networks, build_networks, save_weights
+from ..networks.weights import NO_STATE_DICT, Networks, build_networks, save_weights
 from ..networks.widen import widen
 from .patients import Patient
 from .plan import StageSchedule, TrainingPlan
@@ -130,9 +130,16 @@ def _state(start: Networks, schedule: StageSchedule) -> dict[str, torch.Tensor]:
 
 
 def read_average(folder: Path) -> dict[str, torch.Tensor]:
-    """The averaged weights (a StageModule's state) that a finished stage left. Raises InputError: there are none."""
+    """The averaged weights (a StageModule's state) that a finished stage left.
+
+    Raises InputError where there are none, or damaged ones.
+    """
     path = folder / AVERAGE
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"The stage before has not been trained: {path} is missing.", [path]) from error
+    except NO_STATE_DICT as error:
+        raise InputError(
+            f"The weights {path} are damaged. Delete the file and go on with the training, which makes it anew.", [path]
+        ) from error

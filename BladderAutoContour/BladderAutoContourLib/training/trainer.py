@@ -1,6 +1,7 @@
 """One stage of a training: a seeded loop that a kill at any moment only interrupts."""
 
 import contextlib
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ..networks.crf_rnn import CrfRnn
 from ..networks.finer import finer_grid, on_grid
 from ..networks.plan import Plan, StagePlan
 from ..networks.vnet import VNet
+from ..networks.weights import NO_STATE_DICT
 from .curve import Curve
 from .losses import segmentation_loss
 from .patients import MixedSamples, Patient
@@ -137,7 +139,7 @@ class Trainer:
             self.module.load_state_dict(state["module"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.average, self.step = state["average"], int(state["step"])
-        except (RuntimeError, KeyError, ValueError, EOFError) as error:
+        except NO_STATE_DICT as error:
             message = f"The checkpoint {self.checkpoint} is damaged or of another plan; delete it to start again."
             raise InputError(message, [self.checkpoint]) from error
         return True
@@ -245,7 +247,8 @@ def recipe_of(training: TrainingPlan, schedule: StageSchedule) -> Recipe:
 
 
 def save_whole(state: Mapping[str, Any], path: Path) -> None:
-    """Write tensors to a file, whole or not at all."""
-    temporary = path.with_suffix(".partial")
-    torch.save(state, temporary)
-    host.replace_file(temporary, path)
+    """Write tensors to a file, whole or not at all. Raises OSError."""
+    # not straight into the file: there torch tells a full disk as a bare RuntimeError about its archive
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    host.put_file(path, buffer.getbuffer())

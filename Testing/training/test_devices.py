@@ -64,3 +64,16 @@ def test_a_network_is_widened_on_the_device_that_trains_it(tmp_path: Path, monke
         run_training(training, tmp_path, Ranks(META, rank=1), lambda name, share: None, only=["wide"])
     (trainer,) = begun
     assert {value.device.type for value in trainer.module.state_dict().values()} == {"meta"}
+
+
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
+def test_a_resumed_training_counts_its_steps_beside_the_card(tmp_path: Path) -> None:
+    training = tiny_plan(steps=1)
+    localiser = training.stages[0]
+    Trainer(training, localiser, tmp_path, Ranks(torch.device("cpu")), workers=0).run(lambda name, share: None)
+    trainer = Trainer(training, localiser, tmp_path, Ranks(META))
+    assert trainer.resume()
+    assert {value.device.type for value in trainer.average.values()} == {"meta"}
+    for state in trainer.optimiser.state.values():
+        assert state["step"].device.type == "cpu"  # AdamW would wait for the card to read it, in every step
+        assert state["exp_avg"].device.type == "meta"

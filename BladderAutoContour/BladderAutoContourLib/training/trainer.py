@@ -135,10 +135,12 @@ class Trainer:
         if not self.checkpoint.exists():
             return False
         try:
-            state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+            # modules and optimiser take over what belongs on their device; AdamW's step counts stay off a card
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
             self.module.load_state_dict(state["module"])
             self.optimiser.load_state_dict(state["optimiser"])
-            self.average, self.step = state["average"], int(state["step"])
+            self.average = {name: value.to(self.device) for name, value in state["average"].items()}
+            self.step = int(state["step"])
         except NO_STATE_DICT as error:
             message = f"The checkpoint {self.checkpoint} is damaged or of another plan; delete it to start again."
             raise InputError(message, [self.checkpoint]) from error

@@ -1,5 +1,6 @@
 """Trainings that cannot go well: told in a sentence that says what to do, and nothing torn is left."""
 
+import dataclasses
 import json
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -7,9 +8,12 @@ from subprocess import CompletedProcess
 import pytest
 import torch
 from BladderAutoContourLib.errors import InputError
+from BladderAutoContourLib.networks.crf_rnn import CrfRnn
+from BladderAutoContourLib.networks.weights import load_weights
 from BladderAutoContourLib.training.ranks import Ranks
-from BladderAutoContourLib.training.run import run_training
-from test_training import tiny_plan, train, write_plan
+from BladderAutoContourLib.training.run import AVERAGE, run_training
+from BladderAutoContourLib.training.trainer import StageModule
+from test_training import curve, tiny_plan, train, write_plan
 
 ALONE = Ranks(torch.device("cpu"))
 
@@ -46,3 +50,39 @@ def test_damaged_weights_are_told_with_their_file(tmp_path: Path, name: str) -> 
         with pytest.raises(InputError, match="damaged") as caught:
             run_training(training, tmp_path, ALONE, silent, resume=True, only=["localiser", "segmenter"])
         assert caught.value.files == (str(damaged),)
+
+
+def test_a_diverged_training_is_told(tmp_path: Path) -> None:
+    training = tiny_plan(steps=60, batch=1, rate=1e30, optimiser="sgd", clip=1e9, checkpoint_every=1)
+    with pytest.raises(InputError, match=r"localiser has diverged: 50 steps .* Lower its .rate. in the plan"):
+        run_training(training, tmp_path, ALONE, silent, workers=0)
+    assert not (tmp_path / "localiser" / "average.pt").exists()
+    assert len(curve(tmp_path / "localiser")) < 60
+
+
+def test_weights_that_no_file_can_hold_are_a_training_that_diverged(tmp_path: Path) -> None:
+    training = tiny_plan(steps=1)
+    for stage in training.stages:
+        state = StageModule(stage.stage, training.plan).state_dict()
+        (tmp_path / stage.folder).mkdir()
+        torch.save({name: value * 1e30 for name, value in state.items()}, tmp_path / stage.folder / AVERAGE)
+    with pytest.raises(InputError, match="has diverged") as caught:
+        run_training(training, tmp_path, ALONE, silent, resume=True)
+    assert caught.value.files == (str(tmp_path),)
+    assert not (tmp_path / "tiny.pt").exists()
+
+
+@pytest.mark.parametrize(("kept", "missing"), [(slice(1, 3), "localiser"), (slice(0, 1), "segmenter"), (slice(0), "")])
+def test_a_plan_that_leaves_a_network_random_is_refused(tmp_path: Path, kept: slice, missing: str) -> None:
+    training = tiny_plan()
+    training = dataclasses.replace(training, stages=training.stages[kept])
+    with pytest.raises(InputError, match=f"trains the {missing}"):
+        run_training(training, tmp_path / "out", ALONE, silent)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_crf_that_no_stage_trains_is_the_plans(tmp_path: Path) -> None:
+    training = tiny_plan(steps=1)
+    weights = run_training(dataclasses.replace(training, stages=training.stages[:2]), tmp_path, ALONE, silent)
+    spatial = load_weights(weights).crf.spatial_weights
+    torch.testing.assert_close(spatial, CrfRnn(training.plan.crf, 2).spatial_weights)

@@ -16,6 +16,7 @@ PRECISIONS = ("bf16", "float32")
 
 
 @dataclass(frozen=True)
+UNSEEN = 10_000_000  # later rounds of a network see patients of their own
 class StageSchedule:
     """How one stage is trained.
 
@@ -139,3 +140,11 @@ class TrainingPlan:
     def record(self) -> dict[str, Any]:
         """What the shipped plan says about its own training."""
         return {"seed": self.seed, "stages": [asdict(stage) for stage in self.stages], **self.notes}
+    def first_sample(self, schedule: StageSchedule) -> int:
+        """Where in the samples of its network a stage begins."""
+        if schedule.first_sample is not None:
+            return schedule.first_sample
+        localiser = schedule.stage == "localiser"
+        rounds = [stage.folder for stage in self.stages if (stage.stage == "localiser") == localiser]
+        return UNSEEN * rounds.index(schedule.folder)
+

@@ -249,6 +249,16 @@ def replace_file(temporary: Path, target: Path, patience_seconds: float = 2.0) -
             time.sleep(0.05)
 
 
+def put_file(path: Path, content: bytes | memoryview) -> None:
+    """Write a file whole or not at all: under another name first, then in its place. Raises OSError."""
+    temporary = path.with_name(f"{path.name}.part")
+    try:
+        temporary.write_bytes(content)
+        replace_file(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def path_for_libraries(path: Path) -> str:
     """The path of a file for a library that opens names in the system's code page only, as ITK does (its issue 6739).
 

@@ -100,4 +100,7 @@ def test_another_budget_does_not_mix_into_a_folder(whole: Path, plan: Path, run,
     run(*base, "--output", whole, "--budget", "6").failed_with(3, "input", "another plan", "another folder")
     run(*base, "--output", tmp_path / "o", "--budget", "1").failed_with(2, "usage", "--budget")
     run(*base, "--output", tmp_path / "o", "--rows", "u-net").failed_with(2, "usage", "u-net")
+    for option, least in (("--cases", 1), ("--workers", 0), ("--seeds", 0)):
+        wrong = run(*base, "--output", tmp_path / "o", option, least - 1)
+        wrong.failed_with(2, "usage", option, f"{least - 1} is not a whole number from {least} on")
     assert not (tmp_path / "o").exists()

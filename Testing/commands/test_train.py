@@ -149,6 +149,12 @@ def test_a_training_that_nobody_could_judge_is_refused(fine_tune, run, weights, 
     run("train", *options, "--patients", tmp_path / "single").failed_with(3, "input", "one patient", "held out")
     run("train", *options).failed_with(2, "usage", "--patients")
     run("train", *options, "--patients", patients).failed_with(3, "input", "has no structure", "Vescica")
+    fine_tune(output, "--hold-out", NAMES[0], "--hold-out-share", "7").failed_with(
+        2, "usage", "leave out --hold-out-sh"
+    )
+    fine_tune(output, "--workers", "-1").failed_with(2, "usage", "--workers", "from 0 on")
+    fine_tune(output, "--calibrate", "-3").failed_with(2, "usage", "--calibrate", "from 0 on")
+    fine_tune(output, "--steps", "0").failed_with(2, "usage", "--steps", "from 1 on")
     assert not (output / "segmenter").exists()
 
 

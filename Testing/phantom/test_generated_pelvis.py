@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 from BladderAutoContourLib.imaging.geometry import Geometry, patient_grid
-from BladderAutoContourLib.phantom.case import STRATA, draw_case
+from BladderAutoContourLib.phantom import render as renderer
+from BladderAutoContourLib.phantom.case import STRATA, Case, draw_case
 from BladderAutoContourLib.phantom.fields import EXTENTS, WITHOUT_BLADDER, draw_scan
-from BladderAutoContourLib.phantom.render import bladder_centre_mm, render
+from BladderAutoContourLib.phantom.render import Rendered, bladder_centre_mm, render
 from BladderAutoContourLib.phantom.shapes import Blade, Ellipsoid, Sleeve, Tube
 from BladderAutoContourLib.phantom.test_set import COUNT, COUNT_WITHOUT, OFF_CENTRE_MM, with_bladder, without_bladder
 from BladderAutoContourLib.phantom.test_set import STRATA as TEST_STRATA
@@ -126,6 +127,19 @@ def test_large_grids_painted_in_slabs_show_the_same_anatomy() -> None:
     whole, slabs = render(case, grid), render(case, grid, slab_voxels=48 * 48 * 12)
     assert float((whole.bladder - slabs.bladder).abs().max()) < 1e-3
     assert float((whole.hu - slabs.hu).abs().median()) < 30
+
+
+def test_what_is_rendered_lies_on_the_device_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    # "meta" stands in for a graphics card: it holds no numbers, of which painting asks for some
+    def paint(case: Case, part: Geometry, device: torch.device | str, *_: object) -> Rendered:
+        return Rendered(*(torch.zeros(part.shape, device=device) for _ in range(2)))
+
+    monkeypatch.setattr(renderer, "_render_slab", paint)
+    grid = grid_around(6, (4, 4, 4), (48, 48, 48))
+    for slab_voxels in (48**3, 48 * 48 * 12):
+        rendered = render(draw_case(6), grid, "meta", slab_voxels=slab_voxels)
+        assert [part.device.type for part in (rendered.hu, rendered.bladder)] == ["meta", "meta"]
+        assert rendered.hu.shape == grid.shape
 
 
 def test_a_cut_case_ends_within_the_bladder() -> None:

@@ -2,24 +2,28 @@
 
 import dataclasses
 import signal
+import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
 from BladderAutoContourLib import host
 from BladderAutoContourLib.training.plan import TrainingPlan
+from BladderAutoContourLib.training.ranks import joined
 from test_training import curve, tiny_plan, train, write_plan
+from torch import distributed
 
 SECONDS = 400.0  # a training that hangs has failed
+STAGES = ("--stage", "localiser", "--calibrate", "0")
 
 
 def sharing_plan(steps: int, **changes) -> TrainingPlan:
-    """A localiser whose steps two processes can share."""
-    training = tiny_plan(steps, batch=1, **{"accumulate": 2, **changes})
-    return dataclasses.replace(training, stages=training.stages[:1])
+    """A plan whose steps two processes can share; of its stages these tests train the localiser's."""
+    return tiny_plan(steps, batch=1, **{"accumulate": 2, **changes})
 
 
 def torchrun(*arguments: str | Path) -> list[str]:
@@ -37,7 +41,7 @@ def test_two_ranks_learn_what_one_does_that_accumulates(tmp_path: Path) -> None:
     training = sharing_plan(4)
     again = dataclasses.replace(training.stages[0], name="again", optimiser="sgd", start_from="localiser")
     plan = write_plan(dataclasses.replace(training, stages=(*training.stages, again)), tmp_path / "plan.json")
-    arguments = ("--plan", plan, "--calibrate", "0", "--output")
+    arguments = ("--plan", plan, *STAGES, "--stage", "again", "--output")
     assert train(*arguments, tmp_path / "one").returncode == 0
     two = run_ranks(*arguments, tmp_path / "two")
     assert two.returncode == 0, two.stderr
@@ -56,7 +60,7 @@ def test_two_ranks_learn_what_one_does_that_accumulates(tmp_path: Path) -> None:
 
 def test_a_step_that_the_ranks_cannot_share_is_refused(tmp_path: Path) -> None:
     plan = write_plan(sharing_plan(2, accumulate=1), tmp_path / "plan.json")
-    result = run_ranks("--plan", plan, "--output", tmp_path / "out")
+    result = run_ranks("--plan", plan, *STAGES, "--output", tmp_path / "out")
     assert result.returncode != 0
     assert 'Write "accumulate": 2' in result.stderr
 
@@ -65,14 +69,14 @@ def test_every_rank_ends_when_one_fails(tmp_path: Path) -> None:
     plan = write_plan(sharing_plan(500), tmp_path / "plan.json")
     in_the_way = tmp_path / "out" / "localiser" / "curve.csv"
     in_the_way.mkdir(parents=True)  # only the first rank writes a curve: the other one is well, and waits for it
-    result = run_ranks("--plan", plan, "--output", tmp_path / "out")  # raises where one waits for ever
+    result = run_ranks("--plan", plan, *STAGES, "--output", tmp_path / "out")  # raises where one waits for ever
     assert result.returncode != 0
 
 
 @pytest.mark.skipif(host.WINDOWS, reason="there torchrun cannot be asked to stop")
 def test_what_two_ranks_began_one_can_end(tmp_path: Path) -> None:
     plan = write_plan(sharing_plan(16, checkpoint_every=2), tmp_path / "plan.json")
-    arguments = ("--plan", plan, "--calibrate", "0", "--output")
+    arguments = ("--plan", plan, *STAGES, "--output")
     assert train(*arguments, tmp_path / "whole").returncode == 0
 
     stopped = tmp_path / "stopped"
@@ -89,3 +93,15 @@ def test_what_two_ranks_began_one_can_end(tmp_path: Path) -> None:
     resumed, whole = (curve(folder / "localiser")[1:] for folder in (stopped, tmp_path / "whole"))
     assert [row[0] for row in resumed] == [row[0] for row in whole]
     assert [float(row[1]) for row in resumed] == pytest.approx([float(row[1]) for row in whole], rel=1e-3)
+
+
+def test_the_others_wait_for_the_first_while_it_judges_many_patients(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {"RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "test"}
+    for name, value in own.items():
+        monkeypatch.setenv(name, str(value))
+    with joined(torch.device("cpu")):
+        group = distributed.group.WORLD._get_backend(torch.device("cpu"))
+        assert group.options._timeout == timedelta(hours=2)

@@ -20,6 +20,7 @@ from BladderAutoContourLib.networks.widen import widen
 from BladderAutoContourLib.training.losses import segmentation_loss
 from BladderAutoContourLib.training.plan import LOSSES, StageSchedule, TrainingPlan
 from BladderAutoContourLib.training.ranks import Ranks
+from BladderAutoContourLib.training.record import RUN
 from BladderAutoContourLib.training.run import AVERAGE, run_training
 from BladderAutoContourLib.training.samples import GeneratedSamples, Recipe, replay
 from BladderAutoContourLib.training.trainer import StageModule
@@ -234,7 +235,7 @@ def test_a_killed_training_goes_on_to_the_same_curve(tmp_path: Path, changes: di
     process.kill()
     process.wait()
     assert not (killed / "localiser" / "average.pt").exists()
-    for torn in ("checkpoint.partial", "average.partial", "curve.partial"):  # a kill while these are written
+    for torn in ("checkpoint.pt.part", "average.pt.part", "curve.csv.part"):  # a kill while these are written
         (killed / "localiser" / torn).write_text("half a fi", encoding="utf-8")
     resumed = train(*arguments, "--output", killed, "--resume")
     assert resumed.returncode == 0
@@ -259,7 +260,8 @@ def test_every_loss_and_optimiser_trains(tmp_path: Path) -> None:
         dataclasses.replace(base, name=f"{loss} {optimiser}", loss=loss, optimiser=optimiser, clip=1e6)
         for loss, optimiser in choices
     )
-    training = dataclasses.replace(tiny_plan(), stages=stages)
+    segmenter = dataclasses.replace(tiny_plan(steps=1).stages[1], start_from="")
+    training = dataclasses.replace(tiny_plan(), stages=(*stages, segmenter))
     output = tmp_path / "o"
     result = train("--plan", write_plan(training, tmp_path / "p.json"), "--output", output, "--calibrate", "0")
     assert result.returncode == 0, result.stderr
@@ -280,6 +282,7 @@ def test_stages_of_another_plan_are_told_apart(tmp_path: Path) -> None:
     assert train("--plan", write_plan(plan, tmp_path / "plan.json"), *options).returncode == 0
     crf = dataclasses.replace(plan.plan.crf, temperature=None)
     other = dataclasses.replace(plan, plan=dataclasses.replace(plan.plan, crf=crf))
+    (tmp_path / "out" / RUN).unlink()  # as in folders from before there was a record
     outcome = train("--plan", write_plan(other, tmp_path / "plan.json"), *options)
     assert outcome.returncode == 3
     assert "another plan" in outcome.stderr

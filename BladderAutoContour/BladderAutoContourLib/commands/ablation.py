@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .. import host
 from ..errors import InputError, UsageError
 from ..events import Events
+from .parser import at_least
 from .segment import check_output
 
 if TYPE_CHECKING:
@@ -52,9 +53,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--budget", type=int, metavar="N", help="steps of the optimiser that every row gets")
     parser.add_argument("--rows", nargs="+", choices=ROW_NAMES, default=ROW_NAMES, metavar="ROW", help="these alone")
-    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, metavar="N", help="trainings of a row (1 2 3)")
-    parser.add_argument("--cases", type=int, metavar="N", help="judge on the first so many held-out cases (all)")
-    parser.add_argument("--workers", type=int, default=1, help="processes that generate samples (default 1)")
+    parser.add_argument(
+        "--seeds", nargs="+", type=at_least(0), default=SEEDS, metavar="N", help="trainings of a row (1 2 3)"
+    )
+    parser.add_argument(
+        "--cases", type=at_least(1), metavar="N", help="judge on the first so many held-out cases (all)"
+    )
+    parser.add_argument(
+        "--workers", type=at_least(0), default=1, metavar="N", help="processes that generate samples (default 1)"
+    )
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
 
 

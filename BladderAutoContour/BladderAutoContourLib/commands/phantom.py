@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..events import Events
+from .parser import at_least, millimetres
 
 if TYPE_CHECKING:
     from ..imaging.volume import Volume
@@ -19,26 +20,41 @@ STRATA = ("small", "medium", "large", "very-large", "contrast", "catheter", "gas
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument("--seed", type=int, required=True, help="the first patient; the same seed, the same patient")
+    parser.add_argument(
+        "--seed", type=at_least(0), required=True, help="the first patient; the same seed, the same patient"
+    )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="one folder in it a case")
-    parser.add_argument("--count", type=int, default=1, help="how many patients (seed, seed + 1, ...)")
+    parser.add_argument(
+        "--count", type=at_least(1), default=1, metavar="N", help="how many patients (seed, seed + 1, ...)"
+    )
     parser.add_argument("--stratum", choices=STRATA, help="force one property of the bladder or its surroundings")
     parser.add_argument("--field", choices=KINDS, default="pelvis", help="which part of the patient is scanned")
     parser.add_argument(
-        "--spacing", type=float, nargs=3, default=(1.5, 1.5, 3.0), metavar=("X", "Y", "Z"), help="mm (1.5 1.5 3)"
+        "--spacing", type=millimetres, nargs=3, default=(1.5, 1.5, 3.0), metavar=("X", "Y", "Z"), help="mm (1.5 1.5 3)"
     )
     parser.add_argument("--dicom", action="store_true", help="write a DICOM series and its RTSTRUCT, not NRRD")
     parser.add_argument("--preview", action="store_true", help="write a contact sheet of each case")
 
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
-    """Generate every case. Raises OutputError."""
-    for number in range(arguments.count):
-        seed = arguments.seed + number
-        folder = arguments.output / f"case_{seed:04d}"
+    """Generate every case. Raises OutputError where one cannot be written, or its folder holds files already."""
+    folders = {
+        seed: arguments.output / f"case_{seed:04d}" for seed in range(arguments.seed, arguments.seed + arguments.count)
+    }
+    for folder in folders.values():
+        _expect_empty(folder)
+    for seed, folder in folders.items():
         _write_case(arguments, seed, folder, events)
         events.result(folder)
     return 0
+
+
+def _expect_empty(folder: Path) -> None:
+    """Raise OutputError for a folder with files: two series, or a CT and another's bladder, would mix there."""
+    from ..errors import OutputError
+
+    if folder.is_dir() and any(folder.iterdir()):
+        raise OutputError(f"{folder} holds files already. Delete it, or choose another output folder.", [folder])
 
 
 def _write_case(arguments: argparse.Namespace, seed: int, folder: Path, events: Events) -> None:

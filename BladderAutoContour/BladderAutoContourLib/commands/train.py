@@ -1,14 +1,18 @@
 """`train`: weights from a training plan, or finished weights trained on with a hospital's own patients."""
 
 import argparse
+import contextlib
 import dataclasses
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import OutOfMemoryError, UsageError
 from ..events import Events
+from ..failures import as_bladder_error
 from .own_patients import OwnPatients, add_patient_arguments, find_patients
+from .parser import at_least
 
 if TYPE_CHECKING:
     from ..networks.weights import Networks
@@ -32,11 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", action="store_true", help="go on where the folder's training stopped")
     parser.add_argument("--stage", action="append", default=[], help="train this stage alone (may be repeated)")
-    parser.add_argument("--steps", type=int, metavar="N", help="with --start-from: steps of each network (300)")
-    parser.add_argument("--workers", type=int, default=1, help="processes that generate samples (default 1)")
+    parser.add_argument("--steps", type=at_least(1), metavar="N", help="with --start-from: steps of each network (300)")
+    parser.add_argument(
+        "--workers", type=at_least(0), default=1, metavar="N", help="processes that generate samples (default 1)"
+    )
     parser.add_argument(
         "--calibrate",
-        type=int,
+        type=at_least(0),
         default=CALIBRATION_SCANS,
         metavar="N",
         help="scans with and without a bladder that the confidence is fitted on (0: leave it)",
@@ -59,6 +65,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     from .segment import check_output
 
     start, training = _training(arguments)
+    _check_stages(arguments.stage, training)
     patients = _patients(arguments, training)
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise EnvironmentFault("No CUDA device is available; choose --device cpu or auto.")
@@ -80,18 +87,19 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
             from ..pipeline.engine import Engine
 
             before = patients.judge(Engine(start, arguments.device), "before", heard)
-        weights = run_training(
-            training,
-            arguments.output,
-            ranks,
-            heard.progress,
-            resume=arguments.resume,
-            only=arguments.stage,
-            workers=arguments.workers,
-            patients=patients.reader(heard) if patients else None,
-            start=start,
-            stage_done=draw_curve,
-        )
+        with _memory_told():
+            weights = run_training(
+                training,
+                arguments.output,
+                ranks,
+                heard.progress,
+                resume=arguments.resume,
+                only=arguments.stage,
+                workers=arguments.workers,
+                patients=patients.reader(heard) if patients else None,
+                start=start,
+                stage_done=draw_curve,
+            )
     if not ranks.first:
         return 0
     if weights is None:
@@ -110,6 +118,20 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def _memory_told() -> Iterator[None]:
+    """Raise OutOfMemoryError in a training's words where its memory does not suffice, the graphics card's included."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
+        if isinstance(as_bladder_error(error), OutOfMemoryError):
+            raise OutOfMemoryError(
+                'The memory does not suffice for this training. Close other programs, or write a smaller "batch" into '
+                'the stage of the plan, and a larger "accumulate" instead, or plan a smaller crop or network.'
+            ) from error
+        raise
+
+
 def _training(arguments: argparse.Namespace) -> "tuple[Networks | None, TrainingPlan]":
     """The weights to start from, if any, and the plan. Raises InputError, UsageError, WeightsError."""
     if arguments.start_from is None:
@@ -123,10 +145,16 @@ def _training(arguments: argparse.Namespace) -> "tuple[Networks | None, Training
 
     if arguments.patients is None:
         raise UsageError("--start-from needs --patients: the folder of the patients that the weights shall learn from.")
-    if arguments.steps is not None and arguments.steps < 1:
-        raise UsageError("--steps is at least 1.")
     start = load_weights(arguments.start_from, "cpu")
     return start, fine_tuning(start.plan, arguments.steps or STEPS)
+
+
+def _check_stages(names: Sequence[str], training: "TrainingPlan") -> None:
+    """Raise UsageError for a stage that the plan does not have."""
+    there = [schedule.folder for schedule in training.stages]
+    for name in names:
+        if name not in there:
+            raise UsageError(f"The plan has no stage {name}. Its stages: {', '.join(there)}.")
 
 
 def _patients(arguments: argparse.Namespace, training: "TrainingPlan") -> OwnPatients | None:
@@ -138,6 +166,8 @@ def _patients(arguments: argparse.Namespace, training: "TrainingPlan") -> OwnPat
         if wanted:
             raise UsageError(f"The plan {arguments.plan} wants own patients: add --patients and their folder.")
         return None
+    if arguments.hold_out and arguments.hold_out_share is not None:
+        raise UsageError("--hold-out names who is held out: leave out --hold-out-share, which would choose them.")
     if not wanted:
         raise UsageError(
             f'No stage of the plan {arguments.plan} shows own patients: write a share, such as "patients": 0.5, into '

@@ -11,6 +11,8 @@ from typing import Any
 
 from ..imaging.geometry import Triple
 
+SCALINGS = ("window", "minmax")
+
 
 class UnknownRequestError(ValueError):
     """A plan of another version of the program: without what it asks for, its weights would give something else."""
@@ -18,13 +20,17 @@ class UnknownRequestError(ValueError):
 
 @dataclass(frozen=True)
 class IntensityPlan:
-    """From HU to channels. `scaling` is "window" (fixed) or "minmax" (the paper's, per crop)."""
+    """From HU to channels. `scaling` is "window" (fixed) or "minmax" (the paper's, per crop); ValueError otherwise."""
 
     window_hu: tuple[float, float] = (-200.0, 300.0)
     scaling: str = "window"
     density_map: bool = True
     density_centre_hu: float = 10.0
     density_width_hu: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.scaling not in SCALINGS:
+            raise ValueError(f"the scaling {self.scaling!r} is not one of {', '.join(SCALINGS)}")
 
     @property
     def channels(self) -> int:

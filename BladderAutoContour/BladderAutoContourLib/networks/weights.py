@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from .. import host
 from ..errors import WeightsError
 from .crf_rnn import CrfRnn
 from .plan import Plan, StagePlan, UnknownRequestError
@@ -22,7 +23,7 @@ from .vnet import VNet
 MODELS = Path(__file__).resolve().parents[2] / "Resources" / "Models"
 _REPAIR = "Install the program again, or choose another weights file."
 # what reading and filling in a file that is not a state dict of this plan may raise, in torch's hands and ours
-_NO_STATE_DICT = (
+NO_STATE_DICT = (
     pickle.UnpicklingError,
     struct.error,
     AssertionError,
@@ -71,8 +72,8 @@ def save_weights(networks: Networks, path: Path) -> Plan:
     torch.save(state, buffer)
     content = buffer.getvalue()
     plan = dataclasses.replace(networks.plan, sha256=hashlib.sha256(content).hexdigest())
-    _put(path, content)
-    _put(path.with_suffix(".json"), plan.to_json().encode("utf-8"))
+    host.put_file(path, content)
+    host.put_file(path.with_suffix(".json"), plan.to_json().encode("utf-8"))
     return plan
 
 
@@ -102,7 +103,7 @@ def load_weights(path: Path, device: torch.device | str = "cpu") -> Networks:
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         modules.load_state_dict({key: value.float() for key, value in state.items()})
-    except _NO_STATE_DICT as error:
+    except NO_STATE_DICT as error:
         raise WeightsError(
             f"The file {path.name} does not hold the weights that its plan describes. {_REPAIR}", [path]
         ) from error
@@ -135,13 +136,3 @@ def _read_plan(path: Path) -> Plan:
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise WeightsError(f"The plan {path.name} cannot be understood. {_REPAIR}", [path]) from error
-
-
-def _put(path: Path, content: bytes) -> None:
-    """Write a file under another name first, then put it in place."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

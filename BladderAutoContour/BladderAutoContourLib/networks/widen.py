@@ -13,7 +13,7 @@ from .vnet import Residual, VNet
 
 
 def widen(narrow: VNet, wide: VNet) -> None:
-    """Fill `wide`, just built, so that its logits are those of `narrow`.
+    """Fill `wide`, just built, so that its logits are those of `narrow`, which lies on the same device.
 
     Raises ValueError where `wide` is not at least as wide, or differs in anything but its width.
     """

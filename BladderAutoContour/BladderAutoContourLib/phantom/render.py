@@ -29,7 +29,7 @@ class Rendered:
 
     def stored_hu(self) -> np.ndarray:
         """The CT numbers as a scanner stores them: whole HU, int16 (Z, Y, X)."""
-        return np.rint(self.hu.numpy().clip(-1024, 3071)).astype(np.int16)
+        return np.rint(self.hu.cpu().numpy().clip(-1024, 3071)).astype(np.int16)
 
 
 def bladder_centre_mm(case: Case) -> np.ndarray:
@@ -88,7 +88,7 @@ def render(
     exposure: int = 0,
     slab_voxels: int = 8_000_000,
 ) -> Rendered:
-    """The case's CT and label on a grid of any size, spacing and direction.
+    """The case's CT and label on a grid of any size, spacing and direction, both on `device`.
 
     `exposure` changes the noise alone. `with_bladder` False leaves the organ out (after cystectomy). Large grids are
     painted in slabs of at most `slab_voxels` to bound memory; noise then differs from slab to slab, as it should.
@@ -98,7 +98,7 @@ def render(
     rows = max(1, slab_voxels // max(1, ny * nx) // step) * step
     if nz <= rows:
         return _render_slab(case, geometry, device, with_bladder, exposure)
-    hu, label = torch.empty(nz, ny, nx), torch.empty(nz, ny, nx)
+    hu, label = (torch.empty(nz, ny, nx, device=device) for _ in range(2))
     for number, start in enumerate(range(0, nz, rows)):
         stop = min(nz, start + rows)
         low, high = max(0, start - step), min(nz, stop + 2)  # a margin for the blur along z

@@ -71,6 +71,4 @@ def _trim(path: Path, step: int) -> None:
         return
     rows = path.read_text(encoding="utf-8").splitlines()
     kept = "".join(f"{row}\n" for row in rows[: step + 1 if step else 0])
-    temporary = path.with_suffix(".partial")
-    temporary.write_text(kept, encoding="utf-8")
-    host.replace_file(temporary, path)
+    host.put_file(path, kept.encode("utf-8"))

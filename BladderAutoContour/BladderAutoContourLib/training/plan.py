@@ -1,6 +1,7 @@
 """The plan of a training: stages, data, loss, schedule, seed. One JSON file; a run keeps a copy of it."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,14 @@ from typing import Any
 from ..errors import InputError
 from ..networks.finer import finer_grid
 from ..networks.plan import Plan, StagePlan
+from ..networks.vnet import VNet
+from ..phantom.case import STRATA
 
 STAGES = ("localiser", "segmenter", "joint")
 LOSSES = ("dice+cross-entropy", "cross-entropy", "dice", "iou", "tversky")
 OPTIMISERS = ("adamw", "sgd")
 PRECISIONS = ("bf16", "float32")
+UNSEEN = 10_000_000  # later rounds of a network see patients of their own
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,12 @@ class StageSchedule:
             raise ValueError("closer is for the segmenter's own stages: the CRF-RNN counts on the plan's spacing")
         if not 0 <= self.patients <= 1:
             raise ValueError(f"{self.patients} is no share of patients: it lies between 0 and 1")
+        if unknown := sorted(self.strata.keys() - set(STRATA)):
+            raise ValueError(f"there is no stratum {unknown[0]!r}: {', '.join(STRATA)}")
+        if min(self.strata.values(), default=0) < 0 or sum(self.strata.values()) > 1 + 1e-9:
+            raise ValueError("the shares of the strata are not negative, and at most 1 together")
+        if not re.fullmatch(r'(?!\.)[^/\\:*?"<>|\x00-\x1f]+', self.folder):
+            raise ValueError(f'{self.name!r} is no name for a folder: without a dot in front, and / \\ : * ? " < > |')
 
     @property
     def folder(self) -> str:
@@ -84,7 +94,8 @@ class StageSchedule:
 class TrainingPlan:
     """A whole training. `plan` describes what comes out; `stages` run in their order.
 
-    Raises ValueError for a stage whose network is wider than the plan's, or narrower without a later one that goes on.
+    Raises ValueError for a negative seed, crops that the networks cannot halve, two stages of one folder, and a stage
+    whose network is wider than the plan's, or narrower without a later one that goes on.
     """
 
     seed: int
@@ -93,6 +104,14 @@ class TrainingPlan:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"the seed is {self.seed}: it is a whole number from 0 on")
+        for crop in (self.plan.localiser.crop_voxels, self.plan.segmenter.crop_voxels):
+            if any(size < VNet.factor or size % VNet.factor for size in crop):
+                raise ValueError(f"crop_voxels are {crop}: each is a multiple of {VNet.factor}")
+        folders = [schedule.folder.casefold() for schedule in self.stages]  # some systems' folders know no case
+        if twice := {name for name in folders if folders.count(name) > 1}:
+            raise ValueError(f"two stages share the folder {min(twice)}: give one of them a name of its own")
         last = {schedule.stage == "localiser": schedule for schedule in self.stages}
         for schedule in self.stages:
             stage = self.plan.localiser if schedule.stage == "localiser" else self.plan.segmenter
@@ -135,6 +154,14 @@ class TrainingPlan:
         part = "localiser" if schedule.stage == "localiser" else "segmenter"
         stage: StagePlan = getattr(self.plan, part)
         return replace(self.plan, **{part: replace(stage, network=replace(stage.network, width=schedule.width))})
+
+    def first_sample(self, schedule: StageSchedule) -> int:
+        """Where in the samples of its network a stage begins."""
+        if schedule.first_sample is not None:
+            return schedule.first_sample
+        localiser = schedule.stage == "localiser"
+        rounds = [stage.folder for stage in self.stages if (stage.stage == "localiser") == localiser]
+        return UNSEEN * rounds.index(schedule.folder)
 
     def record(self) -> dict[str, Any]:
         """What the shipped plan says about its own training."""

@@ -7,11 +7,15 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed, nn
 
 from ..errors import EnvironmentFault
+
+# The others wait while the first reads and judges every patient held out: half a minute each, and hospitals have many.
+PATIENCE = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
     try:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
         yield Ranks(device, distributed.get_rank(), distributed.get_world_size())
     except RuntimeError as error:
         if _is_lost_rank(error):

@@ -9,14 +9,13 @@ from torch import nn
 
 from ..errors import InputError
 from ..networks.plan import StagePlan
-from ..networks.weights import Networks, build_networks, save_weights
+from ..networks.weights import NO_STATE_DICT, Networks, build_networks, save_weights
 from ..networks.widen import widen
 from .patients import Patient
 from .plan import StageSchedule, TrainingPlan
 from .ranks import Ranks
-from .trainer import CHECKPOINT, StageModule, Trainer, save_whole
-
-AVERAGE = "average.pt"
+from .record import has_begun, keep_record
+from .trainer import AVERAGE, StageModule, Trainer, save_whole
 
 
 def run_training(
@@ -39,16 +38,21 @@ def run_training(
     networks whose weights the first round of each network begins with; what is not trained stays as it was there.
 
     A finished stage leaves its averaged weights, and is not trained again when `resume` is set. Raises InputError for
-    an output that holds another training and no `resume`, or a stage whose predecessor is missing.
+    a plan that leaves a network untrained, an output that holds a training already and no `resume`, or one by another
+    plan (see `keep_record`), a stage whose predecessor is missing, a training that diverges.
     """
-    for schedule in training.stages:
-        folder = output / schedule.folder
-        if only and schedule.folder not in only:
-            continue
-        if (folder / AVERAGE).exists() and resume:
-            continue
-        if (folder / CHECKPOINT).exists() and not resume:
+    if start is None:
+        _check_all_are_trained(training)
+    chosen = [schedule for schedule in training.stages if not only or schedule.folder in only]
+    for folder in (output / schedule.folder for schedule in chosen):
+        if has_begun(folder) and not resume:
             raise InputError(f"{folder} holds a training already: add --resume, or choose another folder.", [folder])
+    if ranks.first:
+        keep_record(training, start.plan.sha256 if start else "", output)
+    for schedule in chosen:
+        folder = output / schedule.folder
+        if (folder / AVERAGE).exists():
+            continue
         shown = patients(training.grid(schedule)) if patients and schedule.patients else ()
         trainer = Trainer(training, schedule, folder, ranks, workers, shown)
         if not trainer.resume():
@@ -71,7 +75,8 @@ def run_training(
 def assemble(training: TrainingPlan, output: Path, start: Networks | None = None) -> Path:
     """Put the averaged weights of all stages into one file beside its plan: `output`/<name>.pt and .json.
 
-    What no stage has trained is that of `start`.
+    What no stage has trained is that of `start`. Raises InputError for stages of another plan, and for weights that are
+    none because the training diverged.
     """
     networks = build_networks(dataclasses.replace(training.plan, training=training.record()))
     if start:
@@ -85,8 +90,29 @@ def assemble(training: TrainingPlan, output: Path, start: Networks | None = None
         if crf:
             _take_up(networks.crf, crf, output / schedule.folder)
     path = output / f"{training.plan.name}.pt"
-    save_weights(networks, path)
+    try:
+        save_weights(networks, path)
+    except ValueError as error:
+        raise InputError(
+            f"The training in {output} has diverged: its weights are not finite. Lower the rate of its stages in the "
+            "plan, and train into another folder.",
+            [output],
+        ) from error
     return path
+
+
+def _check_all_are_trained(training: TrainingPlan) -> None:
+    """Raise InputError for a network that no stage trains: its weights would be random. The CRF's are the plan's."""
+    stages = training.stages
+    trained = {
+        "localiser": any(stage.stage == "localiser" for stage in stages),
+        "segmenter": any(stage.stage != "localiser" and (stage.train_network or stage.start_from) for stage in stages),
+    }
+    for network in (name for name, is_trained in trained.items() if not is_trained):
+        raise InputError(
+            f"No stage of the plan {training.plan.name} trains the {network}, whose weights would be random. Add one "
+            f'with "stage": "{network}".'
+        )
 
 
 def _part(state: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
@@ -115,7 +141,8 @@ def _of_width(
     earlier = next((stage for stage in training.stages if stage.folder == before.name), schedule)
     if earlier.width == schedule.width:
         return state
-    narrow, wide = StageModule(earlier.stage, training.at(earlier)).network, trainer.module.network
+    wide = trainer.module.network
+    narrow = StageModule(earlier.stage, training.at(earlier)).network.to(trainer.device)
     _take_up(narrow, _part(state, "network"), before)
     widen(narrow, wide)
     return state | {f"network.{key}": value for key, value in wide.state_dict().items()}
@@ -129,9 +156,16 @@ def _state(start: Networks, schedule: StageSchedule) -> dict[str, torch.Tensor]:
 
 
 def read_average(folder: Path) -> dict[str, torch.Tensor]:
-    """The averaged weights (a StageModule's state) that a finished stage left. Raises InputError: there are none."""
+    """The averaged weights (a StageModule's state) that a finished stage left.
+
+    Raises InputError where there are none, or damaged ones.
+    """
     path = folder / AVERAGE
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"The stage before has not been trained: {path} is missing.", [path]) from error
+    except NO_STATE_DICT as error:
+        raise InputError(
+            f"The weights {path} are damaged. Delete the file and go on with the training, which makes it anew.", [path]
+        ) from error

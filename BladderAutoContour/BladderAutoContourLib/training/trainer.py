@@ -1,6 +1,7 @@
 """One stage of a training: a seeded loop that a kill at any moment only interrupts."""
 
 import contextlib
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ..networks.crf_rnn import CrfRnn
 from ..networks.finer import finer_grid, on_grid
 from ..networks.plan import Plan, StagePlan
 from ..networks.vnet import VNet
+from ..networks.weights import NO_STATE_DICT
 from .curve import Curve
 from .losses import segmentation_loss
 from .patients import MixedSamples, Patient
@@ -24,9 +26,10 @@ from .ranks import Ranks
 from .samples import GeneratedSamples, Recipe
 
 CHECKPOINT = "checkpoint.pt"
+AVERAGE = "average.pt"  # what a finished stage leaves: its averaged weights
 # Where the deepest level is thinner than 3 voxels, torch 2.13's bf16 convolutions give wrong gradients on the CPU.
 SMALLEST_BF16_CROP = 3 * VNet.factor
-UNSEEN = 10_000_000  # later rounds of a network see patients of their own
+DIVERGED = 50  # steps in a row without a finite gradient: no rare crop any more, the weights themselves
 CRF_RATE = 10.0  # the CRF's few numbers learn faster than the network's many (the authors: x1000 and x100)
 
 
@@ -89,10 +92,7 @@ class Trainer:
         self.optimiser = self._optimiser()
         self._together = ranks.together(self.module)
         self.workers, self.patients, self.samples = workers, patients, samples
-        localiser = schedule.stage == "localiser"
-        rounds = [stage.folder for stage in training.stages if (stage.stage == "localiser") == localiser]
-        self._round = rounds.index(schedule.folder)
-        self.step = 0
+        self.step = self._idle = 0
 
     def _optimiser(self) -> torch.optim.Optimizer:
         schedule = self.schedule
@@ -129,21 +129,35 @@ class Trainer:
         return self.folder / CHECKPOINT
 
     def resume(self) -> bool:
-        """Take up the last checkpoint; False when there is none. Raises InputError when it is damaged."""
+        """Take up the last checkpoint; False when there is none.
+
+        Raises InputError when it is damaged, or has more steps than the plan.
+        """
         if not self.checkpoint.exists():
             return False
         try:
-            state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+            # modules and optimiser take over what belongs on their device; AdamW's step counts stay off a card
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
             self.module.load_state_dict(state["module"])
             self.optimiser.load_state_dict(state["optimiser"])
-            self.average, self.step = state["average"], int(state["step"])
-        except (RuntimeError, KeyError, ValueError, EOFError) as error:
+            self.average = {name: value.to(self.device) for name, value in state["average"].items()}
+            self.step = int(state["step"])
+        except NO_STATE_DICT as error:
             message = f"The checkpoint {self.checkpoint} is damaged or of another plan; delete it to start again."
             raise InputError(message, [self.checkpoint]) from error
+        if self.step > self.schedule.steps:
+            raise InputError(
+                f"The stage {self.schedule.folder} has taken {self.step} steps already, more than the "
+                f"{self.schedule.steps} of the plan. Plan at least as many, or delete {self.folder} to start again.",
+                [self.checkpoint],
+            )
         return True
 
     def run(self, progress: Callable[[str, float], None]) -> dict[str, torch.Tensor]:
-        """Train to the end of the schedule; returns the averaged weights (a StageModule's state)."""
+        """Train to the end of the schedule; returns the averaged weights (a StageModule's state).
+
+        Raises InputError for a training that diverges.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         schedule = self.schedule
         name = f"train {schedule.folder}"
@@ -179,12 +193,25 @@ class Trainer:
         if norm.isfinite():
             self.optimiser.step()
             self._update_average()
+            self._idle = 0
+        else:
+            self._expect_no_divergence()
         return float(self.ranks.mean(total)), float(norm)
+
+    def _expect_no_divergence(self) -> None:
+        """Count a step that was idle. Raises InputError when there were too many in a row."""
+        self._idle += 1
+        if self._idle >= DIVERGED:
+            raise InputError(
+                f"The stage {self.schedule.folder} has diverged: {DIVERGED} steps in a row gave no finite gradient. "
+                f'Lower its "rate" in the plan, delete {self.folder}, and train it again.',
+                [self.folder],
+            )
 
     def _batches(self) -> DataLoader:
         schedule = self.schedule
         size = schedule.batch * schedule.accumulate
-        first = UNSEEN * self._round if schedule.first_sample is None else schedule.first_sample
+        first = self.training.first_sample(schedule)
         begin, end = (step * size + first for step in (self.step, schedule.steps))
         shares = [number * schedule.batch for number in self.ranks.share(schedule.accumulate)]
         return DataLoader(
@@ -245,7 +272,8 @@ def recipe_of(training: TrainingPlan, schedule: StageSchedule) -> Recipe:
 
 
 def save_whole(state: Mapping[str, Any], path: Path) -> None:
-    """Write tensors to a file, whole or not at all."""
-    temporary = path.with_suffix(".partial")
-    torch.save(state, temporary)
-    host.replace_file(temporary, path)
+    """Write tensors to a file, whole or not at all. Raises OSError."""
+    # not straight into the file: there torch tells a full disk as a bare RuntimeError about its archive
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    host.put_file(path, buffer.getbuffer())

@@ -1,0 +1,134 @@
+"""Trainings that cannot go well: told in a sentence that says what to do, and nothing torn is left."""
+
+import dataclasses
+import json
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+import torch
+from BladderAutoContourLib.errors import InputError
+from BladderAutoContourLib.networks.crf_rnn import CrfRnn
+from BladderAutoContourLib.networks.plan import NetworkPlan
+from BladderAutoContourLib.networks.weights import load_weights
+from BladderAutoContourLib.training.plan import TrainingPlan
+from BladderAutoContourLib.training.ranks import Ranks
+from BladderAutoContourLib.training.run import AVERAGE, run_training
+from BladderAutoContourLib.training.trainer import StageModule
+from test_training import curve, tiny_plan, train, write_plan
+
+ALONE = Ranks(torch.device("cpu"))
+
+
+def silent(name: str, share: float) -> None:
+    """Progress that nobody hears."""
+
+
+def told(result: CompletedProcess[str], code: int, *words: str) -> None:
+    """Check that a training ended with this code and a sentence that holds these words."""
+    assert result.returncode == code, (result.returncode, result.stderr)
+    assert "Traceback" not in result.stderr
+    message = json.loads(result.stdout.splitlines()[-1])["error"]["message"]
+    for word in words:
+        assert word in message, (word, message)
+
+
+def test_a_full_disk_is_told_and_leaves_no_torn_checkpoint(tmp_path: Path, full_disk: Path) -> None:
+    plan = write_plan(tiny_plan(steps=2), tmp_path / "plan.json")
+    told(train("--plan", plan, "--output", full_disk, "--workers", "0"), 6, "disk is full")
+    assert [file.name for file in full_disk.rglob("*.p*")] == []
+
+
+@pytest.mark.parametrize("name", ["average.pt", "checkpoint.pt"])
+def test_damaged_weights_are_told_with_their_file(tmp_path: Path, name: str) -> None:
+    training = tiny_plan(steps=1)
+    run_training(training, tmp_path, ALONE, silent, only=["localiser"])
+    damaged = tmp_path / "localiser" / name
+    whole = damaged.read_bytes()
+    if name == "checkpoint.pt":
+        (tmp_path / "localiser" / "average.pt").unlink()
+    for content in (whole[: len(whole) // 2], b"", bytes(len(whole))):
+        damaged.write_bytes(content)
+        with pytest.raises(InputError, match="damaged") as caught:
+            run_training(training, tmp_path, ALONE, silent, resume=True, only=["localiser", "segmenter"])
+        assert caught.value.files == (str(damaged),)
+
+
+def test_a_diverged_training_is_told(tmp_path: Path) -> None:
+    training = tiny_plan(steps=60, batch=1, rate=1e30, optimiser="sgd", clip=1e9, checkpoint_every=1)
+    with pytest.raises(InputError, match=r"localiser has diverged: 50 steps .* Lower its .rate. in the plan"):
+        run_training(training, tmp_path, ALONE, silent, workers=0)
+    assert not (tmp_path / "localiser" / "average.pt").exists()
+    assert len(curve(tmp_path / "localiser")) < 60
+
+
+def test_weights_that_no_file_can_hold_are_a_training_that_diverged(tmp_path: Path) -> None:
+    training = tiny_plan(steps=1)
+    for stage in training.stages:
+        state = StageModule(stage.stage, training.plan).state_dict()
+        (tmp_path / stage.folder).mkdir()
+        torch.save({name: value * 1e30 for name, value in state.items()}, tmp_path / stage.folder / AVERAGE)
+    with pytest.raises(InputError, match="has diverged") as caught:
+        run_training(training, tmp_path, ALONE, silent, resume=True)
+    assert caught.value.files == (str(tmp_path),)
+    assert not (tmp_path / "tiny.pt").exists()
+
+
+def test_a_stage_that_the_plan_lacks_is_refused(tmp_path: Path) -> None:
+    plan = write_plan(tiny_plan(), tmp_path / "plan.json")
+    result = train("--plan", plan, "--output", tmp_path / "out", "--stage", "segmentor")
+    told(result, 2, "no stage segmentor", "localiser, segmenter, joint")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("kept", "missing"), [(slice(1, 3), "localiser"), (slice(0, 1), "segmenter"), (slice(0), "")])
+def test_a_plan_that_leaves_a_network_random_is_refused(tmp_path: Path, kept: slice, missing: str) -> None:
+    training = tiny_plan()
+    training = dataclasses.replace(training, stages=training.stages[kept])
+    with pytest.raises(InputError, match=f"trains the {missing}"):
+        run_training(training, tmp_path / "out", ALONE, silent)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_crf_that_no_stage_trains_is_the_plans(tmp_path: Path) -> None:
+    training = tiny_plan(steps=1)
+    weights = run_training(dataclasses.replace(training, stages=training.stages[:2]), tmp_path, ALONE, silent)
+    spatial = load_weights(weights).crf.spatial_weights
+    torch.testing.assert_close(spatial, CrfRnn(training.plan.crf, 2).spatial_weights)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        (("seed",), -1, "the seed is -1"),
+        (("stages", 0, "strata"), {"smal": 0.5}, "no stratum 'smal': small, medium"),
+        (("stages", 0, "strata"), {"small": 0.7, "gas": 0.7}, "at most 1 together"),
+        (("stages", 0, "name"), "../esc", "is no name for a folder"),
+        (("stages", 0, "name"), "a\\b", "is no name for a folder"),
+        (("stages", 0, "name"), "Segmenter", "two stages share the folder segmenter"),
+        (("plan", "localiser", "crop_voxels"), [40, 40, 20], "each is a multiple of 16"),
+        (("plan", "segmenter", "crop_voxels"), [0, 32, 32], "each is a multiple of 16"),
+        (("plan", "segmenter", "intensity", "scaling"), "min-max", "'min-max' is not one of window, minmax"),
+    ],
+)
+def test_a_plan_of_impossible_values_is_refused(
+    tmp_path: Path, place: tuple[str | int, ...], value: object, words: str
+) -> None:
+    raw = json.loads(write_plan(tiny_plan(), tmp_path / "plan.json").read_text(encoding="utf-8"))
+    part = raw
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = value
+    (tmp_path / "plan.json").write_text(json.dumps(raw), encoding="utf-8")
+    with pytest.raises(InputError, match="is not a training plan") as caught:
+        TrainingPlan.load(tmp_path / "plan.json")
+    assert words in caught.value.message
+
+
+def test_a_training_for_which_memory_does_not_suffice_says_what_to_plan(tmp_path: Path) -> None:
+    training = tiny_plan()
+    # weights of more bytes than any processor can address
+    wide = dataclasses.replace(training.plan.localiser, network=NetworkPlan(width=2**21, kernel=1))
+    training = dataclasses.replace(training, plan=dataclasses.replace(training.plan, localiser=wide))
+    result = train("--plan", write_plan(training, tmp_path / "plan.json"), "--output", tmp_path / "out")
+    told(result, 5, "for this training", '"batch"', '"accumulate"')

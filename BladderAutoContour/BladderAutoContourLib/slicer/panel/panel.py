@@ -166,6 +166,7 @@ class Panel(VTKObservationMixin):
     def _scene_closes(self, _caller: object, _event: str) -> None:
         self._nodes.watch([])
         self._ct = None
+        self._cts.show([], None)  # the next scene's CTs may have the same IDs
         self._corrections.show(None, ())
         self._editor.leave()
         self._editor.show(None)

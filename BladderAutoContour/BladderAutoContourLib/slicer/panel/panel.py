@@ -72,6 +72,7 @@ class Panel(VTKObservationMixin):
         self._entered = True
         self._install.refresh()
         self._editor.enter()
+        self._advanced.enter()
         self._warm()
         self.refresh()
 
@@ -261,13 +262,17 @@ class Panel(VTKObservationMixin):
         if not self._entered and not self.logic.busy:
             self.logic.rest()
 
-    def _try_weights(self, weights: Path) -> None:
+    def _try_weights(self, weights: Path | None) -> None:
+        self.logic.give_up_check()
+        if weights is None:
+            return
+
         def answer(failure: Failure | None) -> None:
             if failure is None:
                 self._advanced.accept_weights(weights)
                 self._warm()
             else:
-                self._advanced.refuse_weights(failure.message)
+                self._advanced.refuse_weights(weights, failure.message)
 
         self.logic.check(EngineChoice(self._advanced.settings.device, weights), answer)
 

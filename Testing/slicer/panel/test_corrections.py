@@ -237,6 +237,7 @@ def test_what_comes_too_late_is_dropped_and_said(at_work):
     ui.copyUpButton.click()
     begin_by_hand(ct)
     clinician.panel.refresh()
+    ui.contourBox.setCurrentIndex(1)
     wait(clinician)
     assert "chose another contour" in ui.correctionLabel.text
     assert np.array_equal(voxels(contour, ct), mine)

@@ -124,6 +124,7 @@ class Panel(VTKObservationMixin):
         if job.state is State.RUNNING:
             self._show_readiness()
         elif job.state is State.DONE:
+            self._choose(job.contour)
             self._look_at(job.contour)
         if job.ended:
             self._later.start()
@@ -196,6 +197,11 @@ class Panel(VTKObservationMixin):
 
     # the sections
 
+    def _choose(self, contour: Contour) -> None:
+        """Show this contour of the CT that is looked at; one of another CT is none of its contours."""
+        self._result.show(contours_of(self._ct) if self._ct else [], contour)
+        self._show_contour()
+
     def _show_contour(self) -> None:
         contour = self._result.contour
         self._editor.show(contour)
@@ -211,7 +217,7 @@ class Panel(VTKObservationMixin):
 
     def _begin_by_hand(self) -> None:
         if self._ct is not None:
-            begin_by_hand(self._ct)
+            self._choose(begin_by_hand(self._ct))
             self.ui.correctSection.collapsed = False
             self.refresh()
 

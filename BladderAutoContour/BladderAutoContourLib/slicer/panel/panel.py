@@ -49,7 +49,7 @@ class Panel(VTKObservationMixin):
         self._cts = CtList(ui.ctTable, ticked=self._show_readiness, chosen=self._show_ct)
         self._result = ResultSection(ui, chosen=self._show_contour, tell=self._run.show_message)
         self._install = InstallSection(ui, installed=self.enter)
-        self._editor = EditorSection(ui, edited=self.refresh)
+        self._editor = EditorSection(ui, edited=self.refresh, taken_up=self._take_up)
         self._advanced = AdvancedSection(
             ui, choice_changed=self._warm, try_weights=self._try_weights, folder_changed=self._move_working_folder
         )
@@ -201,6 +201,17 @@ class Panel(VTKObservationMixin):
         """Show this contour of the CT that is looked at; one of another CT is none of its contours."""
         self._result.show(contours_of(self._ct) if self._ct else [], contour)
         self._show_contour()
+
+    def _take_up(self, contour: Contour) -> None:
+        """Another segment was taken up in the editor."""
+        self._choose(contour)
+        if self._result.contour != contour:
+            self._run.show_message(
+                _(
+                    "The segment that you chose is no bladder contour of this panel. Edit it in Slicer's own module "
+                    "Segment Editor."
+                )
+            )
 
     def _show_contour(self) -> None:
         contour = self._result.contour

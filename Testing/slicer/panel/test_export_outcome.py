@@ -1,7 +1,8 @@
-"""What became of an export: said of the contour that was looked at."""
+"""What became of an export: said of the contour that was looked at, and no file is replaced unasked."""
 
 import numpy as np
 import pydicom
+import qt
 from BladderAutoContourLib.slicer.scene.segmentation import begin_by_hand
 from clinic import add_volume, load_ct, show
 from small_engine import water_scene
@@ -33,3 +34,26 @@ def test_under_another_ct_the_outcome_says_whose_it_is(quick_clinician, ct_folde
     assert ui.exportOutcomeLabel.text == f"{whose}Exported to {file}"
     (roi,) = pydicom.dcmread(file).ROIContourSequence
     assert len(roi.ContourSequence) == 3, "what was looked at"
+
+
+def test_a_file_that_the_dialog_did_not_know_is_replaced_only_if_wanted(clinician, answers, tmp_path):
+    clinician.open()
+    ui = clinician.ui
+    begin_by_hand(show(add_volume(water_scene()[0].array, "From a file")))
+    clinician.settle()
+    paint(ui.segmentEditor, STROKE)
+    ui.exportButton.click()
+    old = tmp_path / "Blase ü.seg.nrrd"
+    old.write_bytes(b"somebody's work")
+    answers.give(tmp_path / "Blase ü", qt.QMessageBox.No)
+    ui.saveButton.click()
+    assert old.read_bytes() == b"somebody's work"
+    assert str(old) in answers.shown[-1].text
+    assert ui.saveButton.isVisible()
+    answers.give(tmp_path / "Blase ü", qt.QMessageBox.Yes)
+    ui.saveButton.click()
+    assert old.read_bytes().startswith(b"NRRD")
+    answers.give(old)  # for this name the dialog itself has asked
+    ui.exportButton.click()
+    ui.saveButton.click()
+    assert "Saved as" in ui.exportOutcomeLabel.text

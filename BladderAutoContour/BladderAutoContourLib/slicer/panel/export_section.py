@@ -122,7 +122,12 @@ class ExportSection:
         )
         if not path:
             return
-        file = Path(path if path.endswith(SEGMENTATION_SUFFIX) else path + SEGMENTATION_SUFFIX)
+        file = Path(path)
+        if not path.endswith(SEGMENTATION_SUFFIX):  # the dialog has asked for the name that it knew, not for this one
+            file = Path(path + SEGMENTATION_SUFFIX)
+            question = _("{file} is there already. Replace it?").format(file=file)
+            if file.exists() and not slicer.util.confirmYesNoDisplay(question, windowTitle=_("Replace the file")):
+                return
         try:
             save_segmentation(self._contour, file)
         except BladderError as error:

@@ -15,6 +15,7 @@ import slicer
 from BladderAutoContourLib.slicer.panel import settings
 from PySide6.QtCore import QEventLoop, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QStyle, QStyleOptionViewItem
 from standin.application import qSlicerApplication
 from standin.dicom import import_dicom, load_series
 from standin.scripted_module import load_module
@@ -94,6 +95,17 @@ class Clinician:
         """Click into a table with the mouse."""
         view = getattr(self.ui, table)
         place = view.visualItemRect(view.item(row, column)).center()
+        QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
+
+    def click_box(self, table: str, row: int) -> None:
+        """Click into the box with which a row of one of the panel's tables is ticked."""
+        view = getattr(self.ui, table)
+        option = QStyleOptionViewItem()
+        view.initViewItemOption(option)
+        option.index = view.model().index(row, 0)
+        option.rect = view.visualRect(option.index)
+        option.features |= QStyleOptionViewItem.ViewItemFeature.HasCheckIndicator
+        place = view.style().subElementRect(QStyle.SubElement.SE_ItemViewItemCheckIndicator, option, view).center()
         QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
 
     def tick_all(self) -> None:

@@ -66,24 +66,47 @@ def test_an_engine_that_cannot_generate_is_told(module, tmp_path):
         sample_data.load_pelvis(Path(shutil.which("false")), slicer.app.processEvents)
 
 
-def test_slicers_own_export_writes_a_structure_set_and_leaves_no_process(contour, target, monkeypatch):
-    engines: list[EngineProcess] = []
+@pytest.fixture
+def engines(monkeypatch) -> list[EngineProcess]:
+    """The engines that Slicer's own export starts."""
+    begun: list[EngineProcess] = []
 
     class WatchedEngine(EngineProcess):
         def __init__(self, *facts: object) -> None:
             super().__init__(*facts)
-            engines.append(self)
+            begun.append(self)
 
     monkeypatch.setattr(export_waiting, "EngineProcess", WatchedEngine)
+    return begun
+
+
+def offered(contour, target) -> tuple:
+    """The plugin as Slicer's DICOM module has it, and what it offers of a contour."""
     load_module(MODULE_FILE)
     plugin = slicer.modules.dicomPlugins[export_plugin.KEY]()
     tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     (exportable,) = plugin.examineForExport(tree.GetItemByDataNode(contour.segmentation))
     exportable.directory = str(target)
+    return plugin, exportable
+
+
+def test_slicers_own_export_writes_a_structure_set_and_leaves_no_process(contour, target, engines):
+    plugin, exportable = offered(contour, target)
     assert plugin.export([exportable]) == ""
     (file,) = target.iterdir()
     assert pydicom.dcmread(file).Modality == "RTSTRUCT"
     assert engines[0].pid is None
+
+
+def test_slicers_own_export_asked_for_again_while_it_is_at_work(contour, target, engines):
+    plugin, exportable = offered(contour, target)
+    second = []
+    qt.QTimer.singleShot(0, lambda: second.append(plugin.export([exportable])))  # an impatient click
+    assert plugin.export([exportable]) == ""
+    assert [answer.startswith("The program is at work on another contour.") for answer in second] == [True]
+    assert len(list(target.iterdir())) == 1
+    assert plugin.export([exportable]) == "", "it was not at work for ever"
+    assert [engine.pid for engine in engines] == [None, None]
 
 
 def test_slicers_own_export_can_be_cancelled(app, python, work):

@@ -162,10 +162,14 @@ class Logic:
 
     def check(self, choice: EngineChoice, answer: Answer) -> None:
         """Look whether an engine of this choice can be loaded; a look that is still going on is given up."""
-        if self._check is not None:
-            self._check.close()
+        self.give_up_check()
         self._check = WeightsCheck(self._python, choice, answer)
         self._begin_ticking()
+
+    def give_up_check(self) -> None:
+        """End the look at weights that is still going on: nobody hears of it any more."""
+        if self._check is not None:
+            self._check.close()
 
     def contour(self, volumes: Sequence[slicer.vtkMRMLScalarVolumeNode]) -> None:
         """Contour these CTs, a result each. One that fails is told, and the others are done all the same.
@@ -223,8 +227,7 @@ class Logic:
         """End the idle process, until somebody warms it again."""
         self._ticker.stop()
         self._engine.close()
-        if self._check is not None:
-            self._check.close()
+        self.give_up_check()
 
     def close(self) -> None:
         """End the process, remove its files, observe nothing any more."""

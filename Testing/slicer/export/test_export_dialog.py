@@ -14,6 +14,7 @@ LOOK = LastLook(
     patient_name="Müller, Jürgen = 山田, 太郎",
     patient_id="<b>4711</b>",
     ct_date="2020-01-01",
+    contour="Bladder <2>",
     volume_ml=143.26,
     generation="SEMIAUTOMATIC",
     unopened=("The bladder is cut by the end of the scan.", "The contour is unsure on 3 slices."),
@@ -46,6 +47,7 @@ def test_shows_whose_contour_leaves_and_what_nobody_looked_at(open_dialog):
     shown = (ui.patientName.text, ui.patientId.text, ui.ctDate.text, ui.volume.text)
     assert shown == ("Müller, Jürgen = 山田, 太郎", "<b>4711</b>", "2020-01-01", "143.3 mL")
     assert ui.patientId.textFormat == qt.Qt.PlainText, "a patient's ID is no markup"
+    assert (ui.contour.text, ui.contour.textFormat) == ("Bladder <2>", qt.Qt.PlainText)
     assert ui.generation.text == "automatic, then corrected (SEMIAUTOMATIC)"
     assert (ui.roiName.text, ui.setLabel.text) == ("Bladder", "BladderAuto")
     lines = ui.attention.text.splitlines()

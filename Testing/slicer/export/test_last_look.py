@@ -24,6 +24,7 @@ def test_last_look(contour, work):
     look = last_look(contour, work, unopened=("The bladder is cut by the end of the scan.",))
     assert (look.patient_name, look.patient_id) == ("Müller, Jürgen = 山田, 太郎", PATIENT_ID)
     assert look.ct_date == "2020-01-01"
+    assert look.contour == "Bladder"
     assert look.volume_ml == pytest.approx(np.count_nonzero(voxels(contour)) * 1.2 * 1.1 * 3.0 / 1000)
     assert (look.names.roi_name, look.names.label, look.generation) == ("Bladder", "BladderAuto", "AUTOMATIC")
     assert look.unopened == ("The bladder is cut by the end of the scan.",)

@@ -237,6 +237,7 @@ def test_what_comes_too_late_is_dropped_and_said(at_work):
     ui.copyUpButton.click()
     begin_by_hand(ct)
     clinician.panel.refresh()
+    ui.contourBox.setCurrentIndex(1)
     wait(clinician)
     assert "chose another contour" in ui.correctionLabel.text
     assert np.array_equal(voxels(contour, ct), mine)
@@ -300,3 +301,13 @@ def test_a_missed_bladder_is_outlined_on_some_slices_and_grows(quick_clinician):
     overlap = np.count_nonzero(now[between] & TRUTH[between])
     assert 2 * overlap / (np.count_nonzero(now[between]) + np.count_nonzero(TRUTH[between])) > 0.9
     assert generation_of(contour) == "SEMIAUTOMATIC"
+
+
+def test_a_proposal_for_a_contour_that_was_deleted_says_so(at_work):
+    clinician, _ct, contour = at_work
+    edit(clinician, LEAK)
+    propagate(clinician)
+    slicer.mrmlScene.RemoveNode(contour.segmentation)
+    clinician.ui.acceptButton.click()
+    assert clinician.ui.correctionLabel.text.startswith("The contour is no longer in the scene.")
+    assert outlines() == []

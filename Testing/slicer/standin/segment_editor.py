@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import slicer
 import vtk
-from PySide6.QtCore import Property, Signal
+from PySide6.QtCore import Property, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPixmap
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
 from .mrml_widgets import Observations, qMRMLWidget
@@ -72,6 +73,7 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         self._observations = Observations(self)
         self._segments = QListWidget(self)
         self._segments.setMaximumHeight(64)
+        self._segments.itemClicked.connect(lambda item: self._take_up(self._segments.row(item)))
         self._effects = QGridLayout()
         self._undo, self._redo = QPushButton("Undo", self), QPushButton("Redo", self)
         self._undo.clicked.connect(self.undo)
@@ -170,6 +172,10 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         ):
             if new != old:
                 signal.emit(new)
+
+    def _take_up(self, row: int) -> None:
+        """The user clicks into the list of segments."""
+        self._node.SetSelectedSegmentID(self.segmentationNode().GetSegmentation().GetNthSegmentID(row))
 
     def _need_node(self) -> None:
         # The C++ class prints a line and does nothing; here a test shall see it.
@@ -285,6 +291,14 @@ def _id_of(node: Any) -> str:
 def listens_to_keys(editor: QWidget) -> bool:
     """Whether the editor's keys are taken up, wherever the mouse is."""
     return editor._shortcuts
+
+
+def click_segment(editor: QWidget, row: int) -> None:
+    """A click of the mouse into the editor's own list."""
+    segments = editor._segments
+    segments.scrollToItem(segments.item(row))
+    place = segments.visualItemRect(segments.item(row)).center()
+    QTest.mouseClick(segments.viewport(), Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place)
 
 
 def paint(editor: QWidget, mask: np.ndarray, erase: bool = False) -> None:

@@ -21,7 +21,7 @@ from ..process.messages import Failure, failure_cancelled, failure_of
 from ..scene import kept_contour
 from ..scene.ct_source import CtSource, dicom_source_of
 from ..scene.dicom_files import instance_uids
-from ..scene.segmentation import Contour, is_edited, write_mask
+from ..scene.segmentation import Contour, is_edited, segment_of, write_mask
 from ..scene.touched import slice_numbers, touched_of
 from ..working_files import temporary_folder
 from .destinations import Destination, Ready
@@ -68,13 +68,15 @@ class StructureNames:
 class LastLook:
     """What a clinician looks at once more before the contour leaves.
 
-    generation: AUTOMATIC; once edited, SEMIAUTOMATIC; MANUAL where the program had no part in it. unopened:
-    sentences of warnings that nobody has clicked yet.
+    contour: the segment's name, by which the panel and the editor tell contours of a CT apart. generation: AUTOMATIC;
+    once edited, SEMIAUTOMATIC; MANUAL where the program had no part in it. unopened: sentences of warnings that nobody
+    has clicked yet.
     """
 
     patient_name: str
     patient_id: str
     ct_date: str
+    contour: str
     volume_ml: float
     generation: str
     unopened: tuple[str, ...] = ()
@@ -93,6 +95,7 @@ def last_look(contour: Contour, working_folder: Path, unopened: tuple[str, ...] 
         patient_name=person_name(value_of(ct, PATIENT_NAME)) or unknown,
         patient_id=value_of(ct, PATIENT_ID) or unknown,
         ct_date=date(next(filter(None, (value_of(ct, tag) for tag in CT_DATES)), "")) or unknown,
+        contour=segment_of(contour.segmentation, contour.segment_id).GetName(),
         volume_ml=volume_ml,
         generation=generation_of(contour),
         unopened=unopened,

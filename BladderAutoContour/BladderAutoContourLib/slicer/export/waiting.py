@@ -25,11 +25,17 @@ class PluginEngine:
     def __init__(self, python: Path, working_folder: Path, log: Callable[[str], None]) -> None:
         self._python, self._working_folder, self._log = python, working_folder, log
         self._engine: EngineProcess | None = None
+        self._export: StructureSetExport | None = None
 
     def export(self) -> StructureSetExport:
-        """What takes a contour to its destination; no process runs before it has something to do."""
-        self._engine = EngineProcess(self._python, self._log)
-        return StructureSetExport(self._engine, self._working_folder)
+        """What takes a contour to its destination; no process runs before it has something to do.
+
+        Busy where an export is waited for already: while the window is alive, Slicer's dialog can ask for another.
+        """
+        if self._export is None or not self._export.busy:
+            self._engine = EngineProcess(self._python, self._log)
+            self._export = StructureSetExport(self._engine, self._working_folder)
+        return self._export
 
     def wait(self, step: Callable[[], bool], cancel: Callable[[], None]) -> None:
         """Call `step` until it is true; `cancel` once, when the user presses Cancel. Then the engine ends."""
@@ -45,3 +51,4 @@ class PluginEngine:
         finally:
             window.close()
             self._engine.close()
+            self._export = None

@@ -15,7 +15,8 @@ class AdvancedSection:
     """Shows the settings and keeps what the user changes.
 
     `choice_changed` is called when another engine is to be loaded. Weights are kept once the engine has accepted them:
-    `try_weights` hears which to load, and answers later with `accept_weights` or `refuse_weights`.
+    `try_weights` hears which to load, and answers later with `accept_weights` or `refuse_weights`; None: the field
+    holds other words by now, and whatever was being loaded is not asked for any more.
 
     Usage::
 
@@ -27,11 +28,12 @@ class AdvancedSection:
         self,
         ui: object,
         choice_changed: Callable[[], None],
-        try_weights: Callable[[Path], None],
+        try_weights: Callable[[Path | None], None],
         folder_changed: Callable[[], None],
     ) -> None:
         self._ui = ui
         self._choice_changed, self._try_weights, self._folder_changed = choice_changed, try_weights, folder_changed
+        self._looked_at: Path | None = None
         self.settings: Settings = settings.load()
         ui.deviceBox.setCurrentIndex(DEVICES.index(self.settings.device))
         ui.weightsEdit.currentPath = str(self.settings.weights or "")
@@ -47,19 +49,28 @@ class AdvancedSection:
         """The engine that the settings ask for."""
         return EngineChoice(self.settings.device, self.settings.weights)
 
+    def enter(self) -> None:
+        """The module is shown: a look at weights that ended when it was left begins anew."""
+        if self._looked_at is not None:
+            self._try_weights(self._looked_at)
+
     def set_enabled(self, enabled: bool) -> None:
         """Whether an engine may be exchanged now; not while one works."""
         for widget in (self._ui.deviceBox, self._ui.weightsEdit, self._ui.workingFolderEdit):
             widget.setEnabled(enabled)
 
     def accept_weights(self, weights: Path) -> None:
-        """The engine has loaded these weights: keep them."""
-        self._keep(weights=weights)
-        self._say(_("These weights are used."))
+        """The engine has loaded these weights: keep them, if they are those of the field still."""
+        if weights == self._looked_at:
+            self._looked_at = None
+            self._keep(weights=weights)
+            self._say(_("These weights are used."))
 
-    def refuse_weights(self, reason: str) -> None:
-        """The engine could not load the weights that were chosen; the ones before stay."""
-        self._say(_("These weights are not used. {reason}").format(reason=reason))
+    def refuse_weights(self, weights: Path, reason: str) -> None:
+        """The engine could not load these weights; the ones before stay."""
+        if weights == self._looked_at:
+            self._looked_at = None
+            self._say(_("These weights are not used. {reason}").format(reason=reason))
 
     def _device_chosen(self) -> None:
         self._keep(device=DEVICES[self._ui.deviceBox.currentIndex])
@@ -67,15 +78,16 @@ class AdvancedSection:
 
     def _weights_chosen(self, text: str) -> None:
         weights = Path(text.strip())
+        self._looked_at = weights if text.strip() and weights.is_file() else None
+        self._try_weights(self._looked_at)
         if not text.strip():
             self._say("")
             self._keep(weights=None)
             self._choice_changed()
-        elif weights.is_file():  # what is being typed is no file until the last letter
-            self._say(_("Looking at these weights..."))
-            self._try_weights(weights)
-        else:
+        elif self._looked_at is None:  # what is being typed is no file until the last letter
             self._say(_("There is no such file."))
+        else:
+            self._say(_("Looking at these weights..."))
 
     def _folder_chosen(self, text: str) -> None:
         folder = Path(text.strip()) if text.strip() else None

@@ -27,6 +27,8 @@ class Row:
 class CtList:
     """Shows the CTs of the scene. The one that the slice views show is ticked until the user ticks by hand.
 
+    Ticks by hand stay as they are, whichever CT is looked at, for as long as the list holds the same CTs.
+
     Usage::
 
         cts = CtList(ui.ctTable, ticked=panel.refresh_buttons, chosen=panel.show_result_of)
@@ -40,12 +42,13 @@ class CtList:
         self._rows: list[Row] = []
         self._ticked_by_hand: dict[str, bool] = {}
         self._shown: str | None = None
-        self._filling = False
+        self._filling = self._just_ticked = False
         self._height = TableHeight(table, MOST_PIXELS)
         header = table.horizontalHeader()
         header.setSectionResizeMode(NAME, qt.QHeaderView.Stretch)
         header.setSectionResizeMode(STATE, qt.QHeaderView.ResizeToContents)
         table.itemChanged.connect(self._item_changed)
+        table.cellPressed.connect(self._cell_pressed)
         table.cellClicked.connect(self._cell_clicked)
 
     @property
@@ -63,9 +66,8 @@ class CtList:
 
     def show(self, rows: Sequence[Row], shown: str | None) -> None:
         """Show these CTs. `shown`: the one in the slice views."""
-        ids = {row.volume_id for row in rows}
-        if shown != self._shown or ids != {row.volume_id for row in self._rows}:
-            self._ticked_by_hand = {}  # another CT or another scene: what was ticked before was meant for the old one
+        if {row.volume_id for row in rows} != {row.volume_id for row in self._rows}:
+            self._ticked_by_hand = {}  # what was ticked was chosen among other CTs
         self._rows, self._shown = list(rows), shown
         self._fill()
 
@@ -90,10 +92,14 @@ class CtList:
         for number, row in enumerate(self._rows):
             self._table.setItem(number, NAME, self._name_item(row))
             self._table.setItem(number, STATE, _item(row.state, row.reason or row.refusal or ""))
-            if row.volume_id == self._shown:
-                self._table.selectRow(number)
+        self._select_shown()
         self._height.fit()
         self._filling = False
+
+    def _select_shown(self) -> None:
+        for number, row in enumerate(self._rows):
+            if row.volume_id == self._shown:
+                self._table.selectRow(number)
 
     def _name_item(self, row: Row) -> "qt.QTableWidgetItem":
         item = _item(row.name, row.refusal or "")
@@ -109,10 +115,18 @@ class CtList:
         for number, row in enumerate(self._rows):
             if row.refusal is None:
                 self._ticked_by_hand[row.volume_id] = self._table.item(number, NAME).checkState() == qt.Qt.Checked
+        self._just_ticked = True
         self._tell_ticked()
 
+    def _cell_pressed(self, _number: int, _column: int) -> None:
+        self._just_ticked = False
+
     def _cell_clicked(self, number: int, _column: int) -> None:
-        self._tell_chosen(self._rows[number].volume_id)
+        """The user wants to see a CT; who clicks into its box wants to tick it, and no more."""
+        if self._just_ticked:
+            self._select_shown()
+        else:
+            self._tell_chosen(self._rows[number].volume_id)
 
 
 def _item(text: str, tool_tip: str) -> "qt.QTableWidgetItem":

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import qt
 import slicer
+import vtk
 
 from ..scene.segmentation import Contour, is_edited, restore_automatic
 
@@ -17,18 +18,22 @@ SETTLE_MILLISECONDS = 200
 class EditorSection:
     """The embedded editor and the button that brings the automatic contour back.
 
-    `edited` is called after every change of the contour that is shown.
+    `edited` is called after every change of the contour that is shown, `taken_up` when the user takes up another
+    segment of the same segmentation, with a click in the editor's list or by its keys.
 
     Usage::
 
-        section = EditorSection(ui, edited=panel.contour_edited)
+        section = EditorSection(ui, edited=panel.contour_edited, taken_up=panel.choose)
         section.show(contour)
         section.leave()
     """
 
-    def __init__(self, ui: object, edited: Callable[[], None]) -> None:
+    def __init__(self, ui: object, edited: Callable[[], None], taken_up: Callable[[Contour], None]) -> None:
         self._section, self._editor, self._restore = ui.correctSection, ui.segmentEditor, ui.restoreButton
+        self._taken_up = taken_up
         self._contour: Contour | None = None
+        self._node: slicer.vtkMRMLSegmentEditorNode | None = None
+        self._node_observation = 0
         self._observations: list[tuple[slicer.vtkSegmentation, int]] = []
         self._editor.setMaximumNumberOfUndoStates(UNDO_STATES)
         self._editor.setEffectNameOrder(list(EFFECTS))
@@ -38,7 +43,7 @@ class EditorSection:
         self._editor.setAddRemoveSegmentButtonsVisible(False)
         self._editor.setSwitchToSegmentationsButtonVisible(False)
         self._editor.setAutoShowSourceVolumeNode(False)  # what the views show is the clinician's, here and elsewhere
-        self._entered = False
+        self._entered = self._showing = False
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(SETTLE_MILLISECONDS)
@@ -85,11 +90,34 @@ class EditorSection:
         self._timer.stop()
         self.leave()
         self.show(None)
+        self._observe_node(None)
 
     def _prepare(self) -> None:
         # The parameter node comes first: what the editor chooses when it gets the scene is kept there.
-        self._editor.setMRMLSegmentEditorNode(_parameter_node())
+        node = _parameter_node()
+        self._showing = True
+        self._editor.setMRMLSegmentEditorNode(node)
         self._editor.setMRMLScene(slicer.mrmlScene)
+        self._showing = False
+        self._observe_node(node)
+
+    def _observe_node(self, node: slicer.vtkMRMLSegmentEditorNode | None) -> None:
+        if self._node is not None:
+            self._node.RemoveObserver(self._node_observation)
+        self._node = node
+        if node is not None:
+            # The editor has a signal for a click in its list, and none for its keys.
+            self._node_observation = node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._follow())
+
+    def _follow(self) -> None:
+        """What the brush paints is what the panel measures, carries on and exports."""
+        contour, segment_id = self._contour, self._node.GetSelectedSegmentID()
+        if self._showing or not self._entered or contour is None or not segment_id:
+            return
+        taken_up = Contour(contour.segmentation, segment_id)
+        if self._node.GetSegmentationNode() is contour.segmentation and taken_up != contour:
+            self._contour = taken_up
+            self._taken_up(taken_up)
 
     def _observe(self, segments: slicer.vtkSegmentation) -> None:
         for event in (segments.SourceRepresentationModified, segments.SegmentModified, segments.SegmentRemoved):
@@ -101,12 +129,13 @@ class EditorSection:
         self._observations.clear()
 
     def _show_in_editor(self) -> None:
-        contour = self._contour
+        contour, self._showing = self._contour, True
         self._editor.setActiveEffect(None)
         self._editor.setSegmentationNode(contour.segmentation if contour else None)
         if contour is not None:
             self._editor.setSourceVolumeNode(contour.volume)
             self._editor.setCurrentSegmentID(contour.segment_id)
+        self._showing = False
 
     def _folded(self, folded: bool) -> None:
         """A brush that nobody sees paints nothing, and no key takes one up."""

@@ -49,6 +49,7 @@ class ExportDialog:
         ui.patientName.text = look.patient_name
         ui.patientId.text = look.patient_id
         ui.ctDate.text = look.ct_date
+        ui.contour.text = look.contour
         ui.volume.text = _("{volume} mL").format(volume=f"{look.volume_ml:.1f}")
         ui.generation.text = generation_words(look.generation)
         ui.roiName.text = look.names.roi_name

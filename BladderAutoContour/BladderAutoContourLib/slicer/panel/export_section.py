@@ -1,6 +1,8 @@
 """The panel's export: a last look, one confirmation, and a line on what came of it."""
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import qt
@@ -16,6 +18,15 @@ from ..scene.segmentation import Contour
 from .export_dialog import ExportDialog
 
 SEGMENTATION_SUFFIX = ".seg.nrrd"
+
+
+@dataclass(frozen=True)
+class _Errand:
+    """An export that was confirmed. whose: CT and contour, as the clinician knows them."""
+
+    contour: Contour
+    whose: str
+    promise: str
 
 
 class ExportSection:
@@ -34,7 +45,7 @@ class ExportSection:
         self._ui, self._logic, self._changed = ui, logic, changed
         self._contour: Contour | None = None
         self.dialog: ExportDialog | None = None
-        self._promise = ""
+        self._errand: _Errand | None = None
         ui.exportButton.clicked.connect(lambda: self._look())
         ui.saveButton.clicked.connect(lambda: self._save())
         self._say("")
@@ -63,33 +74,43 @@ class ExportSection:
 
     def finished(self, file: Path | None) -> None:
         """The structure set is where it should be."""
-        self._say(_("Exported to {file}").format(file=file) if file else _("Done: {what}").format(what=self._promise))
+        done = _("Done: {what}").format(what=self._errand.promise)
+        self._tell(_("Exported to {file}").format(file=file) if file else done)
         self._changed()
 
     def failed(self, failure: Failure) -> None:
         """Nothing was exported."""
-        self._say(failure.sentence)
+        self._tell(failure.sentence)
         self._changed()
 
+    def _tell(self, outcome: str) -> None:
+        """Say what became of the errand; whose it was, where another contour is shown by now."""
+        if self._errand.contour != self._contour:
+            outcome = _("{whose}: {outcome}").format(whose=self._errand.whose, outcome=outcome)
+        self._say(outcome)
+
     def _look(self) -> None:
+        contour = self._contour
         try:
-            look = self._logic.look(self._contour)
+            look = self._logic.look(contour)
         except NotFromDicomError as reason:
             self._say(reason.message)
             self._ui.saveButton.setVisible(True)
         except BladderError as error:
             self._say(error.message)
         else:
-            self.dialog = ExportDialog(look, self._export, slicer.util.mainWindow())
+            # What was looked at is what is exported, whatever is shown by the time of the confirmation.
+            export = functools.partial(self._export, contour, f"{contour.volume.GetName()}, {look.contour}")
+            self.dialog = ExportDialog(look, export, slicer.util.mainWindow())
             self.dialog.open()
 
-    def _export(self, names: StructureNames, destination: Destination) -> None:
-        self._promise = destination.promise
-        self._say(_("Writing the structure set..."))
+    def _export(self, contour: Contour, whose: str, names: StructureNames, destination: Destination) -> None:
+        self._errand = _Errand(contour, whose, destination.promise)
+        self._tell(_("Writing the structure set..."))
         try:
-            self._logic.export(self._contour, names, destination, self)
+            self._logic.export(contour, names, destination, self)
         except BladderError as error:
-            self._say(error.message)
+            self._tell(error.message)
         self._changed()
 
     def _save(self) -> None:
@@ -101,7 +122,12 @@ class ExportSection:
         )
         if not path:
             return
-        file = Path(path if path.endswith(SEGMENTATION_SUFFIX) else path + SEGMENTATION_SUFFIX)
+        file = Path(path)
+        if not path.endswith(SEGMENTATION_SUFFIX):  # the dialog has asked for the name that it knew, not for this one
+            file = Path(path + SEGMENTATION_SUFFIX)
+            question = _("{file} is there already. Replace it?").format(file=file)
+            if file.exists() and not slicer.util.confirmYesNoDisplay(question, windowTitle=_("Replace the file")):
+                return
         try:
             save_segmentation(self._contour, file)
         except BladderError as error:

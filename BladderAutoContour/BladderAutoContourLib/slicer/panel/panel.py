@@ -49,7 +49,7 @@ class Panel(VTKObservationMixin):
         self._cts = CtList(ui.ctTable, ticked=self._show_readiness, chosen=self._show_ct)
         self._result = ResultSection(ui, chosen=self._show_contour, tell=self._run.show_message)
         self._install = InstallSection(ui, installed=self.enter)
-        self._editor = EditorSection(ui, edited=self.refresh)
+        self._editor = EditorSection(ui, edited=self.refresh, taken_up=self._take_up)
         self._advanced = AdvancedSection(
             ui, choice_changed=self._warm, try_weights=self._try_weights, folder_changed=self._move_working_folder
         )
@@ -72,6 +72,7 @@ class Panel(VTKObservationMixin):
         self._entered = True
         self._install.refresh()
         self._editor.enter()
+        self._advanced.enter()
         self._warm()
         self.refresh()
 
@@ -123,6 +124,7 @@ class Panel(VTKObservationMixin):
         if job.state is State.RUNNING:
             self._show_readiness()
         elif job.state is State.DONE:
+            self._choose(job.contour)
             self._look_at(job.contour)
         if job.ended:
             self._later.start()
@@ -166,6 +168,7 @@ class Panel(VTKObservationMixin):
     def _scene_closes(self, _caller: object, _event: str) -> None:
         self._nodes.watch([])
         self._ct = None
+        self._cts.show([], None)  # the next scene's CTs may have the same IDs
         self._corrections.show(None, ())
         self._editor.leave()
         self._editor.show(None)
@@ -194,6 +197,22 @@ class Panel(VTKObservationMixin):
 
     # the sections
 
+    def _choose(self, contour: Contour) -> None:
+        """Show this contour of the CT that is looked at; one of another CT is none of its contours."""
+        self._result.show(contours_of(self._ct) if self._ct else [], contour)
+        self._show_contour()
+
+    def _take_up(self, contour: Contour) -> None:
+        """Another segment was taken up in the editor."""
+        self._choose(contour)
+        if self._result.contour != contour:
+            self._run.show_message(
+                _(
+                    "The segment that you chose is no bladder contour of this panel. Edit it in Slicer's own module "
+                    "Segment Editor."
+                )
+            )
+
     def _show_contour(self) -> None:
         contour = self._result.contour
         self._editor.show(contour)
@@ -209,7 +228,7 @@ class Panel(VTKObservationMixin):
 
     def _begin_by_hand(self) -> None:
         if self._ct is not None:
-            begin_by_hand(self._ct)
+            self._choose(begin_by_hand(self._ct))
             self.ui.correctSection.collapsed = False
             self.refresh()
 
@@ -260,13 +279,17 @@ class Panel(VTKObservationMixin):
         if not self._entered and not self.logic.busy:
             self.logic.rest()
 
-    def _try_weights(self, weights: Path) -> None:
+    def _try_weights(self, weights: Path | None) -> None:
+        self.logic.give_up_check()
+        if weights is None:
+            return
+
         def answer(failure: Failure | None) -> None:
             if failure is None:
                 self._advanced.accept_weights(weights)
                 self._warm()
             else:
-                self._advanced.refuse_weights(failure.message)
+                self._advanced.refuse_weights(weights, failure.message)
 
         self.logic.check(EngineChoice(self._advanced.settings.device, weights), answer)
 

@@ -47,11 +47,11 @@ class ResultSection:
         """What the program told of it."""
         return outcome_of(self.contour) if self.contour else None
 
-    def show(self, contours: Sequence[Contour]) -> None:
-        """Show a CT's contours, the newest chosen; the one that was chosen stays where it is still there."""
-        kept = self.contour if list(contours) == self._contours else None
+    def show(self, contours: Sequence[Contour], chosen: Contour | None = None) -> None:
+        """Show a CT's contours and choose one: `chosen`, else the one that was chosen before, else the newest."""
+        wanted = [contour for contour in (chosen, self.contour) if contour in contours]
         self._contours = list(contours)
-        self._fill_box(self._contours.index(kept) if kept else len(contours) - 1)
+        self._fill_box(self._contours.index(wanted[0]) if wanted else len(contours) - 1)
         self.refresh()
 
     def refresh(self) -> None:

@@ -166,7 +166,9 @@ def as_it_stands(contour: Contour, volume_node: slicer.vtkMRMLScalarVolumeNode |
 
     Raises InputError: a node is gone, or the contour was moved against its CT.
     """
-    volume_node = volume_node or contour.volume
+    if volume_node is None:
+        segment_of(contour.segmentation, contour.segment_id)  # one that is gone knows no CT any more
+        volume_node = contour.volume
     _expect_in_scene(volume_node)
     segment_of(contour.segmentation, contour.segment_id)
     if contour.segmentation.GetTransformNodeID() != volume_node.GetTransformNodeID():

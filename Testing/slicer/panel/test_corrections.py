@@ -300,3 +300,21 @@ def test_a_missed_bladder_is_outlined_on_some_slices_and_grows(quick_clinician):
     overlap = np.count_nonzero(now[between] & TRUTH[between])
     assert 2 * overlap / (np.count_nonzero(now[between]) + np.count_nonzero(TRUTH[between])) > 0.9
     assert generation_of(contour) == "SEMIAUTOMATIC"
+
+
+def test_slices_that_were_edited_in_the_axial_view_stay_as_they_are(at_work):
+    clinician, ct, contour = at_work
+    automatic = voxels(contour, ct)
+    slices = range(MIDDLE - 3, MIDDLE + 3)
+    for number in slices:  # the wall lies three voxels farther out, on one slice after the other
+        moved = np.zeros(TRUTH.shape, bool)
+        for shift in (1, 2, 3):
+            moved[number] |= np.roll(automatic[number], shift, axis=1) > 0
+        paint(clinician.ui.segmentEditor, moved)
+    clinician.settle()
+    assert touched_of(contour).whole == set(slices)
+    mine = voxels(contour, ct)
+    propagate(clinician)
+    changed = np.flatnonzero((shape_of(outlines()[0], ct) != mine).any(axis=(1, 2)))
+    assert changed.size
+    assert not set(slices) & set(changed)

@@ -193,3 +193,12 @@ def _even_odd(polygon: np.ndarray, rows: int, columns: int) -> np.ndarray:
 def dice(one: np.ndarray, other: np.ndarray) -> float:
     """Dice coefficient."""
     return 2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other))
+
+
+def outlined_area(dataset: pydicom.Dataset) -> float:
+    """The area within all outlines of a structure set's first structure; mm2."""
+    area = 0.0
+    for outline in dataset.ROIContourSequence[0].ContourSequence:
+        x, y, _z = np.reshape(outline.ContourData, (-1, 3)).astype(float).T
+        area += abs(x @ np.roll(y, 1) - y @ np.roll(x, 1)) / 2
+    return area

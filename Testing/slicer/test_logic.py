@@ -1,11 +1,14 @@
 """The logic without a widget: CTs of a real scene through the real engine one by one; what stays, and what goes."""
 
+import errno
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import slicer
 from BladderAutoContourLib.slicer.export.destinations import ToFolder
@@ -13,9 +16,11 @@ from BladderAutoContourLib.slicer.export.structure_set import StructureNames
 from BladderAutoContourLib.slicer.logic import Job, Logic, State
 from BladderAutoContourLib.slicer.process.engine_process import EngineChoice
 from BladderAutoContourLib.slicer.scene.outcome import outcome_of, volume_ml
-from BladderAutoContourLib.slicer.scene.segmentation import contours_of
+from BladderAutoContourLib.slicer.scene.segmentation import Contour, contours_of
 from BladderAutoContourLib.slicer.working_files import PREFIX
 from clinic import add_volume, is_alive, load_ct
+from ct_scene import segment_of
+from exporting import outlined_area
 from small_engine import water_scene
 from watching import Witness
 
@@ -181,19 +186,48 @@ def test_the_look_and_the_export_are_of_the_contour_and_use_its_probability(logi
     assert look.generation == "AUTOMATIC"
     assert look.unopened == outcome_of(contour).unopened
     assert look.volume_ml == pytest.approx(volume_ml(contour))
-    files = []
-    for logic_knows_the_probability in (True, False):
-        if not logic_knows_the_probability:
+    areas = []
+    for remembered in ("file and tag", "tag", "nothing"):
+        if remembered != "file and tag":
             logic._forget_probabilities()
-        witness = Witness()
-        logic.export(contour, StructureNames(), ToFolder(out), witness)
-        assert logic.exporting
-        desk.wait_until(lambda heard=witness: heard.ends)
-        assert not logic.exporting
-        files.append(witness.ends[0])
-    smooth, stepped = (path.read_bytes() for path in files)
-    assert smooth[128:132] == stepped[128:132] == b"DICM"
-    assert smooth != stepped
+        if remembered == "nothing":
+            segment_of(contour).RemoveTag("BladderAutoContour.probability")
+        areas.append(exported_area(logic, desk, contour, out))
+    smooth, from_tag, stepped = areas
+    assert from_tag == pytest.approx(smooth, rel=0.002)
+    assert stepped != pytest.approx(smooth, rel=0.002)
+
+
+def test_a_probability_whose_file_cannot_be_taken_is_no_failure(logic, desk, ct_folder, weights, tmp_path, monkeypatch):
+    ct, out = load_ct(ct_folder), tmp_path / "out"
+    out.mkdir()
+    logic.warm(EngineChoice("cpu", weights))
+    with monkeypatch.context() as scanner:
+        scanner.setattr("shutil.move", held_open)
+        logic.contour([ct])
+        desk.wait_until(lambda: desk.ends)
+    assert states_of(logic) == [State.DONE]
+    contour = logic.jobs[0].contour
+    assert contours_of(ct) == [contour]
+    written = exported_area(logic, desk, contour, out)
+    logic.contour([ct])
+    desk.wait_until(lambda: desk.ends == 2)
+    assert written == pytest.approx(exported_area(logic, desk, contour, out), rel=0.002)
+
+
+def held_open(*_paths: object) -> None:
+    """What Windows does with a file that a virus scanner reads."""
+    raise PermissionError(errno.EACCES, "in use")
+
+
+def exported_area(logic: Logic, desk: Desk, contour: Contour, out: Path) -> float:
+    """Of all outlines of a contour, exported as a structure set; mm2."""
+    witness = Witness()
+    logic.export(contour, StructureNames(), ToFolder(out), witness)
+    assert logic.exporting
+    desk.wait_until(lambda: witness.ends)
+    assert not logic.exporting
+    return outlined_area(pydicom.dcmread(witness.ends[0]))
 
 
 def test_close_ends_the_process_and_removes_its_files(scene, python, desk, working_folder, ct_folder, slow_weights):

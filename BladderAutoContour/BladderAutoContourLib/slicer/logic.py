@@ -16,14 +16,14 @@ from slicer.i18n import tr as _
 from ..errors import Cancelled, InputError
 from . import correction, working_files
 from .export.destinations import Destination
-from .export.structure_set import LastLook, StructureNames, StructureSetExport, last_look
+from .export.structure_set import LastLook, StructureNames, StructureSetExport, generation_of, last_look
 from .process.engine_process import EngineChoice, EngineProcess, Listener
 from .process.messages import Failure, failure_of
 from .process.result import read_result
 from .process.weights_check import Answer, WeightsCheck
 from .scene.ct_source import source_of
-from .scene.kept_contour import is_begun_by_hand
-from .scene.kept_probability import keep_probability, kept_probability
+from .scene.kept_contour import fact, is_begun_by_hand
+from .scene.kept_probability import PROBABILITY, keep_probability, kept_probability
 from .scene.outcome import keep_outcome, outcome_of
 from .scene.segmentation import Contour, engine_grid, segment_of, show_result
 from .scene.volume_files import read_values, write_volume
@@ -121,7 +121,7 @@ class Logic:
         self._export: StructureSetExport | None = None
         self._correction: correction.Correction | None = None
         self._check: WeightsCheck | None = None
-        self._probabilities: dict[Contour, Path] = {}
+        self._probabilities: dict[Contour, _ProbabilityFile] = {}
         working_files.clear_leftovers(working_folder)
         self._observation = scene.AddObserver(scene.StartCloseEvent, lambda *_: self._scene_closes())
 
@@ -189,9 +189,14 @@ class Logic:
         return last_look(contour, self.working_folder, outcome.unopened if outcome else ())
 
     def export(self, contour: Contour, names: StructureNames, destination: Destination, listener: Listener) -> None:
-        """Begin to write a contour as a structure set. Raises what `StructureSetExport.write` does."""
+        """Begin to write a contour as a structure set. Raises what `StructureSetExport.write` does.
+
+        OutputError too: the working folder cannot be written.
+        """
         self._export = StructureSetExport(self._engine, self.working_folder)
-        self._export.write(contour, names, destination, listener, self._probabilities.get(contour))
+        smooths = generation_of(contour) == "AUTOMATIC"
+        probability = self._probability_of(contour) if smooths else None
+        self._export.write(contour, names, destination, listener, probability)
         self._begin_ticking()
 
     def propagate(self, contour: Contour, listener: correction.Listener) -> None:
@@ -200,7 +205,14 @@ class Logic:
         InputError too: the scene was saved without the network's probability.
         """
         by_hand = is_begun_by_hand(segment_of(contour.segmentation, contour.segment_id))
-        probability = None if by_hand else self._probability_of(contour)
+        probability = self._probability_of(contour)
+        if probability is None and not by_hand:
+            raise InputError(
+                _(
+                    "What the program saw in this CT was not saved with this contour, so it cannot carry corrections "
+                    "on. Contour the CT again: your contour stays, and the new one stands beside it."
+                )
+            )
         self._correction = correction.Correction(self._engine, self.working_folder)
         self._correction.propagate(contour, probability, listener)
         self._begin_ticking()
@@ -252,7 +264,7 @@ class Logic:
         earlier = self._probabilities.pop(contour, None)
         if earlier is not None:
             with contextlib.suppress(OSError):  # what a virus scanner holds open stays
-                earlier.unlink()
+                earlier.path.unlink()
 
     def _begin_ticking(self) -> None:
         self._ticker.start(self._tick, POLL_MILLISECONDS)
@@ -280,39 +292,48 @@ class Logic:
         """A result folder is complete: its contour goes into the scene."""
         try:
             result = read_result(folder)
+            probability = read_values(result.probability)[0]
             self._watcher.contour_comes()
             job.contour = show_result(self._volume_of(job), result)
             keep_outcome(job.contour, result)
-            self._keep_probability(job.contour, result.probability)
+            keep_probability(segment_of(job.contour.segmentation, job.contour.segment_id), probability)
+            self._take_probability(job.contour, result.probability)
         except Exception as error:  # noqa: BLE001
             self._failed(job, failure_of(error))
         else:
             self._end(job, State.DONE)
 
-    def _keep_probability(self, contour: Contour, probability: Path) -> None:
-        """Corrections need it, in a saved scene too; and the outline of a structure set is smoother with it."""
-        self._forget_probability(contour)
-        keep_probability(segment_of(contour.segmentation, contour.segment_id), read_values(probability)[0])
+    def _take_probability(self, contour: Contour, probability: Path) -> None:
+        """Keep the run's own file: corrections need it, and the outline of a structure set is smoother with it."""
         kept = working_files.free_path(self.working_folder, ".nrrd")
-        self._probabilities[contour] = Path(shutil.move(probability, kept))
+        try:
+            shutil.move(probability, kept)
+        except OSError:  # a virus scanner holds it, the disk is full: the segment's tag has it too
+            with contextlib.suppress(OSError):
+                kept.unlink()
+        else:
+            self._know_probability(contour, kept)
 
-    def _probability_of(self, contour: Contour) -> Path:
-        """The network's probability as a file: that of this session, else written from what the segment remembers."""
+    def _know_probability(self, contour: Contour, path: Path) -> None:
+        self._forget_probability(contour)
+        self._probabilities[contour] = _ProbabilityFile(path, _probability_tag(contour))
+
+    def _probability_of(self, contour: Contour) -> Path | None:
+        """The network's probability as a file: that of this session, else written from what the segment remembers.
+
+        Undo brings an earlier run's contour back with its tags, but not its file. None where the segment remembers
+        nothing. Raises OutputError.
+        """
         kept = self._probabilities.get(contour)
-        if kept is not None and kept.is_file():
-            return kept
+        if kept is not None and kept.tag == _probability_tag(contour) and kept.path.is_file():
+            return kept.path
         grid = engine_grid(contour)
         remembered = kept_probability(segment_of(contour.segmentation, contour.segment_id), grid) if grid else None
         if remembered is None:
-            raise InputError(
-                _(
-                    "What the program saw in this CT was not saved with this contour, so it cannot carry corrections "
-                    "on. Contour the CT again: your contour stays, and the new one stands beside it."
-                )
-            )
+            return None
         path = working_files.free_path(self.working_folder, ".nrrd")
         write_volume(remembered, grid.ijk_to_ras, path)
-        self._probabilities[contour] = path
+        self._know_probability(contour, path)
         return path
 
     def _failed(self, job: Job, failure: Failure) -> None:
@@ -333,6 +354,18 @@ class Logic:
         if volume is None:
             raise InputError(_("The CT is no longer loaded. Load it again, then contour it again."))
         return volume
+
+
+@dataclass(frozen=True)
+class _ProbabilityFile:
+    """A run's probability for the engine to read. tag: what the segment remembered of it when the file was kept."""
+
+    path: Path
+    tag: str
+
+
+def _probability_tag(contour: Contour) -> str:
+    return fact(segment_of(contour.segmentation, contour.segment_id), PROBABILITY)
 
 
 class _Run:

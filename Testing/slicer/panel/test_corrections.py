@@ -311,3 +311,52 @@ def test_a_proposal_for_a_contour_that_was_deleted_says_so(at_work):
     clinician.ui.acceptButton.click()
     assert clinician.ui.correctionLabel.text.startswith("The contour is no longer in the scene.")
     assert outlines() == []
+
+
+def test_slices_that_were_edited_in_the_axial_view_stay_as_they_are(at_work):
+    clinician, ct, contour = at_work
+    automatic = voxels(contour, ct)
+    slices = range(MIDDLE - 3, MIDDLE + 3)
+    for number in slices:  # the wall lies three voxels farther out, on one slice after the other
+        moved = np.zeros(TRUTH.shape, bool)
+        for shift in (1, 2, 3):
+            moved[number] |= np.roll(automatic[number], shift, axis=1) > 0
+        paint(clinician.ui.segmentEditor, moved)
+    clinician.settle()
+    assert touched_of(contour).whole == set(slices)
+    mine = voxels(contour, ct)
+    propagate(clinician)
+    changed = np.flatnonzero((shape_of(outlines()[0], ct) != mine).any(axis=(1, 2)))
+    assert changed.size
+    assert not set(slices) & set(changed)
+
+
+def test_a_wrong_organ_that_was_erased_is_outlined_anew(at_work):
+    clinician, ct, contour = at_work
+    ui = clinician.ui
+    assert not ui.beginButton.isVisible()
+    assert not ui.erasedLabel.isVisible()
+    edit(clinician, np.ones(TRUTH.shape, bool), erase=True)
+    assert ui.beginButton.isVisible()
+    assert ui.erasedLabel.isVisible()
+    assert "a new contour begins" in ui.erasedLabel.text
+    ui.segmentEditor.undo()
+    clinician.settle()
+    assert not ui.beginButton.isVisible()
+    ui.segmentEditor.redo()
+    clinician.settle()
+    ui.beginButton.click()
+    clinician.settle()
+    assert not ui.beginButton.isVisible()
+    assert not ui.erasedLabel.isVisible()
+    old, new = contours_of(ct)
+    assert old == contour
+    drawn = np.zeros(TRUTH.shape, bool)
+    chosen = [MIDDLE - 3, MIDDLE + 3]
+    drawn[chosen] = TRUTH[chosen]
+    edit(clinician, drawn)
+    propagate(clinician)
+    ui.acceptButton.click()
+    clinician.settle()
+    assert voxels(new, ct)[MIDDLE - 3 : MIDDLE + 4].any(axis=(1, 2)).all()
+    assert not voxels(old, ct).any()

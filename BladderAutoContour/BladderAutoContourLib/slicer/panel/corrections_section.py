@@ -94,7 +94,7 @@ class CorrectionsSection:
         if corrected.contour != self._contour:
             self._say(_("You chose another contour meanwhile, so the correction was dropped."))
         elif not corrected.changed_slices:
-            self._say(_("Nothing changes: the contour fits already."))
+            self._say(_("Nothing changes: the contour fits already, and what you drew or erased stays."))
         elif self._copied_to is None:
             self._say("")
             self._proposal = Proposal(corrected)

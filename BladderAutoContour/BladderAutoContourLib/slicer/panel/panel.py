@@ -242,8 +242,14 @@ class Panel(VTKObservationMixin):
         self._corrections.show_ready(self._missing_for_correction())
         self._export.show_ready(self._missing_for_export())
         self._advanced.set_enabled(not self.logic.busy)
-        can_begin = self._ct is not None and self._result.contour is None and reason_against(self._ct) is None
-        self.ui.beginButton.setVisible(can_begin and not running)
+        erased = self._is_erased()
+        can_begin = self._ct is not None and reason_against(self._ct) is None and not running
+        self.ui.beginButton.setVisible(can_begin and (erased or self._result.contour is None))
+        self.ui.erasedLabel.setVisible(can_begin and erased)
+
+    def _is_erased(self) -> bool:
+        """Whether nothing is left of the chosen contour: its slices are decided, so that none of them can be filled."""
+        return bool(self._result.touched) and volume_ml(self._result.contour) == 0
 
     def _missing_for_contour(self) -> str | None:
         if self._install.needed or self.logic.busy:

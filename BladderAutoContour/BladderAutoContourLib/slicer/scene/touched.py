@@ -1,7 +1,7 @@
 """What a clinician corrected by hand: found by comparing, so that undo and a saved scene need no bookkeeping.
 
 A contour is compared with what the program last gave: the automatic contour, or the proposal that was accepted. A slice
-that was worked on counts as decided as a whole; of strokes in the other views the voxels do that they changed.
+that was edited in the axial view is decided as a whole; of strokes in the other views the voxels are that they changed.
 """
 
 import json
@@ -13,6 +13,7 @@ import slicer
 
 from .kept_contour import ACCEPTED, TOUCHED_SLICES, TOUCHED_VOXELS, fact, keep_box, kept_box, kept_contour, set_fact
 from .segmentation import Contour, as_it_stands, expect_meeting, segment_of
+from .strokes import in_other_views
 from .voxels import SAME_SLICES, Grid, Index, VoxelBox
 
 
@@ -75,18 +76,10 @@ def _remembered(segment: slicer.vtkSegment, like: VoxelBox) -> Touched:
 def _sorted_out(changed: VoxelBox) -> Touched:
     """Which slices were worked on in the axial view, and which voxels in others.
 
-    A stroke lies in one plane: of the three planes through a voxel that one was painted in which holds most of the
-    change, in doubt the slice. A slice most of whose change was painted in it is decided as a whole.
+    A slice is decided as a whole unless all that changed in it is of strokes in other views.
     """
     array = changed.array
-    if not array.size:
-        return Touched(frozenset(), changed)
-    in_slice, in_row, in_column = (array.sum(axis=axes) for axes in ((1, 2), (0, 2), (0, 1)))
-    others = np.maximum(in_row[:, None], in_column[None, :])
-    axial = np.array(
-        [np.count_nonzero(plane & (others <= count)) for plane, count in zip(array, in_slice, strict=True)]
-    )
-    whole = np.flatnonzero((in_slice > 0) & (2 * axial >= in_slice))
+    whole = np.flatnonzero((array & ~in_other_views(array)).any(axis=(1, 2)))
     rest = array.copy()
     rest[whole] = False
     numbers = (whole + changed.start[2]).tolist()

@@ -222,6 +222,12 @@ def test_every_file_is_short_and_says_what_it_is_for() -> None:
             assert ast.get_docstring(ast.parse(text)), f"{name} has no docstring"
 
 
+def test_files_of_tests_have_names_of_their_own() -> None:
+    """pytest imports them by name alone, and refuses the second of a name."""
+    names = [path.name for path in map(Path, tracked(ROOT)) if path.match("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def public(place: ast.Module | ast.ClassDef) -> Iterator[ast.ClassDef | ast.FunctionDef]:
     """Public classes and functions of a module, and public methods of public classes."""
     for node in place.body:

@@ -35,6 +35,7 @@ SOFT_TISSUE_HU = (400, 40)
 
 def main(folder: Path) -> None:
     """Go the clinician's way and take a picture at every stop."""
+    folder.mkdir(parents=True, exist_ok=True)
     with strict_session() as application:
         clinician = Clinician()
         clinician.open()
@@ -85,6 +86,7 @@ def _tell_propagation(clinician: Clinician, ct: slicer.vtkMRMLScalarVolumeNode, 
     begin_by_hand(ct)
     contour.segmentation.GetDisplayNode().SetSegmentVisibility(contour.segment_id, False)
     clinician.settle()
+    ui.contourBox.setCurrentIndex(1)
     paint(ui.segmentEditor, outlined)
     clinician.settle()
     pictures = [_near(centre)]

@@ -249,11 +249,11 @@ def replace_file(temporary: Path, target: Path, patience_seconds: float = 2.0) -
             time.sleep(0.05)
 
 
-def put_file(path: Path, content: bytes | memoryview) -> None:
-    """Write a file whole or not at all: under another name first, then in its place. Raises OSError."""
+def put_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Have `write` make a file whole or not at all: under another name first, then in its place. Raises OSError."""
     temporary = path.with_name(f"{path.name}.part")
     try:
-        temporary.write_bytes(content)
+        write(temporary)
         replace_file(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -74,8 +74,8 @@ def _evaluate_all(
         events.progress("evaluate", number / len(cases))
         try:
             known = read_case(case, *names)
-            for finding in known.findings:
-                events.note(f"{case.name}: {finding.sentence}.")
+            for note in known.notes(case.name):
+                events.note(note)
             results.append(evaluate_case(case.name, known, engine, events.cancellation.check, worst))
         except Cancelled:
             raise

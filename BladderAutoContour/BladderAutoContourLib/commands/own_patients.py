@@ -133,8 +133,8 @@ class OwnPatients:
 
 
 def _tell(case: "CaseFolder", known: "KnownCase", events: "Events") -> None:
-    for finding in known.findings:
-        events.note(f"{case.name}: {finding.sentence}.")
+    for note in known.notes(case.name):
+        events.note(note)
 
 
 def find_patients(arguments: argparse.Namespace, notes: Mapping[str, Any]) -> OwnPatients:

@@ -15,7 +15,7 @@ AIR_HU = -1024
 """The least that air measures: lower values become this, unless they are padding."""
 OUTSIDE_HU = -2000
 """What padding outside the scanner's round field becomes, whatever the scanner writes there."""
-PADDING_BELOW_HU = -1500.0
+PADDING_BELOW_HU = -1500
 """Scanners pad with -2000, -3024 and the like; air with its noise is never so low."""
 PADDING_HU = (-900.0, 3071.0)
 """A declared padding value between these looks like tissue and is not believed: some scanners declare 0."""

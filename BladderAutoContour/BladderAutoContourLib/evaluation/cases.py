@@ -47,6 +47,10 @@ class KnownCase:
     bladder: np.ndarray
     findings: tuple[Finding, ...] = ()
 
+    def notes(self, name: str) -> list[str]:
+        """The findings as sentences about the case of that name."""
+        return [f"{name}: {finding.sentence}." for finding in self.findings]
+
 
 def find_cases(folder: Path) -> list[CaseFolder]:
     """The case that `folder` is, or else those in its sub-folders, by name.

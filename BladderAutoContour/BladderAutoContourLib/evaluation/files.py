@@ -14,13 +14,8 @@ def write_text(path: Path, text: str) -> None:
 
 def put(path: Path, write: Callable[[Path], object]) -> None:
     """Have `write` make a file under another name, then put it in place. Raises OutputError."""
-    temporary = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(temporary)
-            host.replace_file(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        host.put_file(path, write)
     except OSError as error:
         raise unwritable(path.parent, error) from error

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..dicom.pixels import PADDING_BELOW_HU
 from ..imaging.components import bounding_box
 from ..imaging.volume import Volume
 
@@ -16,7 +17,6 @@ METAL_SMALLEST_ML = 0.2  # a few bright voxels are cortical bone or a calcificat
 CONTRAST_MEAN_HU = 80.0
 CONTRAST_LAYER_HU = 130
 CONTRAST_LAYER_SHARE = 0.03
-OUTSIDE_FIELD_HU = -1500  # what scanners write outside their round field; air is never that low
 UNSURE = 0.75  # doubt of a slice: three of four such slices have to be corrected
 RIVAL_SHARE = 0.4  # a candidate of this share of the heaviest one's mass is worth a second look
 
@@ -58,7 +58,7 @@ def cut_bladder(contoured: Contoured) -> QualityWarning | None:
     mask = contoured.mask.array
     box = bounding_box(mask, margin=1)
     part = mask[box] > 0
-    low_field = contoured.ct.array[box] <= OUTSIDE_FIELD_HU
+    low_field = contoured.ct.array[box] <= PADDING_BELOW_HU
     last = mask.shape[0] - 1
     slices = {number for number in (0, last) if mask[number].any()}
     at_end = bool(slices)

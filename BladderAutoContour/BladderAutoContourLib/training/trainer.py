@@ -276,4 +276,4 @@ def save_whole(state: Mapping[str, Any], path: Path) -> None:
     # not straight into the file: there torch tells a full disk as a bare RuntimeError about its archive
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    host.put_file(path, buffer.getbuffer())
+    host.put_file(path, lambda temporary: temporary.write_bytes(buffer.getbuffer()))

@@ -22,7 +22,7 @@ from ..scene import kept_contour
 from ..scene.ct_source import CtSource, dicom_source_of
 from ..scene.dicom_files import instance_uids
 from ..scene.segmentation import Contour, is_edited, segment_of, write_mask
-from ..scene.touched import slice_numbers, touched_of
+from ..scene.touched import slice_numbers, touched_slices
 from ..working_files import temporary_folder
 from .destinations import Destination, Ready
 
@@ -299,7 +299,7 @@ def _fields(
     segment = contour.segmentation.GetSegmentation().GetSegment(contour.segment_id)
     model = kept_contour.fact(segment, kept_contour.MODEL)
     generation = generation_of(contour)
-    touched = touched_of(contour).slices
+    touched = touched_slices(contour)
     told = [f"model {model}"] if model else []
     told += [f"corrected by hand in slices {slice_numbers(touched)}"] if touched else []
     smooth = probability is not None and probability.is_file() and generation == "AUTOMATIC"

@@ -249,7 +249,7 @@ class Panel(VTKObservationMixin):
 
     def _is_erased(self) -> bool:
         """Whether nothing is left of the chosen contour: its slices are decided, so that none of them can be filled."""
-        return bool(self._result.touched) and volume_ml(self._result.contour) == 0
+        return bool(self._result.touched) and self._result.volume_ml == 0
 
     def _missing_for_contour(self) -> str | None:
         if self._install.needed or self.logic.busy:

@@ -8,7 +8,7 @@ from ...errors import InputError
 from ..scene.outcome import Outcome, outcome_of, remember_opened, volume_ml
 from ..scene.segmentation import Contour, is_edited
 from ..scene.slices import go_to_slice
-from ..scene.touched import touched_of
+from ..scene.touched import touched_slices
 from .warning_list import WarningList
 from .words import before_words, confidence_words, origin_words, touched_words
 
@@ -24,6 +24,7 @@ class ResultSection:
         section.show(contours_of(ct))
         section.contour      # the one that is corrected and exported
         section.touched      # the slices of it that a hand corrected
+        section.volume_ml    # what it holds
     """
 
     def __init__(self, ui: object, chosen: Callable[[], None], tell: Callable[[str], None]) -> None:
@@ -32,6 +33,7 @@ class ResultSection:
         self._contours: list[Contour] = []
         self._filling = False
         self.touched: tuple[int, ...] = ()
+        self.volume_ml = 0.0
         self._warnings = WarningList(ui.warningTable, opened=self._open, jump=self._jump)
         ui.contourBox.currentIndexChanged.connect(lambda: self._box_changed())
         self.show([])
@@ -58,10 +60,11 @@ class ResultSection:
         """Show the contour as it stands now, corrections included."""
         ui, contour, outcome = self._ui, self.contour, self.outcome
         self.touched = _touched(contour)
+        self.volume_ml = volume_ml(contour) if contour else 0.0
         ui.resultSection.setVisible(contour is not None)
         if contour is None:
             return
-        ui.volumeLabel.text = _("{volume} mL").format(volume=f"{volume_ml(contour):.0f}")
+        ui.volumeLabel.text = _("{volume} mL").format(volume=f"{self.volume_ml:.0f}")
         ui.correctedLabel.setVisible(is_edited(contour.segmentation, contour.segment_id))
         automatic_ml = outcome.volume_ml if outcome else None
         ui.correctedLabel.text = f"{touched_words(self.touched)} {before_words(automatic_ml)}"
@@ -105,6 +108,6 @@ class ResultSection:
 
 def _touched(contour: Contour | None) -> tuple[int, ...]:
     try:
-        return touched_of(contour).slices if contour else ()
+        return touched_slices(contour) if contour else ()
     except InputError:  # the CT has gone or was changed: whoever wants to use the contour is told
         return ()

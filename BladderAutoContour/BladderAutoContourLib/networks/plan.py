@@ -52,9 +52,9 @@ class NetworkPlan:
 class StagePlan:
     """One network and the grid it works on: `crop_voxels` (x, y, z) of `spacing_mm` (x, y, z).
 
-    shift_voxels: unless 0, the segmenter looks at work, though not in training, at two more crops, so many voxels
-    before and behind along every axis, both mirrored left to right; the mean logits count. What it says shall not hang
-    on where the cells of its pooling begin.
+    shift_voxels: unless 0, the segmenter looks at work, though not in training, a second time, so many voxels before
+    the crop along every axis and mirrored left to right; the mean logits count. What it says shall not hang on where
+    the cells of its pooling begin.
     """
 
     spacing_mm: Triple

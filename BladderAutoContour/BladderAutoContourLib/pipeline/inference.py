@@ -49,7 +49,7 @@ class Inference:
     def segment(self, hu: np.ndarray) -> torch.Tensor:
         """The CNN's logits (1, L, Z, Y, X) of a crop at working resolution, float32 on the device.
 
-        hu: the crop (Z, Y, X) and the plan's `shift_voxels` more on every side.
+        hu: the crop (Z, Y, X), and the plan's `shift_voxels` more before it along every axis.
         """
         stage = self.plan.segmenter
         shift = stage.shift_voxels
@@ -59,16 +59,14 @@ class Inference:
             logits = self._logits(self._segmenter, stage, part[..., ::-1] if mirrored else part)
             return logits.flip(-1) if mirrored else logits
 
-        total = look(shift, mirrored=False)
+        straight = look(shift, mirrored=False)
         if not shift:
-            return total
+            return straight
         most, rest = slice(0, -shift), slice(shift, None)
         with torch.inference_mode():
-            looks = torch.ones_like(total)
-            for start, inside, within in ((0, most, rest), (2 * shift, rest, most)):
-                total[..., inside, inside, inside] += look(start, mirrored=True)[..., within, within, within]
-                looks[..., inside, inside, inside] += 1
-            return total / looks
+            shared, other = straight[..., most, most, most], look(0, mirrored=True)[..., rest, rest, rest]
+            shared.copy_((shared + other) / 2)
+        return straight
 
     def sharpen(self, logits: torch.Tensor, hu: np.ndarray, spacing_mm: Triple) -> torch.Tensor:
         """The CRF-RNN's logits of the CNN's `logits` on the crop `hu` (Z, Y, X)."""

@@ -84,7 +84,7 @@ def _look_around(ct: Volume, centre_mm: np.ndarray, inference: Inference) -> Loo
     stage = inference.plan.segmenter
     grid = patient_grid(centre_mm, stage.spacing_mm, stage.crop_voxels)
     shift = stage.shift_voxels
-    wide = grid.region((-shift,) * 3, tuple(n + 2 * shift for n in grid.size))
+    wide = grid.region((-shift,) * 3, tuple(n + shift for n in grid.size))
     logits = inference.segment(resample_to(ct, wide, fill=AIR_HU).array)
     probability = bladder_probability(logits) * coverage(ct.geometry, grid)
     mask = _main_part(probability)

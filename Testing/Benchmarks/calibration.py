@@ -13,32 +13,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from BladderAutoContourLib.errors import NoBladderError
 from BladderAutoContourLib.evaluation.accuracy import CONTOURED, FALSE_CONTOUR, MISSED, NONE_RIGHTLY
-from BladderAutoContourLib.evaluation.metrics import dice, distances_mm, surface
+from BladderAutoContourLib.evaluation.metrics import dice
 from BladderAutoContourLib.evaluation.reliability import Reliability, Tally, reliability, reliability_plot
-from BladderAutoContourLib.imaging.components import bounding_box
+from BladderAutoContourLib.evaluation.temperature import BAND_MM, near_contour
 from BladderAutoContourLib.phantom.case import GENERATOR_VERSION
 from BladderAutoContourLib.phantom.test_set import TestCase, with_bladder, without_bladder
-from BladderAutoContourLib.pipeline.engine import Contouring, Engine
+from BladderAutoContourLib.pipeline.engine import Engine
 from BladderAutoContourLib.pipeline.lettering import write_png
 from rendered import CACHE_HELP, scan_of
-
-BAND_MM = 5.0
-
-
-def near_contour(found: Contouring, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probability and truth of the voxels within BAND_MM of the contour's surface."""
-    spacing_mm = found.mask.geometry.spacing_mm
-    mask = found.mask.array > 0
-    # the box of the mask and the band about it: distances in the rest of the CT would take minutes
-    box = tuple(
-        slice(max(0, side.start - reach), side.stop + reach)
-        for side, reach in zip(bounding_box(mask), (int(BAND_MM / mm) + 2 for mm in spacing_mm[::-1]), strict=True)
-    )
-    band = distances_mm(surface(mask[box]), spacing_mm) <= BAND_MM
-    return found.probability.array[box][band], truth[box][band]
 
 
 def judge(
@@ -53,9 +37,9 @@ def judge(
         outcome = MISSED if is_there else NONE_RIGHTLY
         return row | {"outcome": outcome, "confidence": round(error.confidence, 5)}
     if is_there:
-        own = Tally()
+        own, near = Tally(), near_contour(found, truth)
         for tally in (voxels, own):
-            tally.add(*near_contour(found, truth))
+            tally.add(near.probability, near.bladder)
         row["voxel_error"] = round(own.reliability().expected_calibration_error, 5)
         row["dice"] = round(dice(found.mask.array, truth), 5)
     outcome = CONTOURED if is_there else FALSE_CONTOUR

@@ -177,11 +177,12 @@ def _patients(arguments: argparse.Namespace, training: "TrainingPlan") -> OwnPat
 
 
 def _calibrate(weights: Path, scans: int, events: Events) -> None:
-    """Fit the confidence, and the doubt of a slice, on generated scans, and save the plan with them.
+    """Fit confidence, temperature and the doubt of a slice on generated scans, and save the weights with them.
 
     The plan also says how the masks of this processor's number type agree with float32 ones.
     """
-    from ..evaluation import calibration, doubt_fit, precision
+    from ..evaluation import calibration, doubt_fit, precision, temperature
+    from ..evaluation.known_scans import contoured_scans
     from ..networks.weights import load_weights, save_weights
     from ..pipeline.engine import Engine
 
@@ -189,8 +190,13 @@ def _calibrate(weights: Path, scans: int, events: Events) -> None:
     engine = Engine(networks, "cpu")
     decision = calibration.fit(calibration.gather(engine, scans, events.progress), networks.plan.decision)
     plan = dataclasses.replace(networks.plan, decision=decision)
-    if known := doubt_fit.gather(engine, scans, events.progress):
-        plan = dataclasses.replace(plan, doubt=doubt_fit.fit(known))
+    slices, voxels = [], []
+    for found, bladder in contoured_scans(engine, scans, events.progress):
+        slices.append(doubt_fit.known_slices(found, bladder))
+        voxels.append(temperature.near_contour(found, bladder))
+    if slices:
+        plan = dataclasses.replace(plan, doubt=doubt_fit.fit(slices))
+        networks = temperature.with_temperature(networks, temperature.fit(voxels))
     agreement = precision.measured(networks, COMPARED_CROPS, events.progress)
     plan = dataclasses.replace(plan, scores={**plan.scores, "precision": agreement})
     save_weights(dataclasses.replace(networks, plan=plan), weights)

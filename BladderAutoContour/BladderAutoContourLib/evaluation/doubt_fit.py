@@ -1,25 +1,16 @@
 """The logistic curve of a slice's doubt, fitted on generated scans of the training family whose bladder is known."""
 
-import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import NoBladderError
-from ..imaging.volume import Volume
 from ..networks.plan import DoubtPlan
-from ..phantom.case import STRATA, draw_case
-from ..phantom.fields import draw_scan
-from ..phantom.render import render
 from ..pipeline.doubt import FEATURES, scaled
-from ..pipeline.engine import Contouring, Engine
-from ..pipeline.steps import Progress
+from ..pipeline.engine import Contouring
 from .logistic import fit_logistic
 from .slices import slice_errors
 
-FIRST_SEED = 740_000
-KINDS = (None, *STRATA)  # every property in turn
-SPACINGS_MM = ((1.5, 3.0), (1.8, 4.0), (2.0, 5.0))  # in the plane, across: finer than what makes a slice wrong
 FITTED = ("strong_inward_mm", "weak_outward_mm", "faint_share", "dent_mm")
 """The features that carry, found on scans of the training family with seeds from 742,000. With all of them the curve
 ranks unseen slices no better, nor with means over neighbouring slices or products. The others are still measured: the
@@ -35,16 +26,6 @@ class KnownSlices:
     wrong: np.ndarray
 
 
-def scan_of(seed: int, number: int) -> tuple[str, Volume, np.ndarray]:
-    """Name, CT and true bladder, boolean (z, y, x), of a pelvic scan; `number` picks its stratum and spacing."""
-    case = draw_case(seed, stratum=KINDS[number % len(KINDS)])
-    in_plane, across = SPACINGS_MM[number % len(SPACINGS_MM)]
-    scan = draw_scan(case, "pelvis", (in_plane, in_plane, across), np.random.default_rng([seed, 1]))
-    rendered = render(case, scan.geometry)
-    ct = Volume(rendered.stored_hu(), scan.geometry)
-    return f"{case.stratum or 'any'}-{seed}", ct, rendered.bladder.numpy() >= 0.5
-
-
 def known_slices(found: Contouring, bladder: np.ndarray) -> KnownSlices:
     """The slices of a contour; one beside which the contour missed a slice of the bladder is wrong too."""
     first, count = found.first_slice, len(found.slice_doubt)
@@ -54,18 +35,7 @@ def known_slices(found: Contouring, bladder: np.ndarray) -> KnownSlices:
     return KnownSlices(found.slice_features.values, wrong)
 
 
-def gather(engine: Engine, count: int, progress: Progress) -> list[KnownSlices]:
-    """The slices of `count` scans with seeds of their own; a bladder that is not found has none."""
-    known = []
-    for number in range(count):
-        _, ct, bladder = scan_of(FIRST_SEED + number, number)
-        with contextlib.suppress(NoBladderError):  # no contour, no slice to doubt
-            known.append(known_slices(engine.contour(ct, lambda step, fraction: None), bladder))
-        progress("fit the doubt", (number + 1) / count)
-    return known
-
-
-def fit(known: list[KnownSlices]) -> DoubtPlan:
+def fit(known: Sequence[KnownSlices]) -> DoubtPlan:
     """The curve of largest likelihood under a prior that holds weights near 0. Raises ValueError without any slice."""
     if not known:
         raise ValueError("no slice to fit the doubt on")

@@ -32,8 +32,8 @@ def test_a_run_is_measured(run, ct_folder, weights, tmp_path):
         assert any(line.startswith(name) for line in outcome.stdout.splitlines()), name
 
 
-def test_smoke_generates_its_ct_and_larger_ones(run, tmp_path):
-    outcome = run("benchmark", "--smoke", "--growth", "--output", tmp_path)
+def test_smoke_generates_its_ct_and_larger_ones(run, weights, tmp_path):
+    outcome = run("benchmark", "--smoke", "--growth", "--output", tmp_path, "--weights", weights)
     assert outcome.code == 0, outcome.stderr
     found = json.loads((tmp_path / "benchmark.json").read_text(encoding="utf-8"))
     assert (found["size"], found["spacing_mm"]) == ([128, 128, 60], [3.9, 3.9, 5.0])
@@ -50,6 +50,7 @@ def test_a_peer_that_cannot_be_installed_is_told(run, ct_folder, weights, tmp_pa
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     outcome = run("benchmark", "--smoke", "--ct", ct_folder, "--weights", weights, "--peers", tmp_path / "peers")
     outcome.failed_with(8, "environment", "pydensecrf2", "--peers")
+    assert "whole run" not in outcome.stdout, "minutes of measuring came before"
 
 
 def test_a_run_that_fails_is_told_in_its_own_words(run, ct_folder, scene, weights, tmp_path):

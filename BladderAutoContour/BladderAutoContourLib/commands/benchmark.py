@@ -38,6 +38,14 @@ class _Bench:
     events: Events
 
 
+@dataclass(frozen=True)
+class _Peers:
+    """The environment that the CRF's peer was installed into, and its interpreter."""
+
+    environment: Path
+    python: Path
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     parser.add_argument("--smoke", action="store_true", help="small CTs: shows that it works, measures little")
@@ -77,11 +85,15 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
         if arguments.output is not None:
             write_text(arguments.output / name, json.dumps(found, indent=2) + "\n")
 
-    weights = arguments.weights or default_weights()  # missing ones are told before a minute of generating
+    # weights that are missing, and peers that cannot be installed, are told before minutes of generating and measuring
+    weights = arguments.weights or default_weights()
     with tempfile.TemporaryDirectory(prefix="bladder-benchmark-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with events.cancellation.cleaning(lambda: host.remove_folder(folder)):
             bench = _Bench(folder, _options(arguments), arguments.smoke, events)
+            peers = None
+            if arguments.peers is not None:
+                peers = _install_peers(folder / "peers" if arguments.peers == Path() else arguments.peers)
             base = None
             if arguments.ct is None:
                 base = _generate(bench)
@@ -93,9 +105,8 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
                 save(GROWTH, found)
                 if arguments.output is not None:
                     put(arguments.output / PLOT, lambda file: write_png(picture, file))
-            if arguments.peers is not None:
-                environment = folder / "peers" if arguments.peers == Path() else arguments.peers
-                _peers(environment, weights, bench, save)
+            if peers is not None:
+                _peers(peers, weights, bench, save)
     if arguments.output is not None:
         events.result(arguments.output)
     return 0
@@ -150,19 +161,24 @@ def _growth(base: "Volume", bench: _Bench) -> tuple[dict[str, Any], Any]:
     return growth.as_data(costs), growth.plot(costs)
 
 
-def _peers(environment: Path, weights: Path, bench: _Bench, save: Save) -> None:
+def _install_peers(environment: Path) -> _Peers:
+    from ..evaluation.crf_peers import PEER_PACKAGES
+    from ..evaluation.measured_program import peer_python
+
+    return _Peers(environment, peer_python(environment, *PEER_PACKAGES))
+
+
+def _peers(peers: _Peers, weights: Path, bench: _Bench, save: Save) -> None:
     import torch
 
     from ..evaluation import crf_peers, floor, network_peers
     from ..evaluation.crf_problem import SPACING_MM
-    from ..evaluation.measured_program import peer_python
     from ..networks.weights import load_weights
     from ..pipeline.device import number_type
 
     bench.events.progress("peers", 0.0)
-    python = peer_python(environment, *crf_peers.PEER_PACKAGES)
     extent = crf_peers.SMOKE if bench.smoke else crf_peers.Extent()
-    costs = crf_peers.compare(extent, python, bench.folder, bench.events)
+    costs = crf_peers.compare(extent, peers.python, bench.folder, bench.events)
     torch.set_num_threads(host.available_cores())
     machine = floor.measure_machine()
     least = {"crf": floor.crf_floor(crf_peers.PLANS[extent.names[0]], extent.size, SPACING_MM, machine)}
@@ -172,7 +188,9 @@ def _peers(environment: Path, weights: Path, bench: _Bench, save: Save) -> None:
     bench.events.progress("peers", 0.5)
     plan, numbers = load_weights(weights).plan, number_type(torch.device("cpu"))
     looks = network_peers.SMOKE if bench.smoke else network_peers.Extent()
-    compared = network_peers.compare(network_peers.tasks(plan, looks), looks, environment, bench.folder, bench.events)
+    compared = network_peers.compare(
+        network_peers.tasks(plan, looks), looks, peers.environment, bench.folder, bench.events
+    )
     least = {
         name: floor.network_floor(stage, numbers, machine) for name, stage in network_peers.stages(plan, looks).items()
     }

@@ -20,7 +20,7 @@ from typing import Any, NoReturn, Protocol, TextIO
 
 WINDOWS = sys.platform == "win32"
 _QUERY_LIMITED_INFORMATION = 0x1000
-LAST_WORDS_SECONDS = 0.15
+LAST_WORDS_SECONDS = 0.25
 """How long the last words of a process that must end may take."""
 TURNS = 15
 

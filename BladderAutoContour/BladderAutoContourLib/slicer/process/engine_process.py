@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 READY = {"event": "note", "message": "ready"}
 POLL_PATIENCE_SECONDS = 0.002
-CANCEL_GRACE_SECONDS = 0.75
+CANCEL_GRACE_SECONDS = 0.85
 """How long a cancelled request may take to remove its files. Unless it hangs, the engine gives up before that."""
 CLOSE_SECONDS = 5.0
 """How long `close` waits at most for a process that was told to end; as a rule it has gone at once."""

@@ -69,7 +69,13 @@ LEAN = TrainingPlan(
         name="ablation",
         localiser=StagePlan((6.0, 6.0, 6.0), (64, 64, 48)),  # not trained: crops lie about the known bladder
         segmenter=StagePlan((4.0, 4.0, 4.0), (64, 64, 48), IntensityPlan(), NetworkPlan(width=8, kernel=3)),
-        crf=CrfPlan(bilateral_weight=8.0, spacing_mm=(2.0, 2.0, 3.0), temperature=2.8),
+        crf=CrfPlan(
+            theta_alpha_mm=(4.0, 4.0, 4.0),
+            theta_beta_hu=20.0,
+            bilateral_weight=10.0,
+            spacing_mm=(2.0, 2.0, 3.0),
+            temperature=2.8,
+        ),
     ),
     stages=(
         StageSchedule("segmenter", 900, without_bladder=0.1, strata={"small": 0.25, "contrast": 0.1}),

@@ -75,7 +75,7 @@ def test_every_rank_ends_when_one_fails(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(host.WINDOWS, reason="there torchrun cannot be asked to stop")
 def test_what_two_ranks_began_one_can_end(tmp_path: Path) -> None:
-    plan = write_plan(sharing_plan(16, checkpoint_every=2), tmp_path / "plan.json")
+    plan = write_plan(sharing_plan(8, checkpoint_every=2), tmp_path / "plan.json")
     arguments = ("--plan", plan, *STAGES, "--output")
     assert train(*arguments, tmp_path / "whole").returncode == 0
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ... import ARGUMENTS_VARIABLE, PARTIAL_NAME, TEMPORARY_PREFIX, host
 
@@ -25,6 +25,15 @@ class OutputLine:
     """A line of standard output."""
 
     text: str
+
+    @property
+    def event(self) -> dict[str, Any] | None:
+        """What the engine says; None where somebody else, such as a library that is being loaded, has printed it."""
+        try:
+            event = json.loads(self.text)
+        except ValueError:
+            return None
+        return event if isinstance(event, dict) else None
 
 
 @dataclass(frozen=True)

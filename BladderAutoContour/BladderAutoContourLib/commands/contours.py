@@ -12,7 +12,6 @@ from ..events import Events
 if TYPE_CHECKING:
     from ..dicom.structure_reader import Roi
 
-NAME = "contours"
 HELP = "Write the contours of a structure as text: coordinates in mm, slice by slice, outer and inner rings."
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from ..errors import OutputError
 from ..events import Events
 
-NAME = "masks"
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows, whatever the ending
 HELP = "Turn the structures of a DICOM RT Structure Set into masks (NRRD) on the grid of their CT."
 

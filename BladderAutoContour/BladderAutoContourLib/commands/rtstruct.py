@@ -8,7 +8,6 @@ from pathlib import Path
 from ..errors import Cancelled, OutputError, UsageError
 from ..events import Events
 
-NAME = "rtstruct"
 HELP = "Turn a mask into a DICOM RT Structure Set of its CT series, verified before it is put in place."
 
 

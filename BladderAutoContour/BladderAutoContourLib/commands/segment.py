@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..pipeline.engine import Engine
     from ..pipeline.reading import Reader
 
-NAME = "segment"
 HELP = "Contour the bladder of one or more CTs: mask, probability, structure set, picture and report of each."
 
 

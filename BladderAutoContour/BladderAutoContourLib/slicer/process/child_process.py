@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ... import ARGUMENTS_VARIABLE, PARTIAL_NAME, TEMPORARY_PREFIX, host
+from ... import ARGUMENTS_VARIABLE, TEMPORARY_PREFIX, host
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[3]
 MODULE = __package__.partition(".")[0]
@@ -186,4 +186,4 @@ def _remove_unfinished(target: Path | None) -> None:
     for left in target.glob(f"{TEMPORARY_PREFIX}*"):
         host.remove_folder(left)
     with contextlib.suppress(OSError):
-        target.with_name(PARTIAL_NAME.format(name=target.name)).unlink(missing_ok=True)
+        host.unfinished(target).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HELP = "Generate pelvis CTs with their true bladder."
 KINDS = ("pelvis", "abdomen-pelvis", "whole-body", "chest", "abdomen", "thighs")
-STRATA = ("small", "medium", "large", "very-large", "contrast", "catheter", "gas", "metal", "fluid-bowel")
+STRATA = ("small", "medium", "large", "very-large", "contrast", "catheter", "gas", "metal", "fluid-bowel", "rotated")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,10 +16,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, TextIO
+from typing import Any, NoReturn, Protocol, TextIO, TypeVar
 
 WINDOWS = sys.platform == "win32"
 _QUERY_LIMITED_INFORMATION = 0x1000
+REPLACE_SECONDS = 2.0
 LAST_WORDS_SECONDS = 0.25
 """How long the last words of a process that must end may take."""
 TURNS = 15
@@ -28,6 +29,9 @@ _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _WINDOWS_DISK_FULL = {39, 112, 1295}  # ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED
 _WINDOWS_PAGE_FILE_TOO_SMALL = 1455  # ERROR_COMMITMENT_LIMIT
 _WINDOWS_LIBRARY_MISSING = {126, 127, 193, 1114}  # ERROR_MOD_NOT_FOUND, PROC_NOT_FOUND, BAD_EXE_FORMAT, DLL_INIT_FAILED
+
+
+Result = TypeVar("Result")
 
 
 class Cancellable(Protocol):
@@ -198,15 +202,8 @@ def _without_window() -> Any:
     return subprocess.STARTUPINFO(dwFlags=subprocess.STARTF_USESHOWWINDOW, wShowWindow=subprocess.SW_HIDE)
 
 
-def end_process_tree(process: subprocess.Popen, grace_seconds: float = 0.0) -> None:
-    """End a process of `popen_group` and all its children; returns when it is gone.
-
-    With `grace_seconds` the process is asked first, where the system has a way to ask, and may end by itself.
-    """
-    if grace_seconds > 0 and process.poll() is None:
-        _ask_to_stop(process)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(grace_seconds)
+def end_process_tree(process: subprocess.Popen) -> None:
+    """End a process of `popen_group` and all its children; returns when it is gone."""
     if WINDOWS:
         if process.poll() is None:
             subprocess.run(
@@ -223,22 +220,16 @@ def end_process_tree(process: subprocess.Popen, grace_seconds: float = 0.0) -> N
     process.wait()
 
 
-def _ask_to_stop(process: subprocess.Popen) -> None:
-    # Windows hears Ctrl-Break only where both share a console; without one the tree is ended right after.
-    with contextlib.suppress(OSError):
-        process.send_signal(signal.CTRL_BREAK_EVENT if WINDOWS else signal.SIGTERM)
-
-
 # Files
 
 
-def replace_file(temporary: Path, target: Path, patience_seconds: float = 2.0) -> None:
+def replace_file(temporary: Path, target: Path) -> None:
     """Put `temporary` in the place of `target`, whole or not at all.
 
-    On Windows a viewer or a virus scanner may hold the target for a moment: it is tried again for `patience_seconds`.
+    On Windows a viewer or a virus scanner may hold the target for a moment: it is tried again for REPLACE_SECONDS.
     Raises OSError.
     """
-    deadline = time.monotonic() + (patience_seconds if WINDOWS else 0.0)
+    deadline = time.monotonic() + (REPLACE_SECONDS if WINDOWS else 0.0)
     while True:
         try:
             temporary.replace(target)
@@ -249,14 +240,25 @@ def replace_file(temporary: Path, target: Path, patience_seconds: float = 2.0) -
             time.sleep(0.05)
 
 
-def put_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Have `write` make a file whole or not at all: under another name first, then in its place. Raises OSError."""
-    temporary = path.with_name(f"{path.name}.part")
+def put_file(path: Path, write: Callable[[Path], Result]) -> Result:
+    """Have `write` make a file whole or not at all: under another name first, then in its place.
+
+    Returns what `write` does. Raises OSError. A process ended from outside leaves `unfinished(path)`, which the next
+    one replaces.
+    """
+    temporary = unfinished(path)
     try:
-        write(temporary)
+        result = write(temporary)
         replace_file(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return result
+
+
+def unfinished(path: Path) -> Path:
+    """What a file is called until it is whole, beside its place."""
+    return path.with_name(f".{path.name}.part")
 
 
 def path_for_libraries(path: Path) -> str:

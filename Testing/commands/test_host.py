@@ -98,12 +98,11 @@ def test_a_signal_that_is_ignored_stays_so(tmp_path):
 
 
 @pytest.mark.skipif(host.WINDOWS, reason="looks at POSIX processes")
-@pytest.mark.parametrize("grace_seconds", [0.0, 0.5])
-def test_a_process_tree_ends_whole(grace_seconds):
+def test_a_process_tree_ends_whole():
     process = start_script(TREE)
     child = int(process.stdout.readline())
     assert is_running(child)
-    host.end_process_tree(process, grace_seconds)
+    host.end_process_tree(process)
     assert process.returncode is not None
     deadline = time.monotonic() + 2
     while is_running(child) and time.monotonic() < deadline:

@@ -1,6 +1,10 @@
 """`phantom` in real processes: what no patient can be generated from is refused, and no folder holds two."""
 
 import pytest
+from BladderAutoContourLib.commands import ablation, phantom
+from BladderAutoContourLib.phantom.case import STRATA
+from BladderAutoContourLib.phantom.fields import EXTENTS
+from BladderAutoContourLib.training.ablation import ROWS
 
 COARSE = ("--spacing", "9", "9", "12")
 
@@ -31,3 +35,9 @@ def test_a_folder_that_holds_a_case_is_not_written_into(run, tmp_path):
 def test_what_no_patient_can_be_generated_from_is_refused(run, tmp_path, options, words):
     run("phantom", *options, "--output", tmp_path / "out").failed_with(2, "usage", words)
     assert not (tmp_path / "out").exists()
+
+
+def test_choices_that_are_listed_again_lest_help_waits_for_torch_are_all_there():
+    assert phantom.STRATA == STRATA
+    assert tuple(EXTENTS) == phantom.KINDS
+    assert tuple(row.name for row in ROWS) == ablation.ROW_NAMES

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from typing import Any
 
 import pydicom
 import pytest
+from BladderAutoContourLib.commands import segment
 from BladderAutoContourLib.dicom.ct_writer import write_ct_series
+from BladderAutoContourLib.errors import OutputError
 
 FEW_BYTES = 16 * 1024
 
@@ -106,6 +109,13 @@ def test_output_below_a_file(run, ct_folder, tmp_path, below, weights):
     assert file.read_text() == "here first"
     assert list(tmp_path.iterdir()) == [file]
     assert all(event.get("step") != "load" for event in outcome.events), "it was not known before torch was loaded"
+
+
+def test_output_on_a_drive_that_is_not_there(tmp_path, monkeypatch):
+    """As on Windows, where not even the root of a path need be there."""
+    monkeypatch.setattr(segment, "_exists", lambda path: False)
+    with pytest.raises(OutputError, match=f"There is no {re.escape(tmp_path.anchor)} to write to"):
+        segment.check_output(tmp_path / "out")
 
 
 @contextlib.contextmanager

@@ -11,6 +11,8 @@ import pytest
 from BladderAutoContourLib.dicom.ct_series import read_ct
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
 from BladderAutoContourLib.dicom.structure_set import write_rtstruct
+from BladderAutoContourLib.evaluation.cases import find_cases
+from BladderAutoContourLib.evaluation.people import people, sealed
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.networks.plan import NetworkPlan, Plan, StagePlan
@@ -156,6 +158,18 @@ def test_a_training_that_nobody_could_judge_is_refused(fine_tune, run, weights, 
     fine_tune(output, "--calibrate", "-3").failed_with(2, "usage", "--calibrate", "from 0 on")
     fine_tune(output, "--steps", "0").failed_with(2, "usage", "--steps", "from 1 on")
     assert not (output / "segmenter").exists()
+
+
+def test_a_plan_that_a_training_has_kept_tells_whom_it_was_shown(run, patients, tmp_path):
+    """Who goes on with it may not hold out somebody else."""
+    (shown, *_) = people(find_cases(patients))
+    plan = tiny_plan(tmp_path / "run.json", 0.5)
+    raw = json.loads(plan.read_text(encoding="utf-8"))
+    raw["notes"] = {"shown": sealed(shown.identities)}
+    plan.write_text(json.dumps(raw), encoding="utf-8")
+    options = ("--patients", patients, "--hold-out", shown.cases[0].name, "--output", tmp_path / "out", *QUICK)
+    seen = run("train", "--plan", plan, *options)
+    seen.failed_with(3, "input", "run.json was trained on the patient in", shown.cases[0].name, "Hold out others")
 
 
 def tiny_plan(path: Path, share: float) -> Path:

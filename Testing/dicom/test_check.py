@@ -228,6 +228,15 @@ def test_each_defect_is_found(series, structure_set, spoil):
     assert not any("SEED" in finding.sentence or "PHANTOM" in finding.sentence for finding in findings)
 
 
+@pytest.mark.parametrize("end", ["^^^", "^ ", "^=^^", " "])
+def test_a_name_may_be_written_with_its_empty_parts(series, structure_set, end):
+    """Planning systems write all five parts of a name, archives those that are filled."""
+    edit(structure_set, lambda dataset: setattr(dataset, "PatientName", f"{dataset.PatientName}{end}"))
+    assert check_rtstruct(structure_set, series.ct) == []
+    edit(structure_set, lambda dataset: setattr(dataset, "PatientName", f"{dataset.PatientName}JR"))
+    assert "patient-mismatch" in {finding.code for finding in check_rtstruct(structure_set, series.ct)}
+
+
 def test_a_repeated_point_is_a_note(series, structure_set):
     """It is of no use and does no harm: plastimatch closes all of its contours so."""
     edit(structure_set, first_point_repeated)

@@ -6,7 +6,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
-from BladderAutoContourLib.dicom.ct_series import list_series, read_ct
+from BladderAutoContourLib.dicom.ct_series import read_ct, survey
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.pipeline.warnings import Contoured, cut_bladder
 from hypothesis import given, settings
@@ -200,7 +200,7 @@ def test_a_series_is_chosen_among_several(tmp_path):
     ct = read_ct([tmp_path], uid)
     assert ct.series_uid == uid
     assert ct.volume.array.shape == (9, 40, 40)
-    assert [summary.images for summary in list_series([tmp_path])] == [20, 9]
+    assert [summary.images for summary in survey([tmp_path])[0]] == [20, 9]
 
 
 def test_scouts_beside_a_series_are_no_second_series(tmp_path):

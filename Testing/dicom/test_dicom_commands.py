@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from BladderAutoContourLib.commands import rtstruct
+from BladderAutoContourLib.commands import masks, rtstruct
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
 from BladderAutoContourLib.dicom.structure_set import write_rtstruct
 from BladderAutoContourLib.errors import Cancelled
@@ -126,6 +126,15 @@ def test_what_it_is_made_from_is_never_replaced(program, tmp_path, mask_file, st
     assert [path.read_bytes() for path in made_from] == before
 
 
+@pytest.mark.parametrize("option", ["--mask", "--probability", "--merge"])
+def test_a_missing_input_is_told_though_the_output_is(program, series, mask_file, structure_set, tmp_path, option):
+    missing = tmp_path / "missing file"
+    words = ("rtstruct", "--ct", series.folder, "--mask", mask_file, "--output", structure_set)
+    done = program(*words, option, missing)
+    assert done.code == 3, done.stderr
+    assert "missing file" in done.stderr
+
+
 def test_a_structure_set_of_another_patient_gives_no_masks(program, structure_set, series, tmp_path):
     edit(structure_set, lambda dataset: setattr(dataset, "PatientID", "SOMEBODY ELSE"))
     done = program("masks", "--ct", series.folder, "--rtstruct", structure_set, "--output", tmp_path / "masks")
@@ -133,6 +142,12 @@ def test_a_structure_set_of_another_patient_gives_no_masks(program, structure_se
     assert "does not belong to this CT" in done.stderr
     assert "SOMEBODY" not in done.stdout + done.stderr
     assert not (tmp_path / "masks").exists()
+
+
+@pytest.mark.parametrize("name", ["CON", "aux.", "Nul.old", "COM1"])
+def test_a_mask_is_no_device_of_windows(name):
+    assert masks.file_name(name, set()).partition(".")[0] == f"_{name.partition('.')[0]}"
+    assert masks.file_name("Contour", set()) == "Contour"
 
 
 def test_masks_say_where_slices_were_left_out(program, structure_set, series, tmp_path):

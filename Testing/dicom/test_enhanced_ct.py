@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 from BladderAutoContourLib.dicom.check import check_rtstruct
-from BladderAutoContourLib.dicom.ct_series import CtSeries, list_series, read_ct
+from BladderAutoContourLib.dicom.ct_series import CtSeries, read_ct, survey
 from BladderAutoContourLib.dicom.rasterise import roi_mask
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
 from BladderAutoContourLib.dicom.structure_merge import MergeRequest, merge_rtstruct
@@ -60,7 +60,7 @@ def test_shuffled_frames_are_put_in_place(enhanced):
     ct = read_ct([enhanced])
     assert_read(ct)
     assert {one.sop_class_uid for one in ct.slices} == {ENHANCED_CT}
-    assert [str(summary) for summary in list_series([enhanced])] == [f"{ct.series_uid}: 24 x 20 x 9, 1.2 x 1.1 x 3 mm"]
+    assert [str(summary) for summary in survey([enhanced])[0]] == [f"{ct.series_uid}: 24 x 20 x 9, 1.2 x 1.1 x 3 mm"]
 
 
 @pytest.mark.parametrize("syntax", COMPRESSED)

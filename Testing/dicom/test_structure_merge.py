@@ -108,6 +108,15 @@ def test_faults_of_the_source_do_not_stop_the_merge(series, base, tmp_path):
     assert len(read_structure_set(path).rois) == 3
 
 
+def test_an_observation_without_a_number_does_not_stop_the_merge(series, base, tmp_path):
+    edit(base, lambda dataset: delattr(dataset.RTROIObservationsSequence[0], "ObservationNumber"))
+    path = tmp_path / "merged.dcm"
+    request = StructureRequest(roi_name="New")
+    merge_rtstruct(series.ct, mask(series, "shell"), path, request, MergeRequest(base))
+    numbers = [one.get("ObservationNumber") for one in pydicom.dcmread(path).RTROIObservationsSequence]
+    assert numbers == [None, 2, 3]
+
+
 def test_images_that_the_source_does_not_list_are_added(series, base, tmp_path):
     def forget(dataset: pydicom.Dataset) -> None:
         study = dataset.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]

@@ -76,8 +76,6 @@ def test_grids_that_do_not_meet_give_the_fill() -> None:
     source = Volume(np.zeros((9, 9, 9), np.int16), Geometry((9, 9, 9), (1.0, 1.0, 1.0)))
     target = patient_grid(np.array([500.0, 0, 0]), (2.0, 2.0, 2.0), (4, 4, 4))
     assert (resample_to(source, target, fill=-1000).array == -1000).all()
-    nearest = resample_to(source, target, fill=0, linear=False)
-    assert nearest.array.dtype == np.int16
 
 
 def test_average_before_sampling_removes_what_the_target_cannot_show() -> None:
@@ -104,13 +102,6 @@ def test_a_region_of_a_large_source_equals_the_same_region_of_the_whole() -> Non
     whole = resample_to(source, Geometry((20, 16, 13), (3.0, 3.0, 3.0), (1.0, 1.0, 1.0)), fill=0)
     part = resample_to(source, Geometry((4, 4, 4), (3.0, 3.0, 3.0), (22.0, 19.0, 13.0)), fill=0)
     np.testing.assert_allclose(part.array, whole.array[4:8, 6:10, 7:11], atol=1e-5)
-
-
-def test_nearest_keeps_labels() -> None:
-    labels = np.random.default_rng(2).integers(0, 4, (20, 20, 20)).astype(np.uint8)
-    source = Volume(labels, Geometry((20, 20, 20), (1.0, 1.0, 1.0)))
-    result = resample_to(source, Geometry((40, 40, 40), (0.5, 0.5, 0.5), (-0.25, -0.25, -0.25)), fill=0, linear=False)
-    np.testing.assert_array_equal(result.array, labels.repeat(2, 0).repeat(2, 1).repeat(2, 2))
 
 
 @pytest.mark.parametrize(

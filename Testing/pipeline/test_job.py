@@ -13,7 +13,7 @@ from BladderAutoContourLib.dicom.ct_series import read_ct
 from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.errors import Cancelled, InputError, NoBladderError, OutputError
 from BladderAutoContourLib.events import Events
-from BladderAutoContourLib.imaging.files import write_volume
+from BladderAutoContourLib.imaging.files import to_sitk, write_volume
 from BladderAutoContourLib.pipeline.engine import Engine
 from BladderAutoContourLib.pipeline.job import Job, run_job
 from BladderAutoContourLib.pipeline.result_folder import RESULT_FILES, STRUCTURE_SET
@@ -113,7 +113,7 @@ def test_report_says_what_ran_and_nothing_of_the_patient(engine: Engine, tmp_pat
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".nii.gz", ".mha"])
 def test_volume_file_gives_no_structure_set_and_says_why(engine: Engine, tmp_path: Path, suffix: str) -> None:
-    write_volume(ct_of(BODY, scan_grid()), tmp_path / f"ct{suffix}")
+    sitk.WriteImage(to_sitk(ct_of(BODY, scan_grid())), str(tmp_path / f"ct{suffix}"))
     stream = io.StringIO()
     output = run_job(Job((tmp_path / f"ct{suffix}",), tmp_path / "out"), engine, Events(stream))
     assert names(output) == sorted(set(RESULT_FILES) - {STRUCTURE_SET})

@@ -47,6 +47,24 @@ def test_failed_run_leaves_no_folder_that_it_made(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+def test_two_runs_may_make_the_folder_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mkdir = Path.mkdir
+
+    def after_the_other(path: Path, **options: bool) -> None:
+        if path.parent == tmp_path:
+            mkdir(path, exist_ok=True)
+        mkdir(path, **options)
+
+    monkeypatch.setattr(Path, "mkdir", after_the_other)
+    with ResultFolder(tmp_path / "both" / "mine") as results:
+        write_all(results, "new")
+        results.put_in_place()
+    assert names(tmp_path / "both" / "mine") == sorted(RESULT_FILES)
+    with pytest.raises(RuntimeError):
+        fail_within(tmp_path / "other" / "mine")
+    assert names(tmp_path / "other") == []
+
+
 def test_failed_run_keeps_the_earlier_results(tmp_path: Path) -> None:
     with ResultFolder(tmp_path) as results:
         write_all(results, "old")

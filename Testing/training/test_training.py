@@ -235,7 +235,7 @@ def test_a_killed_training_goes_on_to_the_same_curve(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     assert not (killed / "localiser" / "average.pt").exists()
-    for torn in ("checkpoint.pt.part", "average.pt.part", "curve.csv.part"):  # a kill while these are written
+    for torn in (".checkpoint.pt.part", ".average.pt.part", ".curve.csv.part"):  # a kill while these are written
         (killed / "localiser" / torn).write_text("half a fi", encoding="utf-8")
     resumed = train(*arguments, "--output", killed, "--resume")
     assert resumed.returncode == 0

@@ -1,1 +1,1 @@
-"""One file a command; each has `add_arguments(parser)` and `run(arguments, events)`."""
+"""One file a command, each with `HELP`, `add_arguments(parser)` and `run(arguments, events)`; and what some share."""

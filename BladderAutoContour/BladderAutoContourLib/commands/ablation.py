@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ..training.plan import StageSchedule, TrainingPlan
     from ..training.sample_bank import SampleBank
 
-NAME = "ablation"
 HELP = "Train the paper's seven networks with one budget each, and compare them on the same held-out generated cases."
 RUN, TABLE, REPORT, PICTURE = "run.json", "ablation.md", "ablation.json", "ablation.png"
 SCORES = "scores.json"
@@ -67,10 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Train, judge and compare. Raises the family's errors."""
-    import torch
-
-    from ..errors import EnvironmentFault
     from ..evaluation.files import write_text
+    from ..pipeline.device import resolve_device
     from ..training.ablation import LEAN, ROWS, check_plan, with_budget
     from ..training.plan import TrainingPlan
 
@@ -80,9 +77,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
         if arguments.budget < 2:
             raise UsageError("--budget is at least 2: a step of the CNN, and one of CNN and CRF-RNN together.")
         training = with_budget(training, arguments.budget)
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise EnvironmentFault("No CUDA device is available; choose --device cpu or auto.")
-    device = torch.device("cuda" if arguments.device != "cpu" and torch.cuda.is_available() else "cpu")
+    device = resolve_device(arguments.device)
     check_output(arguments.output)
     patients, cases = held_out_cases(arguments.cases)
     wanted = _what(training, cases)

@@ -16,7 +16,6 @@ from .segment import add_engine_arguments, check_output
 if TYPE_CHECKING:
     from ..imaging.volume import Volume
 
-NAME = "benchmark"
 HELP = "Measure seconds and memory of a `segment` run, cold and warm, on a generated 512 x 512 x 150 DICOM CT."
 RESULT, GROWTH, PLOT, CRF, NETWORKS = "benchmark.json", "growth.json", "growth.png", "crf.json", "networks.json"
 """Each is written as soon as it is measured."""

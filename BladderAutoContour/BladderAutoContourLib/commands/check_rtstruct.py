@@ -5,7 +5,6 @@ from pathlib import Path
 
 from ..events import Events
 
-NAME = "check-rtstruct"
 HELP = "Check a DICOM RT Structure Set: attributes, references, geometry. Exit code 1 with findings, one a line."
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import host
 from ..errors import OutputError
 from ..events import Events
 
 if TYPE_CHECKING:
     from ..dicom.structure_reader import Roi
 
-NAME = "contours"
 HELP = "Write the contours of a structure as text: coordinates in mm, slice by slice, outer and inner rings."
 
 
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     text = "\n".join(lines(roi)) + "\n"
     try:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(text, encoding="utf-8", newline="\n")
+        host.put_file(arguments.output, lambda temporary: temporary.write_text(text, "utf-8", newline="\n"))
     except OSError as fault:
         raise OutputError(
             f"{arguments.output} cannot be written: {fault.strerror}. Choose another place.", [arguments.output]

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ..evaluation.worst_cases import WorstCases
     from ..pipeline.engine import Engine
 
-NAME = "evaluate"
 HELP = "Score the whole pipeline on cases with a known bladder: every case as CSV and JSON, plots, the worst cases."
 
 

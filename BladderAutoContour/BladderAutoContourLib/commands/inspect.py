@@ -5,7 +5,6 @@ from pathlib import Path
 
 from ..events import Events
 
-NAME = "inspect"
 HELP = "Tell which CT series a folder of DICOM files holds, their geometry, and what is wrong with them."
 
 

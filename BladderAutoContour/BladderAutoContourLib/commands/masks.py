@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import OutputError
 from ..events import Events
 
-NAME = "masks"
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows, whatever the ending
 HELP = "Turn the structures of a DICOM RT Structure Set into masks (NRRD) on the grid of their CT."
 
 
@@ -53,6 +53,8 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
 def file_name(name: str, used: set[str]) -> str:
     """A name for a file that every system takes, none of those `used` (which it joins); letter case does not count."""
     plain = re.sub(r"[^\w.+-]+", "_", name).strip("._") or "structure"
+    if _DEVICES.fullmatch(plain):
+        plain = f"_{plain}"
     candidate, number = plain, 1
     while candidate.casefold() in used:
         number += 1

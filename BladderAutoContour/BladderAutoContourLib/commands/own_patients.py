@@ -140,8 +140,8 @@ def _tell(case: "CaseFolder", known: "KnownCase", events: "Events") -> None:
 def find_patients(arguments: argparse.Namespace, notes: Mapping[str, Any]) -> OwnPatients:
     """The patients of a command line, divided: all that shows one person on one side. No pixel of DICOM is read yet.
 
-    notes: of the training plan, which tell whom the weights that it starts from were shown. Raises InputError and
-    UsageError: nobody to show or to hold out, one person on both sides, or held out though those weights were shown it.
+    notes: of the training plan, which tell whom it, or the weights that it starts from, were shown. Raises InputError
+    and UsageError: nobody to show or to hold out, one person on both sides, or held out though it was shown there.
     """
     from ..evaluation.cases import find_cases
     from ..evaluation.people import people, recognised
@@ -163,13 +163,13 @@ def find_patients(arguments: argparse.Namespace, notes: Mapping[str, Any]) -> Ow
     shown = [person for person in persons if person not in held_out]
     if not shown:
         raise UsageError("All patients are held out: nobody is left to train on. Hold out fewer.")
+    known_from = arguments.start_from or arguments.plan  # a plan that a training has kept tells of its patients, too
     for person in held_out:
         if recognised(person.identities, notes):
             raise InputError(
-                f"{arguments.start_from.name} was trained on the patient in {person.cases[0].name}, who is to be held "
-                "out: it would be judged by what it has seen. Hold out others (--hold-out), or start from other "
-                "weights.",
-                [arguments.start_from],
+                f"{known_from.name} was trained on the patient in {person.cases[0].name}, who is to be held out: it "
+                "would be judged by what it has seen. Hold out others (--hold-out), or start from other weights.",
+                [known_from],
             )
     return OwnPatients(
         _cases(shown),

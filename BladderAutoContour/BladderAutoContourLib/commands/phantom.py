@@ -12,10 +12,9 @@ from .parser import at_least, millimetres
 if TYPE_CHECKING:
     from ..imaging.volume import Volume
 
-NAME = "phantom"
 HELP = "Generate pelvis CTs with their true bladder."
 KINDS = ("pelvis", "abdomen-pelvis", "whole-body", "chest", "abdomen", "thighs")
-STRATA = ("small", "medium", "large", "very-large", "contrast", "catheter", "gas", "metal", "fluid-bowel")
+STRATA = ("small", "medium", "large", "very-large", "contrast", "catheter", "gas", "metal", "fluid-bowel", "rotated")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

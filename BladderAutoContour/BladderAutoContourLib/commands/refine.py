@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from ..pipeline.engine import Engine
     from ..pipeline.reading import Reader
 
-NAME = "refine"
 HELP = "Carry corrections of a contour on to the slices around them; the corrected slices stay as they are."
 
 

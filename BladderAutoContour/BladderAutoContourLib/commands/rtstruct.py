@@ -8,7 +8,6 @@ from pathlib import Path
 from ..errors import Cancelled, OutputError, UsageError
 from ..events import Events
 
-NAME = "rtstruct"
 HELP = "Turn a mask into a DICOM RT Structure Set of its CT series, verified before it is put in place."
 
 
@@ -37,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def expect_no_input(output: Path, inputs: Iterable[Path | None]) -> None:
     """Raise OutputError where the file to write is one of those that it is made from."""
-    if output.exists() and any(path is not None and output.samefile(path) for path in inputs):
+    if output.exists() and any(path is not None and path.exists() and output.samefile(path) for path in inputs):
         raise OutputError(
             f"{output} is needed for the structure set, and would be replaced. Name another file.", [output]
         )

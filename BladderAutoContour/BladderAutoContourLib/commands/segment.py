@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ..pipeline.engine import Engine
     from ..pipeline.reading import Reader
 
-NAME = "segment"
 HELP = "Contour the bladder of one or more CTs: mask, probability, structure set, picture and report of each."
 
 
@@ -116,7 +115,12 @@ def sources_of(paths: Sequence[Path]) -> list[Source]:
 
 def check_output(folder: Path) -> None:
     """Raise OutputError where nothing could be written to `folder`, which need not exist. Leaves no trace."""
-    existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if _exists(parent))
+    whole = folder.absolute()
+    existing = next((parent for parent in (whole, *whole.parents) if _exists(parent)), None)
+    if existing is None:  # on Windows: a drive letter, or a share of the network
+        raise OutputError(
+            f"There is no {whole.anchor} to write to. Connect it, or choose another output folder.", [folder]
+        )
     if not existing.is_dir():
         raise OutputError(f"{existing} is a file, not a folder. Choose another output folder.", files=[existing])
     try:

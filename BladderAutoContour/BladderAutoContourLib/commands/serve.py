@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from ..pipeline.engine import Engine
     from ..pipeline.reading import Reader
 
-NAME = "serve"
 HELP = "Keep the engine warm: one JSON request a line on standard input, events on standard output."
 
 Fields = Mapping[str, Any]

@@ -7,9 +7,8 @@ from pydicom.dataset import Dataset
 
 from .ct_series import CtSeries
 from .findings import Finding
+from .image_header import SAME_PATIENT, patient_value
 from .structure_reader import StructureSet, frame_numbers
-
-SAME_IN_BOTH = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 
 
 def reference_findings(structures: StructureSet, ct: CtSeries | None) -> list[Finding]:
@@ -22,8 +21,8 @@ def reference_findings(structures: StructureSet, ct: CtSeries | None) -> list[Fi
 
 
 def _patient_and_study(dataset: Dataset, ct: CtSeries) -> Iterator[Finding]:
-    for keyword in SAME_IN_BOTH:
-        if str(dataset.get(keyword, "") or "") != str(ct.header.get(keyword, "") or ""):
+    for keyword in SAME_PATIENT:
+        if patient_value(dataset, keyword) != patient_value(ct.header, keyword):
             yield Finding("patient-mismatch", "error", f"{keyword} is not that of the CT")
     study = str(ct.header.StudyInstanceUID)
     if str(dataset.get("StudyInstanceUID", "")) != study:

@@ -118,11 +118,6 @@ def survey(
     return sorted(summaries, key=lambda summary: -summary.images), found.findings
 
 
-def list_series(paths: Sequence[Path], progress: Callable[[float], None] | None = None) -> list[SeriesSummary]:
-    """Every CT series in folders and files, most images first. Raises InputError where there are no files at all."""
-    return survey(paths, progress)[0]
-
-
 def summarise(images: Sequence[ImageHeader]) -> SeriesSummary:
     """What a series is: its grid, or the problem that keeps it from being one."""
     first = images[0]

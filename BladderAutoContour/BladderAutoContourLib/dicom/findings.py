@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+MOST_NAMED = 3
 Severity = Literal["error", "warning", "note"]
 
 
@@ -24,12 +25,7 @@ class Finding:
         return f"{self.severity}: {self.code}: {self.sentence}{where}"
 
 
-def name_files(files: Sequence[object], most: int = 3) -> str:
+def name_files(files: Sequence[object]) -> str:
     """File names for a sentence: the first few, then how many more."""
-    shown = ", ".join(str(file) for file in files[:most])
-    return shown if len(files) <= most else f"{shown} and {len(files) - most} more"
-
-
-def has_errors(findings: Sequence[Finding]) -> bool:
-    """Whether any finding forbids the use of the data."""
-    return any(finding.severity == "error" for finding in findings)
+    shown = ", ".join(str(file) for file in files[:MOST_NAMED])
+    return shown if len(files) <= MOST_NAMED else f"{shown} and {len(files) - MOST_NAMED} more"

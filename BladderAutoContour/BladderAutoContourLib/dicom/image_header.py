@@ -95,6 +95,14 @@ class Described:
     image_type: tuple[str, ...]
 
 
+def patient_value(dataset: pydicom.Dataset, keyword: str) -> str:
+    """One of SAME_PATIENT as files are compared by it: what a name leaves empty at its end may be written or not."""
+    text = str(dataset.get(keyword, "") or "").strip()
+    if keyword != "PatientName":
+        return text
+    return "=".join(group.rstrip("^ ") for group in text.split("=")).rstrip("=")  # PS3.5 6.2.1.1
+
+
 def frame_count(dataset: pydicom.Dataset) -> int:
     """NumberOfFrames; 1 where it is absent."""
     return int(dataset.get("NumberOfFrames", 1) or 1)
@@ -147,7 +155,7 @@ def image_header(
         sop_class_uid=str(dataset.SOPClassUID),
         sop_instance_uid=str(dataset.SOPInstanceUID),
         uid_in_file_header=str(dataset.file_meta.get("MediaStorageSOPInstanceUID", "") or ""),
-        patient=tuple(hash(str(dataset.get(keyword, "") or "")) for keyword in SAME_PATIENT),
+        patient=tuple(hash(patient_value(dataset, keyword)) for keyword in SAME_PATIENT),
         study_uid=str(dataset.get("StudyInstanceUID", "") or ""),
         series_uid=str(dataset.SeriesInstanceUID),
         frame_uid=str(dataset.get("FrameOfReferenceUID", "") or ""),

@@ -129,7 +129,7 @@ def add_roi(
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = BLADDER_CODE
     observation = Dataset()
     observation.ObservationNumber = 1 + max(
-        (int(one.ObservationNumber) for one in dataset.RTROIObservationsSequence), default=0
+        (int(one.get("ObservationNumber") or 0) for one in dataset.RTROIObservationsSequence), default=0
     )
     observation.ReferencedROINumber = number
     observation.RTROIIdentificationCodeSequence = DicomSequence([code])

@@ -49,7 +49,7 @@ class Contour:
 
 @dataclass(frozen=True)
 class Roi:
-    """One region of interest. `contours` is None where the file holds an empty contour sequence."""
+    """One region of interest. empty_sequence: the file holds a sequence for its contours, and none in it."""
 
     number: int
     name: str

@@ -1,6 +1,5 @@
 """A mask or a probability out as an RT Structure Set: traced, written, read back by other code, then put in place."""
 
-import contextlib
 import datetime
 import io
 from collections.abc import Callable, Sequence
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import FileDataset
 
-from .. import PARTIAL_NAME, host
+from .. import host
 from ..errors import InputError, OutputError
 from ..imaging.volume import Volume
 from .contours import LEVEL, trace
@@ -118,27 +117,22 @@ def restrict(probability: Volume, mask: Volume) -> Volume:
 
 
 def put_in_place(dataset: FileDataset, path: Path, judge: Callable[[Path], float]) -> float:
-    """Write under a temporary name, let `judge` read that file, rename it. Returns the judge's agreement.
-
-    Whatever fails, no file is left; a process ended from outside leaves a temporary file, which the next one replaces.
-    """
+    """Write under a temporary name, let `judge` read that file, rename it. Returns the judge's agreement."""
     if path.is_dir() or not path.name:
         raise OutputError(f"{path} is a folder. Name the file that the structure set shall be written to.", [path])
-    partial = path.with_name(PARTIAL_NAME.format(name=path.name))
     # pydicom writes into memory, so that a failing disk shows as what it is.
     content = io.BytesIO()
     save(dataset, content)
+
+    def write(partial: Path) -> float:
+        partial.write_bytes(content.getbuffer())
+        return judge(partial)
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content.getbuffer())
-        agreement = judge(partial)
-        host.replace_file(partial, path)
+        return host.put_file(path, write)
     except OSError as fault:
         why = "the disk is full" if host.is_disk_full(fault) else fault.strerror or str(fault)
         raise OutputError(
             f"The structure set cannot be written to {path}: {why}. Choose another folder or make room.", [path]
         ) from fault
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-    return agreement

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-RESAMPLINGS = 10_000
+RESAMPLINGS, AT_ONCE = 10_000, 500
 LEVEL = 0.95
 
 
@@ -16,13 +16,8 @@ class Interval:
     low: float
     high: float
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the sign is sure at this level."""
-        return self.low > 0 or self.high < 0
 
-
-def interval(values: np.ndarray, resamplings: int = RESAMPLINGS, level: float = LEVEL) -> Interval:
+def interval(values: np.ndarray, level: float = LEVEL) -> Interval:
     """The mean of `values`, one a case, and the percentiles of the means of as many cases drawn with replacement.
 
     Seeded: the same values give the same interval. Raises ValueError where there is no value.
@@ -33,8 +28,8 @@ def interval(values: np.ndarray, resamplings: int = RESAMPLINGS, level: float = 
     rng = np.random.default_rng(0)
     means = np.concatenate(
         [
-            values[rng.integers(values.size, size=(min(500, resamplings - begun), values.size))].mean(axis=1)
-            for begun in range(0, resamplings, 500)
+            values[rng.integers(values.size, size=(AT_ONCE, values.size))].mean(axis=1)
+            for _ in range(RESAMPLINGS // AT_ONCE)
         ]
     )
     low, high = np.percentile(means, [50 * (1 - level), 50 * (1 + level)])

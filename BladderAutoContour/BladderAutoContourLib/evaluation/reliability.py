@@ -45,16 +45,15 @@ class Tally:
         tally.reliability()
     """
 
-    def __init__(self, count: int = BINS) -> None:
-        self._sums = np.zeros((3, count))
+    def __init__(self) -> None:
+        self._sums = np.zeros((3, BINS))
 
     def add(self, promised: np.ndarray, kept: np.ndarray) -> None:
         """Count probabilities in [0, 1], and whether each came true (a share of it counts as that)."""
-        count = self._sums.shape[1]
         promised, kept = (np.asarray(values, dtype=float).ravel() for values in (promised, kept))
-        which = np.minimum((promised * count).astype(int), count - 1)
+        which = np.minimum((promised * BINS).astype(int), BINS - 1)
         for row, weights in enumerate((np.ones_like(promised), promised, kept)):
-            self._sums[row] += np.bincount(which, weights, minlength=count)
+            self._sums[row] += np.bincount(which, weights, minlength=BINS)
 
     def reliability(self) -> Reliability | None:
         """The bins so far; None where nothing was counted."""
@@ -64,8 +63,8 @@ class Tally:
             return None
         bins = tuple(
             Bin(
-                lowest=number / len(counts),
-                highest=(number + 1) / len(counts),
+                lowest=number / BINS,
+                highest=(number + 1) / BINS,
                 cases=int(counts[number]),
                 confidence=float(promised[number] / counts[number]),
                 real=float(kept[number] / counts[number]),
@@ -75,13 +74,13 @@ class Tally:
         return Reliability(total, bins, float(np.abs(promised - kept).sum() / total))
 
 
-def reliability(rows: Sequence[Mapping[str, Any]], count: int = BINS) -> Reliability | None:
+def reliability(rows: Sequence[Mapping[str, Any]]) -> Reliability | None:
     """The reliability of an evaluation's rows (CaseResult.row, or evaluation.json's cases); None without a confidence.
 
     Contours that were refused count too, with the confidence that was too low.
     """
     judged = [row for row in rows if row["confidence"] is not None]
-    tally = Tally(count)
+    tally = Tally()
     tally.add(np.array([row["confidence"] for row in judged]), np.array([_is_real(row) for row in judged]))
     return tally.reliability()
 

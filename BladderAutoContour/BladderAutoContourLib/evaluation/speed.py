@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..imaging.geometry import patient_grid
 from ..imaging.volume import Volume
 from ..phantom.case import draw_case
 from ..phantom.render import canonical_to_patient, render
+from ..pipeline.steps import StepCost
 
 SEED, STRATUM = 4, "large"
 CENTRE_MM = (0.0, 12.0, 140.0)
@@ -26,15 +27,6 @@ CENTRE_MM = (0.0, 12.0, 140.0)
 
 FULL_SIZE, FULL_SPACING_MM = (512, 512, 150), (0.98, 0.98, 3.0)
 SMOKE_SIZE, SMOKE_SPACING_MM = (128, 128, 60), (3.9, 3.9, 5.0)
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a step of the run cost; peak_mb (MiB): the most memory that the process had held by its end."""
-
-    name: str
-    seconds: float
-    peak_mb: float
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,7 @@ class Measurement:
     model: str
     seconds: float
     peak_mb: float
-    steps: tuple[Step, ...]
+    steps: tuple[StepCost, ...]
 
     @property
     def other_seconds(self) -> float:
@@ -69,7 +61,7 @@ class Measurement:
             "seconds": round(self.seconds, 2),
             "peak_mb": round(self.peak_mb, 1),
             "other_seconds": round(self.other_seconds, 2),
-            "steps": [{"name": step.name, "seconds": step.seconds, "peak_mb": step.peak_mb} for step in self.steps],
+            "steps": [asdict(step) for step in self.steps],
         }
 
     def as_text(self) -> str:
@@ -123,7 +115,7 @@ def measure(ct: Path, output: Path, options: Sequence[str | Path], events: Event
         model=report["model"]["name"],
         seconds=seconds,
         peak_mb=peak_mb,
-        steps=tuple(Step(step["name"], step["seconds"], step["peak_mb"]) for step in report["steps"]),
+        steps=tuple(StepCost(**step) for step in report["steps"]),
     )
 
 

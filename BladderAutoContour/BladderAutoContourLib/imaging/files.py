@@ -1,4 +1,4 @@
-"""Volumes from and to files: NRRD, NIfTI, MetaImage. Geometry is kept as the file says it, in LPS millimetres."""
+"""Volumes from files (NRRD, NIfTI, MetaImage) and to NRRD. Geometry is kept as the file says it, in LPS millimetres."""
 
 import functools
 import struct
@@ -116,33 +116,25 @@ def _economical(array: np.ndarray, path: Path) -> np.ndarray:
     return array
 
 
-def write_volume(volume: Volume, path: Path, compress: bool = True) -> None:
-    """Write a volume; the ending of the name chooses the format. A file that could not be written whole is removed.
-
-    Raises OutputError: unwritable, disk full.
-    """
+def write_volume(volume: Volume, path: Path) -> None:
+    """Write a volume as NRRD, compressed, whole or not at all. Raises OutputError: unwritable, disk full."""
     path = Path(path)
     try:
-        if path.suffix.lower() == ".nrrd":
-            _write_nrrd(volume, path, compress)
-        else:
-            _write_by_itk(volume, path, compress)
+        host.put_file(path, lambda temporary: _write_nrrd(volume, temporary))
     except OSError as error:
-        path.unlink(missing_ok=True)
         why = "the disk is full" if host.is_disk_full(error) else "the folder does not let it"
         raise OutputError(f"{path.name} could not be written: {why}. Choose another output folder.", [path]) from error
 
 
-def _write_nrrd(volume: Volume, path: Path, compress: bool) -> None:
+def _write_nrrd(volume: Volume, path: Path) -> None:
     # Not by ITK: its writer ends without a word when the disk is full.
     array = np.ascontiguousarray(volume.array)
-    header = _nrrd_header(array.dtype.name, volume.geometry, "gzip" if compress else "raw").encode("ascii")
+    header = _nrrd_header(array.dtype.name, volume.geometry).encode("ascii")
     data = array.astype(array.dtype.newbyteorder("<"), copy=False).reshape(-1).view(np.uint8)
     chunks = (data[start : start + _CHUNK_BYTES] for start in range(0, data.size, _CHUNK_BYTES))
     with path.open("wb") as file:
         file.write(header)
-        for piece in _gzipped(chunks) if compress else chunks:
-            file.write(piece)
+        file.writelines(_gzipped(chunks))
 
 
 def _gzipped(chunks: Iterable[np.ndarray]) -> Iterator[bytes]:
@@ -168,7 +160,7 @@ def _packed(chunk: bytes, level: int) -> bytes:
     return packer.compress(chunk) + packer.flush(zlib.Z_FULL_FLUSH)
 
 
-def _nrrd_header(dtype_name: str, geometry: Geometry, encoding: str) -> str:
+def _nrrd_header(dtype_name: str, geometry: Geometry) -> str:
     def vector(values: np.ndarray) -> str:
         return "(" + ",".join(repr(float(value)) for value in values) + ")"
 
@@ -183,23 +175,9 @@ def _nrrd_header(dtype_name: str, geometry: Geometry, encoding: str) -> str:
             "space directions: " + " ".join(vector(axis) for axis in axes),
             "kinds: domain domain domain",
             "endian: little",
-            f"encoding: {encoding}",
+            "encoding: gzip",
             f"space origin: {vector(geometry.origin_mm)}",
             "",
             "",
         ]
     )
-
-
-def _write_by_itk(volume: Volume, path: Path, compress: bool) -> None:
-    writer = sitk.ImageFileWriter()
-    writer.SetFileName(host.path_for_libraries(path))
-    writer.SetUseCompression(compress)
-    writer.SetCompressionLevel(FASTEST)
-    try:
-        writer.Execute(to_sitk(volume))
-        whole = np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(host.path_for_libraries(path))), volume.array)
-    except RuntimeError as error:
-        raise OSError(f"ITK could not write {path.name}") from error
-    if not whole:
-        raise OSError(f"{path.name} is incomplete")

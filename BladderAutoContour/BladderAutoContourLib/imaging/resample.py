@@ -14,19 +14,15 @@ _WORTH_THREADS = 500_000  # voxels; below, waking ITK's threads costs more than 
 _ROUNDING = 1e-3  # a ratio of 1.9999 is meant as 2
 
 
-def resample_to(
-    volume: Volume, geometry: Geometry, *, fill: float, linear: bool = True, antialias: bool = True
-) -> Volume:
-    """`volume` on the grid `geometry`; `fill` where the volume does not reach.
+def resample_to(volume: Volume, geometry: Geometry, *, fill: float, antialias: bool = True) -> Volume:
+    """`volume` on the grid `geometry`, float32; `fill` where the volume does not reach.
 
-    linear: interpolate (result float32); otherwise take the nearest voxel (result has the source's type).
     antialias: first average boxes of whole source voxels, as many along each source axis as fit into one target step.
     """
     box = _region_below(volume.geometry, geometry, margin=2)
     if box is None:
-        dtype = np.float32 if linear else volume.array.dtype
-        return Volume(np.full(geometry.shape, fill, dtype=dtype), geometry)
-    factors = averaging_factors(volume.geometry, geometry) if antialias and linear else (1, 1, 1)
+        return Volume(np.full(geometry.shape, fill, dtype=np.float32), geometry)
+    factors = averaging_factors(volume.geometry, geometry) if antialias else (1, 1, 1)
     start = tuple(first // factor * factor for first, factor in zip(box[0], factors, strict=True))
     stop = box[1]
     part = volume.array[start[2] : stop[2], start[1] : stop[1], start[0] : stop[0]]
@@ -34,7 +30,7 @@ def resample_to(
     source = Volume(part, grid)
     if max(factors) > 1:
         source = _averaged(source, factors)
-    array = sitk.GetArrayFromImage(_interpolated(source, geometry, fill, linear))
+    array = sitk.GetArrayFromImage(_interpolated(source, geometry, fill))
     array[~coverage(volume.geometry, geometry)] = fill
     return Volume(array, geometry)
 
@@ -84,16 +80,15 @@ def _averaged(volume: Volume, factors: tuple[int, int, int]) -> Volume:
     return Volume(result, grid)
 
 
-def _interpolated(source: Volume, geometry: Geometry, fill: float, linear: bool) -> sitk.Image:
+def _interpolated(source: Volume, geometry: Geometry, fill: float) -> sitk.Image:
     resampler = sitk.ResampleImageFilter()
     resampler.SetSize(geometry.size)
     resampler.SetOutputSpacing(geometry.spacing_mm)
     resampler.SetOutputOrigin(geometry.origin_mm)
     resampler.SetOutputDirection(np.asarray(geometry.direction).ravel().tolist())
-    resampler.SetInterpolator(sitk.sitkLinear if linear else sitk.sitkNearestNeighbor)
+    resampler.SetInterpolator(sitk.sitkLinear)
     resampler.SetDefaultPixelValue(float(fill))
-    if linear:
-        resampler.SetOutputPixelType(sitk.sitkFloat32)
+    resampler.SetOutputPixelType(sitk.sitkFloat32)
     if np.prod(geometry.size) < _WORTH_THREADS:
         resampler.SetNumberOfWorkUnits(1)
     return resampler.Execute(to_sitk(source))

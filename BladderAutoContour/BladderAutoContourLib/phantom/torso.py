@@ -77,7 +77,7 @@ def paint_torso(canvas: Canvas, case: Case) -> None:
         canvas.paint(Ellipsoid((66 * s, 12, 420), (52, 66, 118)), rng.uniform(-890, -780))
 
 
-def _stranded(canvas: Canvas, cavity: Sleeve, rng, fat: float) -> float | torch.Tensor:
+def _stranded(canvas: Canvas, cavity: Sleeve, rng: np.random.Generator, fat: float) -> float | torch.Tensor:
     block = canvas.block(cavity)
     if block is None:
         return fat

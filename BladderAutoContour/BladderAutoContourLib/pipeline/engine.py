@@ -149,13 +149,13 @@ class Engine:
         spacing_mm = self.plan.crf.spacing_mm or CORRECTION_MM
         return self._attempt(lambda inference: work(inference.solve, spacing_mm))[0]
 
-    def evidence(self, volume: Volume, progress: Progress, use_crf: bool = True) -> float:
+    def evidence(self, volume: Volume, progress: Progress) -> float:
         """Mean CNN probability inside the best contour whether or not it would be accepted; 0 where there is none.
 
-        What the plan's calibration is fitted on.
+        What the plan's calibration is fitted on. The CRF-RNN has no say in it.
         """
         check_suitable(volume)
-        seen, _, _ = self._look(without_padding(volume), Steps(progress), use_crf)
+        seen, _, _ = self._look(without_padding(volume), Steps(progress), use_crf=False)
         return seen.refined.evidence if seen.refined else 0.0
 
     def _look(self, ct: Volume, steps: Steps, use_crf: bool) -> tuple[_Seen, str, tuple[QualityWarning, ...]]:

@@ -82,11 +82,14 @@ def _read(sources: Sequence[Path], series_uid: str | None, tell: Tell) -> ReadCt
 
 
 def _stamp(sources: Sequence[Path]) -> _Stamp:
-    """What tells that files are the same as before: names, sizes, times. Raises InputError where one is missing."""
+    """What tells that files are the same as before: names, sizes, times. Raises InputError where one is missing.
+
+    In a folder counts what its reader looks at: files, and no link to one that is gone.
+    """
     found = []
     for source in sources:
         try:
-            files = sorted(source.rglob("*")) if source.is_dir() else [source]
+            files = sorted(filter(Path.is_file, source.rglob("*"))) if source.is_dir() else [source]
             for file in files:
                 status = file.stat()
                 found.append((str(file.absolute()), status.st_size, status.st_mtime_ns))

@@ -123,8 +123,9 @@ def _make(folder: Path) -> list[Path]:
     created: list[Path] = []
     try:
         for one in reversed(missing):
-            one.mkdir()
-            created.append(one)
+            with contextlib.suppress(FileExistsError):  # another run has just made it
+                one.mkdir()
+                created.append(one)
         folder.mkdir(exist_ok=True)  # raises where a file has the folder's name
     except OSError:
         for one in reversed(created):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..dicom.pixels import PADDING_BELOW_HU
-from ..imaging.components import bounding_box
+from ..imaging.components import bounding_box, widened
 from ..imaging.volume import Volume
 
 SMALLEST_PLAUSIBLE_ML = 20.0
@@ -104,10 +104,9 @@ def implausible_volume(contoured: Contoured) -> QualityWarning | None:
 def metal_nearby(contoured: Contoured) -> QualityWarning | None:
     """Metal in the same slices as the bladder, or close above or below it, within METAL_REACH_MM."""
     box = bounding_box(contoured.mask.array)
-    reach = [round(METAL_REACH_MM / step) for step in contoured.mask.geometry.spacing_mm[::-1]]
+    steps_mm, shape = contoured.mask.geometry.spacing_mm[::-1], contoured.mask.array.shape
     around = tuple(
-        slice(max(part.start - far, 0), min(part.stop + far, size))
-        for part, far, size in zip(box, reach, contoured.mask.array.shape, strict=True)
+        widened(part, METAL_REACH_MM / step, size) for part, step, size in zip(box, steps_mm, shape, strict=True)
     )
     metal = contoured.ct.array[around] > METAL_HU
     if np.count_nonzero(metal) * contoured.mask.geometry.voxel_ml < METAL_SMALLEST_ML:

@@ -1,6 +1,5 @@
 """A pelvis CT for trying the module: the engine's `phantom` command generates it here. It belongs to nobody."""
 
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -62,8 +61,8 @@ def _generate(python: Path, folder: Path, keep_alive: Callable[[], None]) -> Non
         keep_alive()
         for heard in child.heard(PATIENCE_SECONDS):
             match heard:
-                case OutputLine(text):
-                    error = json.loads(text).get("error", error)
+                case OutputLine():
+                    error = (heard.event or {}).get("error", error)
                 case ErrorLine():
                     pass  # the error object says the same
                 case Ended(code=0):

@@ -81,8 +81,7 @@ class StageSchedule:
             raise ValueError(f"there is no stratum {unknown[0]!r}: {', '.join(STRATA)}")
         if min(self.strata.values(), default=0) < 0 or sum(self.strata.values()) > 1 + 1e-9:
             raise ValueError("the shares of the strata are not negative, and at most 1 together")
-        if not re.fullmatch(r'(?!\.)[^/\\:*?"<>|\x00-\x1f]+', self.folder):
-            raise ValueError(f'{self.name!r} is no name for a folder: without a dot in front, and / \\ : * ? " < > |')
+        _expect_name(self.folder, "a folder")
 
     @property
     def folder(self) -> str:
@@ -90,12 +89,19 @@ class StageSchedule:
         return self.name or self.stage
 
 
+def _expect_name(name: str, of: str) -> None:
+    """Raise ValueError for what some system does not take as a file's or a folder's name."""
+    if not re.fullmatch(r'(?!\.)[^/\\:*?"<>|\x00-\x1f]+', name):
+        raise ValueError(f'{name!r} is no name for {of}: without a dot in front, and / \\ : * ? " < > |')
+
+
 @dataclass(frozen=True)
 class TrainingPlan:
     """A whole training. `plan` describes what comes out; `stages` run in their order.
 
-    Raises ValueError for a negative seed, crops that the networks cannot halve, two stages of one folder, and a stage
-    whose network is wider than the plan's, or narrower without a later one that goes on.
+    Raises ValueError for a negative seed, a name that no file of weights can have, crops that the networks cannot
+    halve, two stages of one folder, and a stage whose network is wider than the plan's, or narrower without a later one
+    that goes on.
     """
 
     seed: int
@@ -106,6 +112,7 @@ class TrainingPlan:
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ValueError(f"the seed is {self.seed}: it is a whole number from 0 on")
+        _expect_name(self.plan.name, "a file of weights")
         for crop in (self.plan.localiser.crop_voxels, self.plan.segmenter.crop_voxels):
             if any(size < VNet.factor or size % VNet.factor for size in crop):
                 raise ValueError(f"crop_voxels are {crop}: each is a multiple of {VNet.factor}")
@@ -134,7 +141,7 @@ class TrainingPlan:
             )
         except OSError as error:
             raise InputError(f"The training plan {path} cannot be read: {error.strerror}.", [path]) from error
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"{path} is not a training plan: {error}.", [path]) from error
 
     def grid(self, schedule: StageSchedule) -> StagePlan:

@@ -87,7 +87,7 @@ def test_to_a_dicom_node(export, dicom_contour, work, node, monkeypatch):
     assert list(work.iterdir()) == []
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:{closed}", "no-such-host.invalid:104"])
+@pytest.mark.parametrize("address", ["127.0.0.1:{closed}", "no-such-host.invalid:104", "192.168..10:104"])
 def test_a_node_that_is_not_there(export, contour, work, address):
     with socket.create_server(("127.0.0.1", 0)) as server:
         closed = server.getsockname()[1]

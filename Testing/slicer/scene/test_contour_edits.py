@@ -131,7 +131,7 @@ def test_edited_work_stays_and_the_new_contour_stands_beside_it(ct, result, othe
     first = show_result(ct, result)
     editor = Editor(first.segmentation, ct)
     editor.paint(first.segment_id, CORNER)
-    second = show_result(ct, other_result, editor.logic.SaveStateForUndo)
+    second = show_result(ct, other_result)
     assert second.segmentation is first.segmentation
     assert names(first.segmentation) == ["Bladder", "Bladder (2)"]
     assert contours_of(ct) == [first, second]
@@ -165,7 +165,8 @@ def test_of_two_untouched_contours_the_later_is_replaced(ct, result, other_resul
 def test_undo_takes_a_run_back(ct, result, other_result):
     contour = show_result(ct, result)
     editor = Editor(contour.segmentation, ct)
-    show_result(ct, other_result, editor.logic.SaveStateForUndo)
+    editor.logic.SaveStateForUndo()
+    show_result(ct, other_result)
     editor.logic.Undo()
     np.testing.assert_array_equal(voxels(contour, ct), blob(GRID))
     assert not is_edited(contour.segmentation, contour.segment_id)

@@ -177,7 +177,7 @@ class _Knock:
         self._node = node
         self._deadline = time.monotonic() + KNOCK_SECONDS
         self._tried: list[socket.socket] = []
-        with contextlib.suppress(OSError):  # a name that nobody knows has no address
+        with contextlib.suppress(OSError, UnicodeError):  # a name that nobody knows, or that is none
             for family, kind, protocol, _name, address in socket.getaddrinfo(
                 node.host, int(node.port), type=socket.SOCK_STREAM
             ):

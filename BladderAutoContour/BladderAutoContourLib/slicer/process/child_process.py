@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from ... import ARGUMENTS_VARIABLE, PARTIAL_NAME, TEMPORARY_PREFIX, host
+from ... import ARGUMENTS_VARIABLE, TEMPORARY_PREFIX, host
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[3]
 MODULE = __package__.partition(".")[0]
@@ -25,6 +25,15 @@ class OutputLine:
     """A line of standard output."""
 
     text: str
+
+    @property
+    def event(self) -> dict[str, Any] | None:
+        """What the engine says; None where somebody else, such as a library that is being loaded, has printed it."""
+        try:
+            event = json.loads(self.text)
+        except ValueError:
+            return None
+        return event if isinstance(event, dict) else None
 
 
 @dataclass(frozen=True)
@@ -177,4 +186,4 @@ def _remove_unfinished(target: Path | None) -> None:
     for left in target.glob(f"{TEMPORARY_PREFIX}*"):
         host.remove_folder(left)
     with contextlib.suppress(OSError):
-        target.with_name(PARTIAL_NAME.format(name=target.name)).unlink(missing_ok=True)
+        host.unfinished(target).unlink(missing_ok=True)

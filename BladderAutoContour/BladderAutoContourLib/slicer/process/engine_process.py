@@ -208,8 +208,8 @@ class EngineProcess:
             return
         for heard in engine.child.heard(POLL_PATIENCE_SECONDS):
             match heard:
-                case OutputLine(text):
-                    self._take_line(engine, text)
+                case OutputLine():
+                    self._take_line(engine, heard)
                 case ErrorLine(text):
                     self._write_log(text)
                 case Ended():
@@ -250,14 +250,10 @@ class EngineProcess:
             engine.child.writes_to = request.output
             engine.child.send(request.as_line())
 
-    def _take_line(self, engine: Engine, text: str) -> None:
-        try:
-            event = json.loads(text)
-        except ValueError:
-            event = None
-        request = self._request
-        if not isinstance(event, dict):
-            self._write_log(text)
+    def _take_line(self, engine: Engine, line: OutputLine) -> None:
+        event, request = line.event, self._request
+        if event is None:
+            self._write_log(line.text)
         elif event == READY:
             engine.ready = True
             self._send()

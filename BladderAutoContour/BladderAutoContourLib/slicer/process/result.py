@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,7 @@ from ...errors import InputError
 
 SCHEMA = 1
 SEVERITIES = ("warning", "note")
-_MASK, _PROBABILITY, _PICTURE = "bladder.nrrd", "bladder_probability.nrrd", "preview.png"
-_REPORT, _STRUCTURE_SET = "report.json", "RTSTRUCT.dcm"
+_MASK, _PROBABILITY, _REPORT = "bladder.nrrd", "bladder_probability.nrrd", "report.json"
 
 
 @dataclass(frozen=True)
@@ -29,30 +28,21 @@ class SliceWarning:
 
 @dataclass(frozen=True)
 class Result:
-    """An automatic contour on disk.
+    """An automatic contour on disk, as far as Slicer asks for it.
 
-    structure_set: None where the CT was a volume file. confidence: the probability that this is a bladder.
-    slice_doubt: a number in [0, 1] for each of the slices `first_slice`, `first_slice` + 1, ...
-    size and spacing_mm: of the CT's grid, (x, y, z). device: where the networks ran, in words.
+    confidence: the probability that this is a bladder. device: where the networks ran, in words. series_uid: None where
+    the CT was a volume file.
     """
 
-    folder: Path
     mask: Path
     probability: Path
-    structure_set: Path | None
-    picture: Path
     volume_ml: float
     confidence: float
     device: str
     model_name: str
     model_sha256: str
     series_uid: str | None
-    size: tuple[int, int, int]
-    spacing_mm: tuple[float, float, float]
-    first_slice: int
-    slice_doubt: tuple[float, ...]
     warnings: tuple[SliceWarning, ...]
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -60,7 +50,6 @@ class Correction:
     """A corrected contour on disk. changed_slices: those in which it is another than the one that was sent."""
 
     mask: Path
-    touched_slices: tuple[int, ...]
     changed_slices: tuple[int, ...]
 
 
@@ -71,7 +60,6 @@ def read_correction(folder: Path) -> Correction:
     try:
         return Correction(
             mask=folder / _MASK,
-            touched_slices=tuple(_count(number) for number in report["touched_slices"]),
             changed_slices=tuple(_count(number) for number in report["changed_slices"]),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -81,27 +69,18 @@ def read_correction(folder: Path) -> Correction:
 def read_result(folder: Path) -> Result:
     """The result of a finished run. Raises InputError where it is incomplete, damaged or of another version."""
     report = _read_report(folder / _REPORT)
-    _expect_files(folder, [_MASK, _PROBABILITY, _PICTURE])
-    structure_set = folder / _STRUCTURE_SET
+    _expect_files(folder, [_MASK, _PROBABILITY])
     try:
         return Result(
-            folder=folder,
             mask=folder / _MASK,
             probability=folder / _PROBABILITY,
-            structure_set=structure_set if structure_set.is_file() else None,
-            picture=folder / _PICTURE,
             volume_ml=_number(report["volume_ml"]),
             confidence=_number(report["confidence"], 0, 1),
             device=_text(report["device"]),
             model_name=_text(report["model"]["name"]),
             model_sha256=_text(report["model"]["sha256"]),
             series_uid=None if report["input"]["series_uid"] is None else _text(report["input"]["series_uid"]),
-            size=_triple(_count, report["input"]["size"]),
-            spacing_mm=_triple(_number, report["input"]["spacing"]),
-            first_slice=_count(report["first_slice"]),
-            slice_doubt=tuple(_number(doubt, 0, 1) for doubt in report["slice_doubt"]),
             warnings=tuple(_warning(warning) for warning in report["warnings"]),
-            notes=tuple(_text(note) for note in report["notes"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(folder / _REPORT) from error
@@ -138,11 +117,6 @@ def _warning(fields: Mapping[str, Any]) -> SliceWarning:
         raise ValueError(severity)
     slices = tuple(_count(number) for number in fields["slices"])
     return SliceWarning(_text(fields["code"]), severity, _text(fields["sentence"]), slices)
-
-
-def _triple(read: Callable[[Any], Any], values: Sequence[Any]) -> tuple[Any, Any, Any]:
-    x, y, z = values
-    return read(x), read(y), read(z)
 
 
 def _text(value: Any) -> str:

@@ -31,7 +31,7 @@ class WeightsCheck:
         """Call every 50 ms or so."""
         for heard in self._child.heard(POLL_PATIENCE_SECONDS):
             if isinstance(heard, OutputLine):
-                self._error = json.loads(heard.text).get("error", self._error)
+                self._error = (heard.event or {}).get("error", self._error)
             elif isinstance(heard, Ended) and self._answer is not None:
                 answer, self._answer = self._answer, None
                 answer(self._why(heard))

@@ -8,9 +8,9 @@ import numpy as np
 import slicer
 
 from ..process.result import Result, SliceWarning
-from .kept_contour import PREFIX, fact
+from .kept_contour import PREFIX, fact, set_fact
 from .segmentation import Contour
-from .voxels import voxels_of
+from .voxels import Grid, voxels_of
 
 REPORT = "report"
 OPENED = "OpenedWarnings"
@@ -33,15 +33,13 @@ class Outcome:
         return tuple(w.sentence for number, w in enumerate(self.warnings) if number not in self.opened)
 
 
-def keep_outcome(contour: Contour, result: Result) -> Outcome:
+def keep_outcome(contour: Contour, result: Result) -> None:
     """Write what the report says into the tags of the contour's segment."""
     outcome = Outcome(result.volume_ml, result.confidence, result.device, result.model_name, result.warnings)
     fields = dataclasses.asdict(outcome)
     del fields["opened"]
-    # "|" separates tags in a file
-    _segment(contour).SetTag(PREFIX + REPORT, json.dumps(fields).replace("|", "/"))
+    set_fact(_segment(contour), REPORT, json.dumps(fields))
     contour.segmentation.RemoveAttribute(_opened_key(contour))
-    return outcome
 
 
 def outcome_of(contour: Contour) -> Outcome | None:
@@ -69,7 +67,7 @@ def volume_ml(contour: Contour) -> float:
     if labelmap is None:
         return 0.0
     box = voxels_of(labelmap, _segment(contour).GetLabelValue())
-    return float(np.count_nonzero(box.array) * abs(np.linalg.det(box.ijk_to_ras[:3, :3])) / 1000)
+    return float(np.count_nonzero(box.array) * Grid(box.size, box.ijk_to_ras).voxel_ml)
 
 
 def _opened_key(contour: Contour) -> str:

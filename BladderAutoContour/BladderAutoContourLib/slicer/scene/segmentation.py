@@ -47,9 +47,7 @@ class Contour:
         return self.segmentation.GetNodeReference(role)
 
 
-def show_result(
-    volume_node: slicer.vtkMRMLScalarVolumeNode, result: Result, save_state: SaveState | None = None
-) -> Contour:
+def show_result(volume_node: slicer.vtkMRMLScalarVolumeNode, result: Result) -> Contour:
     """Put a result into the scene: in the place of the CT's last contour that nobody worked on, else beside the others.
 
     Raises InputError, the scene as it was: the CT is gone or was changed, the mask is damaged or empty.
@@ -58,8 +56,6 @@ def show_result(
     mask, grid = read_mask(result.mask)
     ct = grid_of(volume_node)
     contour = _on_ct(mask, ct)
-    if save_state is not None:
-        save_state()
     earlier = [found for found in contours_of(volume_node) if _has_room_for(found.segmentation, ct)]
     untouched = [found for found in earlier if _is_untouched(found)]
     if untouched:

@@ -1,0 +1,38 @@
+"""What a warm engine keeps of the files that it has read."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from BladderAutoContourLib.dicom.ct_writer import write_ct_series
+from BladderAutoContourLib.imaging.geometry import Geometry
+from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.pipeline.reading import Reader
+
+
+def silent(fraction: float) -> None:
+    pass
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    size = (8, 7, 6)
+    write_ct_series(Volume(np.zeros(size[::-1], np.int16), Geometry(size, (2.0, 2.0, 3.0))), tmp_path / "ct")
+    return tmp_path / "ct"
+
+
+def test_a_ct_is_kept_until_a_file_of_it_changes(folder: Path) -> None:
+    reader = Reader()
+    first = reader.ct([folder], None, silent)
+    (folder / "empty folder").mkdir()
+    assert reader.ct([folder], None, silent) is first
+    (folder / "note.txt").write_text("hello", encoding="ascii")
+    assert reader.ct([folder], None, silent) is not first
+
+
+def test_a_link_to_a_file_that_is_gone_is_no_hindrance(folder: Path) -> None:
+    try:
+        (folder / ".#ct_0001.dcm").symlink_to(folder / "gone")
+    except OSError:
+        pytest.skip("nobody may make links here")
+    assert len(Reader().ct([folder], None, silent).series.slices) == 6

@@ -104,3 +104,6 @@ def test_another_budget_does_not_mix_into_a_folder(whole: Path, plan: Path, run,
         wrong = run(*base, "--output", tmp_path / "o", option, least - 1)
         wrong.failed_with(2, "usage", option, f"{least - 1} is not a whole number from {least} on")
     assert not (tmp_path / "o").exists()
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "run.json").write_text('{"budget": ', encoding="utf-8")
+    run(*base, "--output", tmp_path / "damaged").failed_with(3, "input", "run.json", "damaged")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from BladderAutoContourLib.dicom.ct_writer import write_ct_series
+from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.pipeline.reading import Reader
@@ -36,3 +37,16 @@ def test_a_link_to_a_file_that_is_gone_is_no_hindrance(folder: Path) -> None:
     except OSError:
         pytest.skip("nobody may make links here")
     assert len(Reader().ct([folder], None, silent).series.slices) == 6
+
+
+def test_a_probability_is_kept_wherever_its_file_is_moved_until_it_changes(tmp_path: Path) -> None:
+    reader, volume = Reader(), Volume(np.full((6, 7, 8), 0.25, np.float32), Geometry((8, 7, 6), (2.0, 2.0, 3.0)))
+    written, kept = tmp_path / "bladder_probability.nrrd", tmp_path / "elsewhere" / "17.nrrd"
+    write_volume(volume, written)
+    reader.keep_volume(written, volume)
+    kept.parent.mkdir()
+    written.rename(kept)
+    assert reader.kept_volume(kept) is volume
+    kept.unlink()
+    write_volume(Volume(volume.array + 0.5, volume.geometry), kept)
+    assert reader.kept_volume(kept).array.min() == 0.75

@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     patients, cases = held_out_cases(arguments.cases)
     wanted = _what(training, cases)
     kept = arguments.output / RUN
-    if kept.exists() and json.loads(kept.read_text(encoding="utf-8")) != wanted:
+    if kept.exists() and _begun_with(kept) != wanted:
         raise InputError(
             f"The ablation in {arguments.output} was begun with another plan, budget, generator or other cases. "
             "Choose another folder, or what it was begun with.",
@@ -102,6 +102,14 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
         _draw(arguments.output, events)
     events.result(arguments.output)
     return 0
+
+
+def _begun_with(kept: Path) -> Any:
+    """What a folder's ablation was begun with; raises InputError where the file no longer says so."""
+    try:
+        return json.loads(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{kept} is damaged or cannot be read. Choose another folder.", [kept]) from error
 
 
 def held_out_cases(count: int | None) -> "tuple[list[Case], list[KnownCase]]":

@@ -82,13 +82,15 @@ def _write_case(arguments: argparse.Namespace, seed: int, folder: Path, events: 
     else:
         write_volume(ct, folder / "ct.nrrd")
     if arguments.preview and bladder.array.any():
+        from ..evaluation.files import put
         from ..pipeline.lettering import write_png
         from ..pipeline.preview import preview
 
         title = (
             f"seed {seed}, {case.sex}, {case.bladder.kind}, {bladder.array.sum() * bladder.geometry.voxel_ml:.0f} mL"
         )
-        write_png(preview(ct, bladder, soft, title), folder / "preview.png")
+        picture = preview(ct, bladder, soft, title)
+        put(folder / "preview.png", lambda temporary: write_png(picture, temporary))
     events.progress("generate", 1.0)
 
 

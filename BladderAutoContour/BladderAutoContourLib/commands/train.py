@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ..networks.weights import Networks
     from ..training.plan import TrainingPlan
 
-NAME = "train"
 HELP = "Train the localiser, the network and the CRF-RNN as a plan file says, or finished weights on own patients."
 CALIBRATION_SCANS = 30
 COMPARED_CROPS = 8
@@ -56,9 +55,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
 
     Of the processes that `torchrun` starts, the first alone speaks, judges and writes.
     """
-    import torch
-
-    from ..errors import EnvironmentFault
+    from ..pipeline.device import resolve_device
     from ..training.ranks import joined
     from ..training.run import run_training
     from .curve_picture import draw_curve
@@ -67,9 +64,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     start, training = _training(arguments)
     _check_stages(arguments.stage, training)
     patients = _patients(arguments, training)
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise EnvironmentFault("No CUDA device is available; choose --device cpu or auto.")
-    device = torch.device("cuda" if arguments.device != "cpu" and torch.cuda.is_available() else "cpu")
+    device = resolve_device(arguments.device)
     check_output(arguments.output)
     arguments.output.mkdir(parents=True, exist_ok=True)
     with joined(device) as ranks, Path(os.devnull).open("w") as nowhere:

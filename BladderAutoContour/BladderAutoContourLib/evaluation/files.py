@@ -19,3 +19,11 @@ def put(path: Path, write: Callable[[Path], object]) -> None:
         host.put_file(path, write)
     except OSError as error:
         raise unwritable(path.parent, error) from error
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there. Raises OutputError, as where a viewer on Windows holds it."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(path.parent, error) from error

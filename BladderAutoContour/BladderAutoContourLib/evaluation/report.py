@@ -14,7 +14,7 @@ from .. import SOFTWARE_NAME, __version__
 from ..networks.plan import Plan
 from ..pipeline.lettering import write_png
 from .accuracy import CONTOURED, OUTCOMES, CaseResult, summary
-from .files import put, write_text
+from .files import put, remove, write_text
 from .reliability import reliability, reliability_plot
 from .volumes import volume_agreement, volume_plot
 
@@ -59,7 +59,7 @@ def write_evaluation(
 def _write_picture(path: Path, picture: np.ndarray | None) -> None:
     """Write a picture likewise; where there is none, that of an earlier evaluation goes."""
     if picture is None:
-        path.unlink(missing_ok=True)
+        remove(path)
     else:
         put(path, lambda temporary: write_png(picture, temporary))
 

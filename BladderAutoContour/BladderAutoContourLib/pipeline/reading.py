@@ -60,8 +60,8 @@ class Reader:
         return self._ct[1]
 
     def kept_volume(self, path: Path) -> Volume:
-        """A volume file that the next correction will ask for again. Raises InputError."""
-        key = _stamp([path])
+        """A volume file that the next correction will ask for again, wherever it was moved. Raises InputError."""
+        key = _stamp([path], moved=True)
         if self._volume is None or self._volume[0] != key:
             self._volume = None
             self._volume = (key, read_volume(path))
@@ -69,7 +69,7 @@ class Reader:
 
     def keep_volume(self, path: Path, volume: Volume) -> None:
         """Remember what was written to `path` just now: a correction will ask for it. Raises InputError."""
-        self._volume = (_stamp([path]), volume)
+        self._volume = (_stamp([path], moved=True), volume)
 
 
 def _read(sources: Sequence[Path], series_uid: str | None, tell: Tell) -> ReadCt:
@@ -81,10 +81,11 @@ def _read(sources: Sequence[Path], series_uid: str | None, tell: Tell) -> ReadCt
     return ReadCt(series.volume, series)
 
 
-def _stamp(sources: Sequence[Path]) -> _Stamp:
+def _stamp(sources: Sequence[Path], moved: bool = False) -> _Stamp:
     """What tells that files are the same as before: names, sizes, times. Raises InputError where one is missing.
 
-    In a folder counts what its reader looks at: files, and no link to one that is gone.
+    In a folder counts what its reader looks at: files, and no link to one that is gone. moved: in place of its name
+    counts what the disk knows a file by.
     """
     found = []
     for source in sources:
@@ -92,7 +93,8 @@ def _stamp(sources: Sequence[Path]) -> _Stamp:
             files = sorted(filter(Path.is_file, source.rglob("*"))) if source.is_dir() else [source]
             for file in files:
                 status = file.stat()
-                found.append((str(file.absolute()), status.st_size, status.st_mtime_ns))
+                name = f"{status.st_dev} {status.st_ino}" if moved else str(file.absolute())
+                found.append((name, status.st_size, status.st_mtime_ns))
         except OSError as error:
             raise InputError(f"{source.name} does not exist or cannot be read. Check the path.", [source]) from error
     return tuple(found)

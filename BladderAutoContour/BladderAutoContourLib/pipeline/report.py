@@ -85,4 +85,4 @@ def bounding_box_mm(mask: Volume) -> dict[str, list[float]] | None:
 
 def write_report(report: dict[str, Any], path: Path) -> None:
     """Write the report as indented JSON. Raises OSError."""
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8", newline="\n")

@@ -48,7 +48,8 @@ class Slice:
 def slices_of(name: str, found: Contouring, bladder: np.ndarray) -> list[Slice]:
     """Every slice that the contour or the bladder has a part in."""
     contour, (x_mm, y_mm, z_mm) = found.mask.array > 0, found.mask.geometry.spacing_mm
-    first, last = found.first_slice, found.first_slice + len(found.slice_doubt) - 1
+    first = found.slice_features.first_slice
+    last = first + len(found.slice_doubt) - 1
     rows = []
     for error in slice_errors(contour, bladder, (x_mm, y_mm, z_mm)):
         seen = int(np.clip(error.number, first, last))

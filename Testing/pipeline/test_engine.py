@@ -211,7 +211,7 @@ def test_costs_and_doubt_are_told(engine: Engine) -> None:
     assert [cost.name for cost in contouring.steps] == ["localise", "segment", "restore", "decide"]
     assert all(cost.seconds > 0 and cost.peak_mb > 50 for cost in contouring.steps)
     slices = np.flatnonzero(contouring.mask.array.any(axis=(1, 2)))
-    assert contouring.first_slice == slices[0]
+    assert contouring.slice_features.first_slice == slices[0]
     assert len(contouring.slice_doubt) == len(slices)
     assert all(0 <= doubt <= 1 for doubt in contouring.slice_doubt)
 

@@ -28,7 +28,7 @@ class KnownSlices:
 
 def known_slices(found: Contouring, bladder: np.ndarray) -> KnownSlices:
     """The slices of a contour; one beside which the contour missed a slice of the bladder is wrong too."""
-    first, count = found.first_slice, len(found.slice_doubt)
+    first, count = found.slice_features.first_slice, len(found.slice_doubt)
     wrong = np.zeros(count, dtype=bool)
     for error in slice_errors(found.mask.array > 0, bladder, found.mask.geometry.spacing_mm):
         wrong[int(np.clip(error.number - first, 0, count - 1))] |= error.wrong

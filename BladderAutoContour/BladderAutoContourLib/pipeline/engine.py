@@ -42,9 +42,8 @@ class Contouring:
 
     probability: float32, at least 0.5 exactly where `mask` (uint8) is 1. confidence: calibrated probability that this
     is a bladder. crf_change_in_band: share of the voxels within 5 mm of the CNN's boundary whose label the CRF-RNN
-    changed. slice_doubt: one number in [0, 1] for each of the slices `first_slice`, `first_slice` + 1, ...;
-    slice_features: what it was computed from.
-    device: where the networks ran, in words.
+    changed. slice_doubt: one number in [0, 1] for each slice of the mask, from `slice_features.first_slice` on;
+    slice_features: what it was computed from. device: where the networks ran, in words.
     """
 
     probability: Volume
@@ -56,7 +55,6 @@ class Contouring:
     crf_change_in_band: float
     slice_doubt: tuple[float, ...]
     slice_features: SliceFeatures
-    first_slice: int
     device: str
 
 
@@ -130,7 +128,6 @@ class Engine:
             crf_change_in_band=seen.refined.crf_change_in_band,
             slice_doubt=slice_doubt,
             slice_features=features,
-            first_slice=features.first_slice,
             device=device,
         )
 

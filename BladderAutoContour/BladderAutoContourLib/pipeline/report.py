@@ -47,7 +47,7 @@ def report_of(
         "crf_change_in_band": round(contouring.crf_change_in_band, 5),
         "warnings": [dataclasses.asdict(warning) for warning in warnings],
         "notes": list(notes),
-        "first_slice": contouring.first_slice,
+        "first_slice": contouring.slice_features.first_slice,
         "slice_doubt": [round(doubt, 3) for doubt in contouring.slice_doubt],
         "touched_slices": [],
     }

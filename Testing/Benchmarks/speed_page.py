@@ -25,7 +25,7 @@ DONE = """
   so that products find their factors in the processor's cache; weights are made once and kept; nodes stand 1 sigma
   apart instead of 0.9; where nodes are hardly fewer than voxels, the kernel itself is the cheaper matrix.
 - **Start.** What Python compiles is kept; before, a setting of the shell that forbade it was passed on.
-- **Segment** takes longer: the CNN looks at three crops instead of two, for a better contour.
+- **Segment** takes longer: the CNN has twice the channels, for a better contour.
 - **Decide.** Threshold, largest part, holes and agreement looked at the whole grid of the CT; now at the restored part.
 - **Picture.** Compressed less hard.
 - **Memory of a graphics card.** Where it does not suffice, one network at a time stands on it and the CRF-RNN computes

@@ -256,6 +256,11 @@ def put_file(path: Path, write: Callable[[Path], Result]) -> Result:
     return result
 
 
+def put_text(path: Path, text: str) -> None:
+    """Write a small text file whole or not at all: UTF-8, the same bytes on every system. Raises OSError."""
+    put_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+
+
 def unfinished(path: Path) -> Path:
     """What a file is called until it is whole, beside its place."""
     return path.with_name(f".{path.name}.part")

@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     text = "\n".join(lines(roi)) + "\n"
     try:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        host.put_file(arguments.output, lambda temporary: temporary.write_text(text, "utf-8", newline="\n"))
+        host.put_text(arguments.output, text)
     except OSError as fault:
         raise OutputError(
             f"{arguments.output} cannot be written: {fault.strerror}. Choose another place.", [arguments.output]

@@ -4,6 +4,7 @@ Mean field makes surer of everything than it is right, and what training learns 
 the networks have been shown. The scans that this is fitted on they have not.
 """
 
+import copy
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -63,11 +64,9 @@ def with_temperature(networks: Networks, factor: float) -> Networks:
     """The networks, their CRF-RNN's temperature multiplied by `factor`. Without one, as in the paper, they stay."""
     if networks.crf.log_temperature is None:
         return networks
-    state = networks.crf.state_dict()
-    state["log_temperature"] = state["log_temperature"] + math.log(factor)
-    crf = type(networks.crf)(networks.crf.plan, networks.plan.segmenter.network.classes)
-    crf.load_state_dict(state)
-    return dataclasses.replace(networks, crf=crf.eval())
+    crf = copy.deepcopy(networks.crf)
+    crf.log_temperature.data += math.log(factor)
+    return dataclasses.replace(networks, crf=crf)
 
 
 def _thinned(one: NearVoxels) -> NearVoxels:

@@ -73,9 +73,7 @@ def save_weights(networks: Networks, path: Path) -> Plan:
     content = buffer.getvalue()
     plan = dataclasses.replace(networks.plan, sha256=hashlib.sha256(content).hexdigest())
     host.put_file(path, lambda temporary: temporary.write_bytes(content))
-    host.put_file(
-        path.with_suffix(".json"), lambda temporary: temporary.write_text(plan.to_json(), "utf-8", newline="\n")
-    )
+    host.put_text(path.with_suffix(".json"), plan.to_json())
     return plan
 
 

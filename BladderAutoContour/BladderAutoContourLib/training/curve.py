@@ -71,4 +71,4 @@ def _trim(path: Path, step: int) -> None:
         return
     rows = path.read_text(encoding="utf-8").splitlines()
     kept = "".join(f"{row}\n" for row in rows[: step + 1 if step else 0])
-    host.put_file(path, lambda temporary: temporary.write_text(kept, "utf-8", newline="\n"))
+    host.put_text(path, kept)

@@ -47,7 +47,7 @@ def keep_record(training: TrainingPlan, origin: str, output: Path) -> None:
             )
     output.mkdir(parents=True, exist_ok=True)
     text = json.dumps({**asdict(training), "start_from": origin}, indent=1) + "\n"
-    host.put_file(path, lambda temporary: temporary.write_text(text, "utf-8", newline="\n"))
+    host.put_text(path, text)
 
 
 def _read(path: Path) -> tuple[TrainingPlan, str]:

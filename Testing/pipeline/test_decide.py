@@ -60,6 +60,17 @@ def test_hole_open_only_along_the_slice_axis_is_closed() -> None:
     assert decide(field, 0.95, DecisionPlan()).mask.array.sum() == 10 * 20 * 20
 
 
+def test_specks_at_the_ends_are_not_drawn() -> None:
+    # of pixels of 4 mm2, six are a speck and seven a slice
+    speck, slight = (slice(12, 14), slice(10, 13), 0.8), (slice(12, 13), slice(10, 17), 0.8)
+    waist, above = (slice(14, 15), *speck), (slice(15, 17), slice(5, 25), slice(5, 25), 0.9)
+    field = block((slice(2, 4), *speck), LARGE, waist, above, (slice(17, 18), *slight), (slice(18, 19), *speck))
+    decision = decide(field, 0.95, DecisionPlan())
+    assert np.flatnonzero(decision.mask.array.any(axis=(1, 2))).tolist() == list(range(4, 18))
+    assert [np.count_nonzero(decision.mask.array[z]) for z in (14, 17)] == [6, 7]
+    np.testing.assert_array_equal(decision.probability.array >= 0.5, decision.mask.array == 1)
+
+
 @pytest.mark.parametrize(
     ("field", "evidence", "words"),
     [

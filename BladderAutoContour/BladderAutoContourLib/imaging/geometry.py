@@ -37,6 +37,11 @@ class Geometry:
         return float(np.prod(self.spacing_mm)) / 1000.0
 
     @property
+    def pixel_mm2(self) -> float:
+        """Area of one voxel within its slice in square millimetres."""
+        return self.spacing_mm[0] * self.spacing_mm[1]
+
+    @property
     def matrix(self) -> np.ndarray:
         """4x4 matrix from index (x, y, z, 1) to LPS millimetres."""
         affine = np.eye(4)

@@ -1,4 +1,4 @@
-"""From probabilities to a contour, or to none: one part, no holes, sure enough and large enough."""
+"""From probabilities to a contour, or to none: one part, no holes, no specks at its ends, sure and large enough."""
 
 import math
 from dataclasses import dataclass
@@ -13,6 +13,9 @@ from ..networks.plan import DecisionPlan
 
 THRESHOLD = np.float32(0.5)
 JUST_BELOW = np.nextafter(THRESHOLD, np.float32(0.0))
+LEAST_END_MM2 = 25.0
+"""What the first and the last slice of a contour hold at least: a disc of 5.6 mm. A speck is no end of a bladder that a
+planner would draw, and the likeliest slice to be wrong."""
 _SUREST = 1e-4  # a mean probability of 1 has no finite logit
 Numbers = TypeVar("Numbers", float, np.ndarray)
 
@@ -33,7 +36,7 @@ class Decision:
 
 
 def decide(probability: Volume, evidence: float, plan: DecisionPlan) -> Decision:
-    """Keep the part with the most probability mass, close its holes, and judge it.
+    """Keep the part with the most probability mass, close its holes, leave out specks at its ends, and judge it.
 
     evidence: mean probability inside the contour, before calibration. The probability's array is changed in place.
     Raises NoBladderError: nothing at 0.5, too small, or not sure enough.
@@ -44,7 +47,7 @@ def decide(probability: Volume, evidence: float, plan: DecisionPlan) -> Decision
     if box is None:
         raise NoBladderError(NOTHING_SEEN)
     part = probability.array[box]
-    found = single_solid_part(part)
+    found = without_end_specks(part, single_solid_part(part), probability.geometry.pixel_mm2)
     volume_ml = float(np.count_nonzero(found)) * probability.geometry.voxel_ml
     if volume_ml == 0:
         raise NoBladderError(NOTHING_SEEN)
@@ -88,6 +91,18 @@ def logit(probability: Numbers, least: float = _SUREST) -> Numbers:
 def single_solid_part(probability: np.ndarray) -> np.ndarray:
     """The part of `probability` at 0.5 and above with the most mass, without holes; boolean (z, y, x)."""
     return fill_holes(heaviest(probability >= THRESHOLD, probability))
+
+
+def without_end_specks(probability: np.ndarray, mask: np.ndarray, pixel_mm2: float) -> np.ndarray:
+    """The mask, a single solid part (z, y, x), without slices of less than LEAST_END_MM2 at its ends; empty where all
+    are that small. One part it stays: slices that hang together by a speck alone are told apart by `probability`.
+    """
+    enough = np.flatnonzero(np.count_nonzero(mask, axis=(1, 2)) * pixel_mm2 >= LEAST_END_MM2)
+    kept = np.zeros_like(mask)
+    if enough.size:
+        drawn = slice(enough[0], enough[-1] + 1)
+        kept[drawn] = heaviest(mask[drawn], probability[drawn])
+    return kept
 
 
 def agree(probability: np.ndarray, mask: np.ndarray) -> None:

@@ -83,7 +83,7 @@ def slice_features(ct: Volume, cnn_probability: Volume, mask: Volume, evidence: 
     around = mask.geometry.region((columns.start, rows.start, box[0].start), inside.shape[::-1])
     values = resample_to(cnn_probability, around, fill=0.0).array
     hu = smoothed(np.maximum(ct.array[box[0], rows, columns], LOWEST_HU), around.spacing_mm, SMOOTH_MM)
-    pixel_mm2 = x_mm * y_mm
+    pixel_mm2 = mask.geometry.pixel_mm2
     last = len(inside) - 1
     found = np.empty((len(inside), len(FEATURES)))
     for number, (layer, p) in enumerate(zip(inside, values, strict=True)):

@@ -44,7 +44,8 @@ def test_a_budget_is_divided_as_before() -> None:
     for steps in (2, 10, 400, 20_000):
         shorter = with_budget(LEAN, steps)
         assert budget(shorter) == steps
-        assert shorter.stages[1].steps == max(1, steps // 10)
+        share = LEAN.stages[1].steps / budget(LEAN)
+        assert shorter.stages[1].steps == max(1, round(share * steps))
         assert all(stage.warmup <= max(1, stage.steps // 10) for stage in shorter.stages)
 
 
@@ -54,7 +55,7 @@ def test_a_budget_is_divided_as_before() -> None:
         (lambda plan: dataclasses.replace(plan, stages=plan.stages[:1]), "two stages"),
         (
             lambda plan: dataclasses.replace(
-                plan, stages=(plan.stages[0], dataclasses.replace(plan.stages[1], batch=1))
+                plan, stages=(plan.stages[0], dataclasses.replace(plan.stages[1], batch=2))
             ),
             "batch",
         ),
@@ -77,7 +78,8 @@ def test_a_plan_that_is_not_the_whole_method_is_refused(change, word) -> None:
 
 def test_the_joint_stage_sees_the_same_patients_on_the_grid_of_the_crf(tmp_path: Path) -> None:
     plan = dataclasses.replace(LEAN.plan, segmenter=GRID, crf=CrfPlan(spacing_mm=(4.0, 4.0, 4.0)))
-    training = with_budget(dataclasses.replace(LEAN, plan=plan), 4)
+    stages = tuple(dataclasses.replace(stage, batch=2) for stage in LEAN.stages)
+    training = with_budget(dataclasses.replace(LEAN, plan=plan, stages=stages), 4)
     banks = [bank_of(training, 3, stage, tmp_path) for stage in training.stages]
     for bank in banks:
         bank.fill(lambda fraction: None, together=4)

@@ -78,8 +78,16 @@ LEAN = TrainingPlan(
         ),
     ),
     stages=(
-        StageSchedule("segmenter", 900, without_bladder=0.1, strata={"small": 0.25, "contrast": 0.1}),
-        StageSchedule("joint", 100, rate=2e-4, warmup=10, start_from="segmenter"),
+        StageSchedule(
+            "segmenter",
+            1100,
+            batch=1,
+            rate=3e-3,
+            warmup=100,
+            without_bladder=0.1,
+            strata={"small": 0.25, "contrast": 0.1},
+        ),
+        StageSchedule("joint", 100, batch=1, rate=2e-4, warmup=10, start_from="segmenter"),
     ),
 )
 """The lean configuration: the paper's field of view and the CRF-RNN on its grid; a CNN of half the width at 4 mm."""

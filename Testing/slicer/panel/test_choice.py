@@ -103,3 +103,26 @@ def test_another_segment_is_left_to_slicers_own_editor(three_contours):
     click_segment(clinician.ui.segmentEditor, 3)
     assert chosen(clinician) == names(third)
     assert "module Segment Editor" in clinician.ui.messageLabel.text
+
+
+def test_a_contour_that_was_saved_by_itself_is_its_cts_again(clinician, tmp_path):
+    clinician.open()
+    ct = show(add_volume(water_scene()[0].array, "CT"))
+    clinician.settle()
+    clinician.ui.beginButton.click()
+    paint(clinician.ui.segmentEditor, STROKE)
+    (contour,) = contours_of(ct)
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.SetFileName(str(tmp_path / "Blase.seg.nrrd"))
+    assert storage.WriteData(contour.segmentation)
+    slicer.mrmlScene.Clear(False)
+    clinician.settle()
+    loaded = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    assert storage.ReadData(loaded)
+    clinician.settle()
+    assert clinician.ui.contourBox.count == 0
+    ct = show(add_volume(water_scene()[0].array, "CT of another day"))
+    clinician.settle()
+    assert [one.segmentation for one in contours_of(ct)] == [loaded]
+    assert clinician.ui.contourBox.count == 1
+    assert "2-4" in clinician.ui.correctedLabel.text, "what was drawn by hand is still known"

@@ -1,6 +1,7 @@
 """Contours in files: saved and loaded with what they remember, and written as masks for the engine."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ import slicer
 from BladderAutoContourLib.errors import InputError
 from BladderAutoContourLib.imaging.files import read_volume
 from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.slicer.scene.bond import find_again
 from BladderAutoContourLib.slicer.scene.kept_contour import fact
 from BladderAutoContourLib.slicer.scene.segmentation import (
     Contour,
+    begin_by_hand,
     contours_of,
     is_edited,
     restore_automatic,
@@ -42,12 +45,7 @@ def test_a_seg_nrrd_keeps_what_was_drawn(ct, result, tmp_path, edited):
     if edited:
         Editor(contour.segmentation, ct).paint(contour.segment_id, CORNER)
     kept, place = voxels(contour, ct), slice_position_ras(contour, 7)
-    storage = slicer.vtkMRMLSegmentationStorageNode()
-    storage.SetFileName(str(tmp_path / "Blase ü.seg.nrrd"))
-    assert storage.WriteData(contour.segmentation)
-    slicer.mrmlScene.RemoveNode(contour.segmentation)
-    loaded = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
-    assert storage.ReadData(loaded)
+    loaded = saved_and_loaded(contour.segmentation, tmp_path / "Blase ü.seg.nrrd")
     again = Contour(loaded, loaded.GetSegmentation().GetNthSegmentID(0))
     np.testing.assert_array_equal(voxels(again, ct), kept)
     assert is_edited(loaded, again.segment_id) == edited
@@ -57,6 +55,38 @@ def test_a_seg_nrrd_keeps_what_was_drawn(ct, result, tmp_path, edited):
     np.testing.assert_array_equal(read_volume(tmp_path / "mask.nrrd").array, kept)
     restore_automatic(loaded, again.segment_id)
     np.testing.assert_array_equal(voxels(again, ct), blob(GRID))
+
+
+def saved_and_loaded(segmentation: slicer.vtkMRMLSegmentationNode, path: Path) -> slicer.vtkMRMLSegmentationNode:
+    """The segmentation as another session gets it from a .seg.nrrd of its own; the first is removed."""
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.SetFileName(str(path))
+    assert storage.WriteData(segmentation)
+    slicer.mrmlScene.RemoveNode(segmentation)
+    loaded = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    assert storage.ReadData(loaded)
+    return loaded
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_contour_that_was_saved_by_itself_finds_its_ct_again(ct, result, tmp_path, by_hand):
+    contour = begin_by_hand(ct) if by_hand else show_result(ct, result)
+    Editor(contour.segmentation, ct).paint(contour.segment_id, CORNER)
+    kept = voxels(contour, ct)
+    loaded = saved_and_loaded(contour.segmentation, tmp_path / "Blase.seg.nrrd")
+    assert contours_of(ct) == []
+    slicer.mrmlScene.RemoveNode(ct)
+    other, same = texture(GRID), texture(GRID)
+    other.array[8, 9, 9] += 1
+    moved = dataclasses.replace(GRID, origin_mm=(0.0, 0.0, 0.0))
+    others = [add_ct(other, "another patient"), add_ct(Volume(same.array, moved), "moved")]
+    find_again(others)
+    assert [contours_of(volume) for volume in others] == [[], []]
+    again = add_ct(Volume(same.array.astype(np.float64), GRID), "the CT, as another loader has it")
+    find_again([*others, again])
+    assert contours_of(again) == [Contour(loaded, loaded.GetSegmentation().GetNthSegmentID(0))]
+    np.testing.assert_array_equal(voxels(contours_of(again)[0], again), kept)
+    assert [contours_of(volume) for volume in others] == [[], []]
 
 
 @pytest.mark.parametrize("edited", [False, True])

@@ -11,6 +11,7 @@ from slicer.util import VTKObservationMixin
 from ..logic import Job, Logic, State
 from ..process.engine_process import EngineChoice
 from ..process.messages import Failure
+from ..scene.bond import find_again
 from ..scene.ct_source import candidates, reason_against, shown_ct
 from ..scene.node_watch import NodeWatch
 from ..scene.outcome import volume_ml
@@ -45,6 +46,7 @@ class Panel(VTKObservationMixin):
         self._entered = False
         self._later = _Later(self.refresh, SETTLE_MILLISECONDS)
         self._nodes = NodeWatch(self._later.start)
+        self._arrived = True
         self._run = RunSection(ui, contour=self.contour, cancel=self.cancel)
         self._cts = CtList(ui.ctTable, ticked=self._show_readiness, chosen=self._show_ct)
         self._result = ResultSection(ui, chosen=self._show_contour, tell=self._run.show_message)
@@ -109,6 +111,9 @@ class Panel(VTKObservationMixin):
         """Show the scene as it is."""
         shown = shown_ct(slicer.mrmlScene)
         volumes = candidates(slicer.mrmlScene)
+        if self._arrived:
+            self._arrived = False
+            find_again(volumes)
         self._nodes.watch([*volumes, *slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")])
         self.ui.noCtLabel.setVisible(not volumes)
         self._cts.show([self._row(volume) for volume in volumes], shown.GetID() if shown else None)
@@ -163,6 +168,7 @@ class Panel(VTKObservationMixin):
         return Row(volume.GetID(), volume.GetName(), refusal, state, reason)
 
     def _scene_changed(self, _caller: object, _event: str) -> None:
+        self._arrived = True  # a CT, a contour, or both: they may belong together
         self._later.start()
 
     def _scene_closes(self, _caller: object, _event: str) -> None:

@@ -24,9 +24,10 @@ TOUCHED_SLICES, TOUCHED_VOXELS = "touched_slices", "touched_voxels"
 """What was corrected by hand before it."""
 ASSISTED = "assisted"
 """Set once the program has corrected the contour with a hand's help."""
-MODEL, MODEL_SHA256, TIME, SERIES_UID, NAME = "model", "model_sha256", "time", "series_uid", "name"
-"""Facts: the model's name and hash, when it drew, the CT series it saw, the name that the segment was given."""
-FACTS = (MODEL, MODEL_SHA256, TIME, SERIES_UID, NAME)
+MODEL, MODEL_SHA256, TIME, SERIES_UID, CT, NAME = "model", "model_sha256", "time", "series_uid", "ct", "name"
+"""Facts: the model's name and hash, when it drew, the CT series it saw, the CT's fingerprint (`bond`), the name that the
+segment was given."""
+FACTS = (MODEL, MODEL_SHA256, TIME, SERIES_UID, CT, NAME)
 
 
 def keep(segment: slicer.vtkSegment, contour: VoxelBox, grid: Grid, facts: Mapping[str, str]) -> None:

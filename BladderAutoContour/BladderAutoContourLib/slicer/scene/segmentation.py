@@ -15,7 +15,7 @@ from slicer.i18n import tr as _
 from ...errors import InputError
 from ..process.result import Result
 from . import appearance, kept_contour
-from .hierarchy import place_beside
+from .bond import ct_of, fingerprint, tie
 from .kept_contour import is_automatic
 from .volume_files import read_mask, write_volume
 from .voxels import (
@@ -43,8 +43,7 @@ class Contour:
     @property
     def volume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         """The CT that it was drawn on; None once that was removed."""
-        role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-        return self.segmentation.GetNodeReference(role)
+        return ct_of(self.segmentation)
 
 
 def show_result(volume_node: slicer.vtkMRMLScalarVolumeNode, result: Result) -> Contour:
@@ -69,6 +68,7 @@ def show_result(volume_node: slicer.vtkMRMLScalarVolumeNode, result: Result) -> 
         kept_contour.MODEL_SHA256: result.model_sha256,
         kept_contour.TIME: datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         kept_contour.SERIES_UID: result.series_uid or "",
+        kept_contour.CT: fingerprint(volume_node),
         kept_contour.NAME: segment.GetName(),
     }
     kept_contour.keep(segment, contour, grid, facts)
@@ -129,7 +129,8 @@ def begin_by_hand(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Contour:
     segmentation = earlier[0].segmentation if earlier else _new_segmentation(volume_node)
     contour = Contour(segmentation, _new_segment(segmentation))
     segment = segment_of(segmentation, contour.segment_id)
-    kept_contour.keep(segment, _nothing(ct), ct, {kept_contour.NAME: segment.GetName()})
+    facts = {kept_contour.CT: fingerprint(volume_node), kept_contour.NAME: segment.GetName()}
+    kept_contour.keep(segment, _nothing(ct), ct, facts)
     return contour
 
 
@@ -245,11 +246,8 @@ def _new_segmentation(volume_node: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtk
     scene = volume_node.GetScene()
     name = scene.GenerateUniqueName(_("{ct} bladder").format(ct=volume_node.GetName()))
     segmentation = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-    # Slicer's acquisition transform, which bends the CT to where its slices were taken, bends the contour alike.
-    segmentation.SetAndObserveTransformNodeID(volume_node.GetTransformNodeID())
-    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume_node)
+    tie(segmentation, volume_node)
     appearance.show(segmentation)
-    place_beside(segmentation, volume_node)
     return segmentation
 
 

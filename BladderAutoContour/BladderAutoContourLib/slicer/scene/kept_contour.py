@@ -25,8 +25,8 @@ TOUCHED_SLICES, TOUCHED_VOXELS = "touched_slices", "touched_voxels"
 ASSISTED = "assisted"
 """Set once the program has corrected the contour with a hand's help."""
 MODEL, MODEL_SHA256, TIME, SERIES_UID, CT, NAME = "model", "model_sha256", "time", "series_uid", "ct", "name"
-"""Facts: the model's name and hash, when it drew, the CT series it saw, the CT's fingerprint (`bond`), the name that the
-segment was given."""
+"""Facts: the model's name and hash, when it drew, the CT series it saw, the CT's fingerprint (`bond`), the name that
+the segment was given."""
 FACTS = (MODEL, MODEL_SHA256, TIME, SERIES_UID, CT, NAME)
 
 

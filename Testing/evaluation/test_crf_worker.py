@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from BladderAutoContourLib.errors import EnvironmentFault
 from BladderAutoContourLib.evaluation.crf_peers import PLANS, brute_force
 from BladderAutoContourLib.evaluation.crf_problem import generated_problem
 from BladderAutoContourLib.evaluation.growth import Cost, as_large_as, seconds_a_slice
+from BladderAutoContourLib.evaluation.measured_program import MeasuredProgram
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
 
@@ -29,6 +32,15 @@ def test_the_worker_answers_with_seconds_and_memory_and_solves_the_problem(metho
     found, exact = np.load(tmp_path / f"crop.{method}.npy"), brute_force(problem)
     assert np.abs(found - exact).mean() < 1e-3
     assert ((exact >= 0.5) != (problem.logits[1] >= 0)).mean() > 0.01  # there was something to solve
+
+
+def test_a_measured_program_that_has_died_is_told_and_not_taken_for_cancelled(tmp_path):
+    generated_problem(PLANS["6 mm, 30 HU"], (24, 24, 16)).crop((2, 6, 6), 8).save(tmp_path / "crop.npz")
+    with MeasuredProgram(Path(sys.executable), "crf_worker", "crf-rnn", tmp_path / "crop.npz") as program:
+        assert program.solve(0)[0] > 0
+        for _ in range(2):  # it dies of the first, and the second finds nobody who listens
+            with pytest.raises(EnvironmentFault, match="ended with code 1"):
+                program.solve("no number")
 
 
 def test_a_longer_body_begins_as_the_base_and_holds_one_bladder_more_or_less_of_it():

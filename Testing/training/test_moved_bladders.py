@@ -7,7 +7,7 @@ import pytest
 from BladderAutoContourLib.imaging.geometry import patient_grid
 from BladderAutoContourLib.phantom.case import draw_case
 from BladderAutoContourLib.phantom.render import bladder_centre_mm, render
-from BladderAutoContourLib.training.anatomy import FARTHEST_MM, wander
+from BladderAutoContourLib.training.anatomy import FARTHEST_MM, FILLED, fill, wander
 
 SEEDS = range(200)
 
@@ -58,3 +58,16 @@ def test_what_is_not_moved_stays() -> None:
             prostate_scale=before.prostate_scale,
         )
         assert same == before
+
+
+def test_any_bladder_may_be_filled_with_contrast_medium_and_nothing_else_changes() -> None:
+    small = [draw_case(seed, stratum="small") for seed in range(400)]
+    pairs = [(case, fill(case, np.random.default_rng(case.seed))) for case in small]
+    changed = [(before, after) for before, after in pairs if before != after]
+    empty = [before for before, _ in pairs if not before.contents.contrast_hu]
+    assert abs(len(changed) / len(empty) - FILLED) < 0.05
+    for before, after in changed:
+        assert before.contents.contrast_hu == 0 < after.contents.contrast_hu
+        names = ("contrast_hu", "layer", "layer_softness")
+        same = dataclasses.replace(after.contents, **{name: getattr(before.contents, name) for name in names})
+        assert dataclasses.replace(after, contents=same) == before

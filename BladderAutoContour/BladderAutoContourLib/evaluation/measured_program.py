@@ -6,6 +6,7 @@ with the seconds that this took and the MiB by which the process has grown beyon
 Nothing here needs more than the standard library: it is imported in the peers' environment as well.
 """
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -55,22 +56,40 @@ class MeasuredProgram:
         return self
 
     def __exit__(self, *_: object) -> None:
-        host.end_process_tree(self._process)
-        self._process.stdin.close()
-        self._process.stdout.close()
+        end(self._process)
 
     def solve(self, number: int) -> tuple[float, float]:
         """Seconds of this run, and MiB that the process has grown beyond its input."""
-        self._process.stdin.write(f"{number}\n")
-        self._process.stdin.flush()
+        ask(self._process, str(number))
         seconds, peak_mb = map(float, self._answer().split())
         return seconds, peak_mb
 
     def _answer(self) -> str:
         line = self._process.stdout.readline()
         if not line:
-            raise EnvironmentFault(f"A measured program ended with code {self._process.wait()} and without an answer.")
+            raise EnvironmentFault(_ended(self._process))
         return line
+
+
+def ask(process: subprocess.Popen, line: str) -> None:
+    """Write a line to a measured process. Raises EnvironmentFault where it has ended."""
+    try:
+        process.stdin.write(f"{line}\n")
+        process.stdin.flush()
+    except OSError as error:  # to whoever runs the benchmark, a broken pipe would read as if they had cancelled
+        raise EnvironmentFault(_ended(process)) from error
+
+
+def end(process: subprocess.Popen) -> None:
+    """End a measured process, if it has not, and close its pipes."""
+    host.end_process_tree(process)
+    with contextlib.suppress(OSError):  # what was still to be written to one that has died
+        process.stdin.close()
+    process.stdout.close()
+
+
+def _ended(process: subprocess.Popen) -> str:
+    return f"A measured program ended with code {process.wait()} and without an answer."
 
 
 def answer(solve: Callable[[int], Result], keep: Callable[[int, Result], object] = lambda number, result: None) -> None:

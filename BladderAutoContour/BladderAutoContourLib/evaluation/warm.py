@@ -13,6 +13,7 @@ from typing import Any
 from .. import host
 from ..errors import EnvironmentFault
 from ..events import Events
+from .measured_program import ask, end
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,12 @@ def measure_warm(ct: Path, folder: Path, options: Sequence[str | Path], runs: in
                     "output": str(folder / "warm"),
                 }
                 begun = time.perf_counter()
-                process.stdin.write(json.dumps(request) + "\n")
-                process.stdin.flush()
+                ask(process, json.dumps(request))
                 _await(process, events, "event", "done")
                 seconds.append(time.perf_counter() - begun)
             peak_mb = host.peak_memory_mb(process.pid)
     finally:
-        host.end_process_tree(process)
-        process.stdin.close()
-        process.stdout.close()
+        end(process)
     report = json.loads((folder / "warm" / "report.json").read_text(encoding="utf-8"))
     steps = {step["name"]: step["seconds"] for step in report["steps"]}
     return WarmCost(ready_seconds, tuple(seconds), steps, peak_mb)

@@ -2,7 +2,7 @@
 
 The generator places bladders by its priors (`phantom.bladder_prior`); a network that has only seen those loses an organ
 a centimetre outside them. This moves, tilts and stretches the bladder of a case, and the prostate beside it, farther
-than the priors do.
+than the priors do, and fills small bladders with contrast medium more often.
 """
 
 from dataclasses import replace
@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..phantom.bladder_prior import BladderShape, within_the_pelvis
-from ..phantom.case import Case
+from ..phantom.case import Case, draw_case
 from ..phantom.shapes import Ellipsoid, Point, Shape, Tube, as_point
 
 SHARE = 0.65  # of the patients
@@ -19,6 +19,7 @@ FARTHEST_MM = (16.0, 22.0, 20.0)
 SMALL_ML, LARGE_ML = 40.0, 250.0  # below and above them a bladder turns and stretches most and least
 TURN_DEGREES = (18.0, 4.0)  # standard deviation of the turn about x of the smallest and the largest
 STRETCH = (0.25, 0.06)  # likewise, of the logarithm of height, depth and width
+FILLED = 0.12  # of the patients whose bladder holds no contrast medium
 GLAND_SHIFT_MM = ((-5.0, 5.0), (-6.0, 18.0), (-8.0, 12.0))  # of the prostate, along x, y, z
 
 
@@ -31,6 +32,23 @@ def wander(case: Case, rng: np.random.Generator) -> Case:
         bladder=_elsewhere(case.bladder, rng),
         gland_shift_mm=tuple(float(rng.uniform(*ends)) for ends in GLAND_SHIFT_MM),
         prostate_scale=float(np.clip(case.prostate_scale * np.exp(rng.normal(0, 0.2)), 0.6, 2.1)),
+    )
+
+
+def fill(case: Case, rng: np.random.Generator) -> Case:
+    """The case with contrast medium in its bladder, now and then, whatever else it was drawn to show.
+
+    A stratum forces one property. In a small bladder, whose wall is thick, a network that has seldom seen contrast
+    medium draws the lumen.
+    """
+    if case.contents.contrast_hu or rng.random() >= FILLED:
+        return case
+    other = draw_case(int(rng.integers(2**31)), stratum="contrast").contents
+    return replace(
+        case,
+        contents=replace(
+            case.contents, contrast_hu=other.contrast_hu, layer=other.layer, layer_softness=other.layer_softness
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from ..networks.plan import StagePlan
 from ..phantom.case import draw_case
 from ..phantom.fields import draw_crop, draw_window
 from ..phantom.render import render
-from .anatomy import ellipsoid_ml, wander
+from .anatomy import ellipsoid_ml, fill, wander
 from .appearance import vary
 from .warp import draw_mesh, warp
 
@@ -74,7 +74,7 @@ class GeneratedSamples(Dataset):
         recipe = self.recipe
         rng = np.random.default_rng([recipe.seed, number, 1])
         seed = int(rng.integers(2**31))
-        case = wander(draw_case(seed, stratum=_draw_stratum(rng, recipe.strata)), rng)
+        case = fill(wander(draw_case(seed, stratum=_draw_stratum(rng, recipe.strata)), rng), rng)
         absent = rng.random() < recipe.without_bladder
         removed = absent and rng.random() < 0.12  # no bladder where one is expected: after cystectomy
         draw = draw_window if recipe.stage == "localiser" else draw_crop

@@ -175,6 +175,37 @@ def test_shifted_looks_are_averaged_where_they_overlap() -> None:
     assert not torch.allclose(found[shared], plain[shared], atol=0.02)
 
 
+class CountedLooks(Inference):
+    """Counts how often the CNN is asked."""
+
+    looks = 0
+
+    def segment(self, hu: np.ndarray) -> torch.Tensor:
+        self.looks += 1
+        return super().segment(hu)
+
+
+def test_a_small_bladder_is_looked_at_from_closer_and_a_larger_one_is_not() -> None:
+    body, networks = Body(), density_networks()
+    ct = ct_of(body, scan_grid())
+    beside = Candidate(body.bladder_mm, mass_ml=20.0, mean_probability=0.5)
+    plain = Inference(networks, torch.device("cpu"))
+    look = look_at(ct, beside, plain)
+    found = {}
+    for below_ml, looks in ((look.volume_ml - 0.1, 0), (look.volume_ml + 0.1, 1)):
+        stage = dataclasses.replace(networks.plan.segmenter, closer_below_ml=below_ml)
+        plan = dataclasses.replace(networks.plan, segmenter=stage)
+        inference = CountedLooks(dataclasses.replace(networks, plan=plan), torch.device("cpu"))
+        found[looks] = contour_of(ct, look, inference, use_crf=False)
+        assert inference.looks == looks
+        assert found[looks].evidence == look.evidence
+    once = contour_of(ct, look, plain, use_crf=False).probability
+    np.testing.assert_array_equal(found[0].probability.array, once.array)
+    truth = body.bladder(points_of(once.geometry)) >= 0.5
+    wrong = [int(((found[looks].probability.array >= 0.5) != truth).sum()) for looks in (0, 1)]
+    assert wrong[1] < wrong[0]
+
+
 def test_same_ct_same_contour(engine: Engine) -> None:
     ct = ct_of(Body(), scan_grid())
     first, second = engine.contour(ct, silent), engine.contour(ct, silent)

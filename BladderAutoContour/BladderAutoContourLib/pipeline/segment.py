@@ -22,8 +22,8 @@ from .suitability import AIR_HU
 
 BAND_MM = 5.0
 CLOSER = 0.75
-"""Spacing of the grid on which a small bladder is looked at once more, as a share of the plan's: from 0.67 to 0.85 it is
-all the same, finer the field of view does not do."""
+"""Spacing of the grid on which a small bladder is looked at once more, as a share of the plan's. From 0.67 to 0.85 it
+is all the same; with less, the field of view is too small."""
 CRF_MARGIN_MM = 24.0  # around what the CNN sees: four times the reach of the CRF's wider kernel
 
 

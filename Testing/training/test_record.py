@@ -73,6 +73,7 @@ def test_another_plan_is_refused_by_what_differs(begun: tuple[TrainingPlan, Path
 def test_what_has_not_begun_may_change(begun: tuple[TrainingPlan, Path]) -> None:
     training, output = begun
     longer = with_stage(with_network(training, "segmenter", shift_voxels=2), 1, steps=3, loss="iou")
+    longer = with_network(longer, "localiser", shift_voxels=2, closer_below_ml=50.0)  # counts at work alone
     more = StageSchedule("localiser", 1, name="more", precision="float32", start_from="localiser")
     longer = dataclasses.replace(longer, stages=(*longer.stages, more), notes={"hospital": "ours"})
     longer = dataclasses.replace(longer, plan=dataclasses.replace(longer.plan, name="longer"))

@@ -206,6 +206,26 @@ def test_a_small_bladder_is_looked_at_from_closer_and_a_larger_one_is_not() -> N
     assert wrong[1] < wrong[0]
 
 
+def test_a_closer_look_that_sees_nothing_is_told_and_does_not_count(monkeypatch) -> None:
+    body, networks = Body(), density_networks()
+    ct = ct_of(body, scan_grid())
+    stage = dataclasses.replace(networks.plan.segmenter, closer_below_ml=1000.0)
+    closer = dataclasses.replace(networks, plan=dataclasses.replace(networks.plan, segmenter=stage))
+    once = Engine(networks, "cpu").contour(ct, silent)
+    seen: list[torch.Tensor] = []
+
+    def blind_the_second_time(inference: Inference, hu: np.ndarray, segment=Inference.segment) -> torch.Tensor:
+        seen.append(segment(inference, hu))
+        return seen[0] if len(seen) == 1 else torch.stack((20.0 - seen[0][:, 1], seen[0][:, 1] - 20.0), dim=1)
+
+    assert not any(warning.code == "fallback" for warning in Engine(closer, "cpu").contour(ct, silent).warnings)
+    monkeypatch.setattr(Inference, "segment", blind_the_second_time)
+    found = Engine(closer, "cpu").contour(ct, silent)
+    assert len(seen) == 2
+    np.testing.assert_array_equal(found.mask.array, once.mask.array)
+    assert [warning.code for warning in found.warnings if "from closer" in warning.sentence] == ["fallback"]
+
+
 def test_same_ct_same_contour(engine: Engine) -> None:
     ct = ct_of(Body(), scan_grid())
     first, second = engine.contour(ct, silent), engine.contour(ct, silent)

@@ -33,6 +33,10 @@ LESS_MEMORY = (
     "The graphics card has little free memory: one network at a time was used on it, and the CRF-RNN ran on the "
     "processor."
 )
+CONTRADICTED = (
+    "Looked at from closer, this small bladder was hardly seen, so the contour is that of the first look alone. Check "
+    "every slice of it."
+)
 ON_PROCESSOR = "The graphics card failed or has too little memory: this CT was contoured on the processor."
 
 
@@ -107,6 +111,8 @@ class Engine:
         seen, device, notes = self._look(without_padding(volume), steps, use_crf)
         if seen.refined is None:
             raise NoBladderError(NOTHING_SEEN)
+        if seen.refined.contradicted:
+            notes = (*notes, fallback_warning(CONTRADICTED))
         with steps.step("restore"):
             probability = restore(seen.refined.probability, volume.geometry)
         with steps.step("decide") as tell:

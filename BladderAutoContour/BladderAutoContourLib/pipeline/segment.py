@@ -24,6 +24,8 @@ BAND_MM = 5.0
 CLOSER = 0.75
 """Spacing of the grid on which a small bladder is looked at once more, as a share of the plan's. From 0.67 to 0.85 it
 is all the same; with less, the field of view is too small."""
+LEAST_LEFT = 0.5
+"""Share of what the first look sees that the closer one leaves at least: with less they contradict each other."""
 CRF_MARGIN_MM = 24.0  # around what the CNN sees: four times the reach of the CRF's wider kernel
 
 
@@ -50,6 +52,7 @@ class Refined:
     probability: after the CRF-RNN (after the CNN where it is switched off); cnn_probability: before it.
     volume_ml: of the mask. evidence: the CNN's, see `Look`; the CRF-RNN's own probabilities are surer than it is right.
     crf_change_in_band: share of the voxels within BAND_MM of the CNN's boundary whose label the CRF-RNN changed.
+    contradicted: whether the closer look at a small bladder hardly saw it, so that the first one alone counts.
     """
 
     probability: Volume
@@ -57,6 +60,7 @@ class Refined:
     volume_ml: float
     evidence: float
     crf_change_in_band: float
+    contradicted: bool = False
 
 
 def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, use_crf: bool, tell: Tell) -> Refined:
@@ -120,8 +124,11 @@ def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> R
     box = _box_around(look, fine)
     grid = fine.region(tuple(part.start for part in box[::-1]), tuple(part.stop - part.start for part in box[::-1]))
     logits = on_grid(look.logits, fine.shape)[(..., *box)]
+    contradicted = False
     if 0 < look.volume_ml < inference.plan.segmenter.closer_below_ml:
-        logits = _with_closer_look(logits, grid, ct, look, inference)
+        both = _with_closer_look(logits, grid, ct, look, inference)
+        contradicted = _voxels(both) < LEAST_LEFT * _voxels(logits)
+        logits = logits if contradicted else both
     covered = coverage(ct.geometry, grid)
     before = bladder_probability(logits) * covered
     after = before
@@ -135,6 +142,7 @@ def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> R
         volume_ml=float(np.count_nonzero(mask)) * grid.voxel_ml,
         evidence=look.evidence,
         crf_change_in_band=change_in_band(before, after, grid) if use_crf else 0.0,
+        contradicted=contradicted,
     )
 
 
@@ -151,6 +159,11 @@ def _with_closer_look(
     again = np.stack([resample_to(Volume(score, closer), grid, fill=0.0).array for score in seen])
     share = torch.from_numpy(coverage(closer, grid) / 2).to(logits)
     return torch.lerp(logits, torch.from_numpy(again).to(logits), share)
+
+
+def _voxels(logits: torch.Tensor) -> int:
+    """How many voxels are rather bladder than not."""
+    return int((logits[:, 1] > logits[:, 0]).sum())
 
 
 def _box_around(look: Look, fine: Geometry) -> Box:

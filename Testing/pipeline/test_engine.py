@@ -206,10 +206,30 @@ def test_a_small_bladder_is_looked_at_from_closer_and_a_larger_one_is_not() -> N
     assert wrong[1] < wrong[0]
 
 
-def test_a_closer_look_that_sees_nothing_is_told_and_does_not_count(monkeypatch) -> None:
+def test_a_large_bladder_is_looked_at_from_farther_about_its_own_middle() -> None:
     body, networks = Body(), density_networks()
     ct = ct_of(body, scan_grid())
-    stage = dataclasses.replace(networks.plan.segmenter, closer_below_ml=1000.0)
+    stage = dataclasses.replace(networks.plan.segmenter, farther_above_ml=1.0)
+    plan = dataclasses.replace(networks.plan, segmenter=stage)
+    inference = CountedLooks(dataclasses.replace(networks, plan=plan), torch.device("cpu"))
+    beside = np.asarray(body.bladder_mm) + np.array([0.0, 0.0, 12.0])
+    look = look_at(ct, Candidate(tuple(beside), mass_ml=20.0, mean_probability=0.5), inference)
+    inference.looks = 0
+    found = contour_of(ct, look, inference, use_crf=False)
+    assert inference.looks == 1
+    assert found.evidence == look.evidence
+    assert not found.contradicted
+    truth = body.bladder(points_of(found.probability.geometry)) >= 0.5
+    assert ((found.probability.array >= 0.5) != truth).sum() < 0.2 * truth.sum()  # a coarse grid
+    middle_mm = found.probability.geometry.centre_mm
+    np.testing.assert_allclose(middle_mm, body.bladder_mm, atol=1.5 * max(stage.spacing_mm))
+
+
+@pytest.mark.parametrize("when", ["closer_below_ml", "farther_above_ml"])
+def test_another_look_that_sees_nothing_is_told_and_does_not_count(monkeypatch, when) -> None:
+    body, networks = Body(), density_networks()
+    ct = ct_of(body, scan_grid())
+    stage = dataclasses.replace(networks.plan.segmenter, **{when: 1000.0 if when == "closer_below_ml" else 1.0})
     closer = dataclasses.replace(networks, plan=dataclasses.replace(networks.plan, segmenter=stage))
     once = Engine(networks, "cpu").contour(ct, silent)
     seen: list[torch.Tensor] = []

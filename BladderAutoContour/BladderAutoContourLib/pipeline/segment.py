@@ -21,11 +21,11 @@ from .steps import Tell
 from .suitability import AIR_HU
 
 BAND_MM = 5.0
-CLOSER = 0.75
-"""Spacing of the grid on which a small bladder is looked at once more, as a share of the plan's. From 0.67 to 0.85 it
-is all the same; with less, the field of view is too small."""
+CLOSER, FARTHER = 0.75, 1.2
+"""Spacing of the grid on which a small and a very large bladder are looked at once more, as a share of the plan's. From
+0.67 to 0.85 it is all the same for small ones; with less, the field of view is too small."""
 LEAST_LEFT = 0.5
-"""Share of what the first look sees that the closer one leaves at least: with less they contradict each other."""
+"""Share of what the first look sees that the other one leaves at least: with less they contradict each other."""
 CRF_MARGIN_MM = 24.0  # around what the CNN sees: four times the reach of the CRF's wider kernel
 
 
@@ -52,7 +52,7 @@ class Refined:
     probability: after the CRF-RNN (after the CNN where it is switched off); cnn_probability: before it.
     volume_ml: of the mask. evidence: the CNN's, see `Look`; the CRF-RNN's own probabilities are surer than it is right.
     crf_change_in_band: share of the voxels within BAND_MM of the CNN's boundary whose label the CRF-RNN changed.
-    contradicted: whether the closer look at a small bladder hardly saw it, so that the first one alone counts.
+    contradicted: whether another look, from closer or farther, hardly saw it, so that the first one alone counts.
     """
 
     probability: Volume
@@ -87,8 +87,17 @@ def look_at(ct: Volume, candidate: Candidate, inference: Inference) -> Look:
 
 
 def _look_around(ct: Volume, centre_mm: np.ndarray, inference: Inference) -> Look:
-    grid = patient_grid(centre_mm, inference.plan.segmenter.spacing_mm, inference.plan.segmenter.crop_voxels)
-    logits = _seen_on(grid, ct, inference)
+    grid = _crop_around(centre_mm, inference)
+    return _as_look(_seen_on(grid, ct, inference), grid, ct)
+
+
+def _crop_around(centre_mm: np.ndarray, inference: Inference, share: float = 1.0) -> Geometry:
+    """A crop of the plan's size on a grid whose spacing is a `share` of the plan's."""
+    stage = inference.plan.segmenter
+    return patient_grid(centre_mm, tuple(share * step for step in stage.spacing_mm), stage.crop_voxels)
+
+
+def _as_look(logits: torch.Tensor, grid: Geometry, ct: Volume) -> Look:
     probability = bladder_probability(logits) * coverage(ct.geometry, grid)
     mask = _main_part(probability)
     return Look(
@@ -119,13 +128,17 @@ def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> R
     The CNN's logits are interpolated, not its probabilities: their 0.5 surface is the smoother one. On the CNN's grid
     there are hardly voxels between its border and the true edge that the CRF could move.
     """
+    stage, contradicted = inference.plan.segmenter, False
+    if 0 < stage.farther_above_ml < look.volume_ml:
+        both = _with_farther_look(ct, look, inference)
+        contradicted = both.volume_ml < LEAST_LEFT * look.volume_ml
+        look = look if contradicted else both
     size, spacing_mm = finer_grid(look.grid.size, look.grid.spacing_mm, inference.plan.crf.spacing_mm)
     fine = patient_grid(look.grid.centre_mm, spacing_mm, size)
     box = _box_around(look, fine)
     grid = fine.region(tuple(part.start for part in box[::-1]), tuple(part.stop - part.start for part in box[::-1]))
     logits = on_grid(look.logits, fine.shape)[(..., *box)]
-    contradicted = False
-    if 0 < look.volume_ml < inference.plan.segmenter.closer_below_ml:
+    if 0 < look.volume_ml < stage.closer_below_ml:
         both = _with_closer_look(logits, grid, ct, look, inference)
         contradicted = _voxels(both) < LEAST_LEFT * _voxels(logits)
         logits = logits if contradicted else both
@@ -153,12 +166,26 @@ def _with_closer_look(
 
     What lies beside it is told apart better there, what lies beyond in the field that the first look saw.
     """
-    stage = inference.plan.segmenter
-    closer = patient_grid(_middle_mm(look), tuple(CLOSER * step for step in stage.spacing_mm), stage.crop_voxels)
-    seen = _seen_on(closer, ct, inference)[0].cpu().numpy()
-    again = np.stack([resample_to(Volume(score, closer), grid, fill=0.0).array for score in seen])
-    share = torch.from_numpy(coverage(closer, grid) / 2).to(logits)
-    return torch.lerp(logits, torch.from_numpy(again).to(logits), share)
+    closer = _crop_around(_middle_mm(look), inference, CLOSER)
+    return _both(logits, grid, _seen_on(closer, ct, inference), closer)
+
+
+def _with_farther_look(ct: Volume, look: Look, inference: Inference) -> Look:
+    """A very large bladder about its own middle, in a field that leaves room around it: the mean of both looks.
+
+    The CNN is less sure near the faces of its crop, and the first look's lies about what the localiser saw of it.
+    """
+    farther = _crop_around(_middle_mm(look), inference, FARTHER)
+    both = _as_look(_both(_seen_on(farther, ct, inference), farther, look.logits, look.grid), farther, ct)
+    return dataclasses.replace(both, evidence=look.evidence)
+
+
+def _both(logits: torch.Tensor, grid: Geometry, others: torch.Tensor, others_grid: Geometry) -> torch.Tensor:
+    """The mean of the logits on `grid` and of the others where these were seen, and the former alone elsewhere."""
+    scores = others[0].cpu().numpy()
+    moved = np.stack([resample_to(Volume(score, others_grid), grid, fill=0.0).array for score in scores])
+    share = torch.from_numpy(coverage(others_grid, grid) / 2).to(logits)
+    return torch.lerp(logits, torch.from_numpy(moved).to(logits), share)
 
 
 def _voxels(logits: torch.Tensor) -> int:

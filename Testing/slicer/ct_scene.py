@@ -161,6 +161,17 @@ def refine(contour: Contour, mask: np.ndarray) -> slicer.vtkMRMLScalarVolumeNode
     return volume
 
 
+def saved_and_loaded(segmentation: slicer.vtkMRMLSegmentationNode, path: Path) -> slicer.vtkMRMLSegmentationNode:
+    """The segmentation as another session gets it from a .seg.nrrd of its own; the first is removed."""
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.SetFileName(str(path))
+    assert storage.WriteData(segmentation)
+    slicer.mrmlScene.RemoveNode(segmentation)
+    loaded = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    assert storage.ReadData(loaded)
+    return loaded
+
+
 class Editor:
     """Slicer's Segment Editor without its widgets: the real logic, with undo."""
 

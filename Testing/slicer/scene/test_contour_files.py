@@ -1,7 +1,6 @@
 """Contours in files: saved and loaded with what they remember, and written as masks for the engine."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,6 +30,7 @@ from ct_scene import (
     drawn,
     grid,
     refine,
+    saved_and_loaded,
     segment_of,
     texture,
     voxels,
@@ -55,17 +55,6 @@ def test_a_seg_nrrd_keeps_what_was_drawn(ct, result, tmp_path, edited):
     np.testing.assert_array_equal(read_volume(tmp_path / "mask.nrrd").array, kept)
     restore_automatic(loaded, again.segment_id)
     np.testing.assert_array_equal(voxels(again, ct), blob(GRID))
-
-
-def saved_and_loaded(segmentation: slicer.vtkMRMLSegmentationNode, path: Path) -> slicer.vtkMRMLSegmentationNode:
-    """The segmentation as another session gets it from a .seg.nrrd of its own; the first is removed."""
-    storage = slicer.vtkMRMLSegmentationStorageNode()
-    storage.SetFileName(str(path))
-    assert storage.WriteData(segmentation)
-    slicer.mrmlScene.RemoveNode(segmentation)
-    loaded = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
-    assert storage.ReadData(loaded)
-    return loaded
 
 
 @pytest.mark.parametrize("by_hand", [False, True])

@@ -20,7 +20,7 @@ from BladderAutoContourLib.slicer.scene.segmentation import (
 from BladderAutoContourLib.slicer.scene.slices import neighbour, slice_position_ras
 from BladderAutoContourLib.slicer.scene.touched import touched_of
 from BladderAutoContourLib.slicer.scene.voxels import Grid, VoxelBox
-from ct_scene import OBLIQUE, RAS, Editor, add_ct, blob, drawn, segment_of, texture, voxels
+from ct_scene import OBLIQUE, RAS, Editor, add_ct, blob, drawn, saved_and_loaded, segment_of, texture, voxels
 
 SHAPE = OBLIQUE.shape
 
@@ -134,12 +134,8 @@ def test_a_file_keeps_what_was_touched_and_the_probability(ct, result, tmp_path)
     probability = np.where(blob(OBLIQUE), 0.9, 0.1).astype(np.float32)
     keep_probability(segment_of(contour), VoxelBox(probability, (0, 0, 0), grid.ijk_to_ras))
     Editor(contour.segmentation, ct).paint(contour.segment_id, patch(8))
-    storage = slicer.vtkMRMLSegmentationStorageNode()
-    storage.SetFileName(str(tmp_path / "Blase ü.seg.nrrd"))
-    assert storage.WriteData(contour.segmentation)
-    loaded = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    loaded = saved_and_loaded(contour.segmentation, tmp_path / "Blase ü.seg.nrrd")
     loaded.SetReferenceImageGeometryParameterFromVolumeNode(ct)
-    assert storage.ReadData(loaded)
     again = Contour(loaded, loaded.GetSegmentation().GetNthSegmentID(0))
     assert touched_of(again).slices == (8,)
     np.testing.assert_allclose(kept_probability(segment_of(again), grid), probability, atol=0.02)

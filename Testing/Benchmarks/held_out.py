@@ -14,20 +14,32 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from BladderAutoContourLib.errors import NoBladderError
 from BladderAutoContourLib.evaluation.metrics import dice
+from BladderAutoContourLib.networks.weights import default_weights, load_weights
 from BladderAutoContourLib.phantom.case import GENERATOR_VERSION
-from BladderAutoContourLib.phantom.test_set import COUNT, COUNT_WITHOUT, STRATA, TestCase, with_bladder, without_bladder
+from BladderAutoContourLib.phantom.test_set import (
+    COUNT,
+    COUNT_WITHOUT,
+    FIRST_SEED,
+    STRATA,
+    TestCase,
+    with_bladder,
+    without_bladder,
+)
 from BladderAutoContourLib.pipeline.engine import Engine
 from hu_threshold import water_component
 from rendered import CACHE_HELP, scan_of
 from scipy.stats import beta
 
+COMMAND = ".venv/bin/python Testing/Benchmarks/held_out.py"
+STATED = "held_out"
+"""Under which name the model's JSON states its score."""
 FOUND_DICE = 0.1
 BANDS_ML = ((0, 60), (60, 150), (150, 400), (400, 10_000))
 Row = dict[str, Any]
@@ -106,6 +118,18 @@ def summary(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def reproduced(rows: Sequence[Row], stated: Mapping[str, Any] | None) -> str:
+    """Whether all cases' mean Dice is what the model's JSON states, within the noise that stands there."""
+    dices = [row["dice"] for row in rows if row["bladder"]]
+    if stated is None or stated["first_seed"] != FIRST_SEED:
+        return "The model's JSON states no score on these cases."
+    if len(dices) < COUNT:
+        return f"The model's JSON states the score of all {COUNT} cases; these are {len(dices)}."
+    mean = float(np.mean(dices))
+    within = "within" if abs(mean - stated["mean_dice"]) <= stated["noise"] else "NOT within"
+    return f"The model's JSON states {stated['mean_dice']:.4f}: {within} its noise of {stated['noise']:.4f}."
+
+
 def write(path: Path | None, model: dict[str, str], rows: Sequence[Row]) -> None:
     """Write what is known so far."""
     if path is not None:
@@ -124,6 +148,9 @@ def merge(paths: Sequence[Path], output: Path | None) -> None:
     )
     write(output, parts[0]["model"], rows)
     print(summary(rows))
+    plan = load_weights(default_weights()).plan
+    if plan.sha256 == parts[0]["model"]["sha256"]:
+        print(reproduced(rows, plan.scores.get(STATED)))
 
 
 def part_of(text: str) -> tuple[int, int]:
@@ -162,6 +189,7 @@ def main() -> int:
         print(f"{row['case']:<20}{row['reference_ml']:7.0f} mL: {score}; {contour}; {row['seconds']:.1f} s", flush=True)
         write(arguments.output, model, rows)
     print(summary(rows))
+    print(reproduced(rows, engine.plan.scores.get(STATED)))
     return 0
 
 

@@ -8,13 +8,14 @@ import torch
 from analytic import PLAN, Body, ct_of, density_networks, points_of, scan_grid
 from BladderAutoContourLib.errors import Cancelled, EnvironmentFault, InputError, NoBladderError
 from BladderAutoContourLib.imaging.geometry import Geometry
+from BladderAutoContourLib.imaging.resample import resample_to
 from BladderAutoContourLib.imaging.volume import Volume
-from BladderAutoContourLib.networks.weights import build_networks
 from BladderAutoContourLib.pipeline.device import number_type
 from BladderAutoContourLib.pipeline.engine import Contouring, Engine
 from BladderAutoContourLib.pipeline.inference import Inference
 from BladderAutoContourLib.pipeline.localise import Candidate
-from BladderAutoContourLib.pipeline.segment import contour_of, look_at
+from BladderAutoContourLib.pipeline.looks import look_around, look_at
+from BladderAutoContourLib.pipeline.segment import contour_of
 from scipy.spatial.transform import Rotation
 
 
@@ -155,24 +156,34 @@ def test_the_crf_works_on_its_own_finer_grid() -> None:
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.92
 
 
-def test_shifted_looks_are_averaged_where_they_overlap() -> None:
+@pytest.mark.parametrize("beside_mm", [(0.0, 0.0, 0.0), (20.0, -12.0, 16.0)])
+def test_the_second_look_is_mirrored_and_about_what_the_first_saw(beside_mm) -> None:
     """Each look, taken alone at its place, and their mean by hand."""
-    torch.manual_seed(0)
-    networks = build_networks(PLAN)
+    body, networks = Body(), density_networks()
+    ct = ct_of(body, scan_grid())
     one = Inference(networks, torch.device("cpu"))
     stage = dataclasses.replace(networks.plan.segmenter, shift_voxels=3)
     plan = dataclasses.replace(networks.plan, segmenter=stage)
     two = Inference(dataclasses.replace(networks, plan=plan), torch.device("cpu"))
-    shape = stage.crop_voxels[::-1]
-    wide = np.random.default_rng(3).normal(0, 60, [n + 3 for n in shape]).astype(np.float32)
-    first, straight = (wide[tuple(slice(start, start + n) for n in shape)] for start in (0, 3))
-    mirrored, plain = one.segment(first[..., ::-1]).flip(-1), one.segment(straight)
-    found = two.segment(wide)
-    assert found.shape == plain.shape
-    shared = (..., *(slice(0, n - 3) for n in shape))
-    assert torch.allclose(found[shared], (plain[shared] + mirrored[..., 3:, 3:, 3:]) / 2, atol=0.02)
-    assert torch.allclose(found[..., -3:], plain[..., -3:], atol=0.02)
-    assert not torch.allclose(found[shared], plain[shared], atol=0.02)
+    centre_mm = np.add(body.bladder_mm, beside_mm)
+    first, found = (look_around(ct, centre_mm, inference) for inference in (one, two))
+    apart = (np.array(found.grid.origin_mm) - first.grid.origin_mm) / stage.spacing_mm
+    shift = np.round(apart).astype(int)
+    np.testing.assert_allclose(apart, shift, atol=1e-6)
+    assert (np.abs(shift) >= 3).all()
+    off = np.abs(np.array(found.grid.centre_mm) - body.bladder_mm) / stage.spacing_mm
+    assert (off <= 3.5).all()
+    seen = one.segment(resample_to(ct, found.grid, fill=-1000.0).array[..., ::-1].copy()).flip(-1)
+    expected, inside = seen.clone(), np.zeros(found.grid.shape, bool)
+    for index in np.ndindex(found.grid.shape):
+        before = tuple(np.array(index) + shift[::-1])
+        if all(0 <= k < n for k, n in zip(before, first.grid.shape, strict=True)):
+            inside[index] = True
+            expected[(..., *index)] = (seen[(..., *index)] + first.logits[(..., *before)]) / 2
+    assert inside.any()
+    assert not inside.all()
+    assert torch.allclose(found.logits, expected, atol=0.05)
+    assert not torch.allclose(found.logits, seen, atol=0.05)
 
 
 class CountedLooks(Inference):
@@ -180,9 +191,9 @@ class CountedLooks(Inference):
 
     looks = 0
 
-    def segment(self, hu: np.ndarray) -> torch.Tensor:
+    def segment(self, hu: np.ndarray, mirrored: bool = False) -> torch.Tensor:
         self.looks += 1
-        return super().segment(hu)
+        return super().segment(hu, mirrored)
 
 
 def test_a_small_bladder_is_looked_at_from_closer_and_a_larger_one_is_not() -> None:
@@ -206,36 +217,18 @@ def test_a_small_bladder_is_looked_at_from_closer_and_a_larger_one_is_not() -> N
     assert wrong[1] < wrong[0]
 
 
-def test_a_large_bladder_is_looked_at_from_farther_about_its_own_middle() -> None:
+def test_a_closer_look_that_sees_nothing_is_told_and_does_not_count(monkeypatch) -> None:
     body, networks = Body(), density_networks()
     ct = ct_of(body, scan_grid())
-    stage = dataclasses.replace(networks.plan.segmenter, farther_above_ml=1.0)
-    plan = dataclasses.replace(networks.plan, segmenter=stage)
-    inference = CountedLooks(dataclasses.replace(networks, plan=plan), torch.device("cpu"))
-    beside = np.asarray(body.bladder_mm) + np.array([0.0, 0.0, 12.0])
-    look = look_at(ct, Candidate(tuple(beside), mass_ml=20.0, mean_probability=0.5), inference)
-    inference.looks = 0
-    found = contour_of(ct, look, inference, use_crf=False)
-    assert inference.looks == 1
-    assert found.evidence == look.evidence
-    assert not found.contradicted
-    truth = body.bladder(points_of(found.probability.geometry)) >= 0.5
-    assert ((found.probability.array >= 0.5) != truth).sum() < 0.2 * truth.sum()  # a coarse grid
-    middle_mm = found.probability.geometry.centre_mm
-    np.testing.assert_allclose(middle_mm, body.bladder_mm, atol=1.5 * max(stage.spacing_mm))
-
-
-@pytest.mark.parametrize("when", ["closer_below_ml", "farther_above_ml"])
-def test_another_look_that_sees_nothing_is_told_and_does_not_count(monkeypatch, when) -> None:
-    body, networks = Body(), density_networks()
-    ct = ct_of(body, scan_grid())
-    stage = dataclasses.replace(networks.plan.segmenter, **{when: 1000.0 if when == "closer_below_ml" else 1.0})
+    stage = dataclasses.replace(networks.plan.segmenter, closer_below_ml=1000.0)
     closer = dataclasses.replace(networks, plan=dataclasses.replace(networks.plan, segmenter=stage))
     once = Engine(networks, "cpu").contour(ct, silent)
     seen: list[torch.Tensor] = []
 
-    def blind_the_second_time(inference: Inference, hu: np.ndarray, segment=Inference.segment) -> torch.Tensor:
-        seen.append(segment(inference, hu))
+    def blind_the_second_time(
+        inference: Inference, hu: np.ndarray, mirrored: bool, segment=Inference.segment
+    ) -> torch.Tensor:
+        seen.append(segment(inference, hu, mirrored))
         return seen[0] if len(seen) == 1 else torch.stack((20.0 - seen[0][:, 1], seen[0][:, 1] - 20.0), dim=1)
 
     assert not any(warning.code == "fallback" for warning in Engine(closer, "cpu").contour(ct, silent).warnings)

@@ -52,11 +52,10 @@ class NetworkPlan:
 class StagePlan:
     """One network and the grid it works on: `crop_voxels` (x, y, z) of `spacing_mm` (x, y, z).
 
-    shift_voxels: unless 0, the segmenter looks at work, though not in training, a second time, so many voxels before
-    the crop along every axis and mirrored left to right; the mean logits count. What it says shall not hang on where
-    the cells of its pooling begin. closer_below_ml: what it finds smaller than this, it looks at once more at work,
-    about its middle and on a finer grid; the mean logits count. farther_above_ml: likewise on a coarser grid what it
-    finds larger than this. 0: never.
+    shift_voxels: unless 0, the segmenter looks at work, though not in training, a second time: mirrored left to right,
+    about what it has seen, and so many voxels away along every axis at least; the mean logits count.
+    closer_below_ml: what it finds smaller than this, it looks at once more at work, about its middle and on a finer
+    grid; the mean logits count. 0: never.
     """
 
     spacing_mm: Triple
@@ -65,7 +64,6 @@ class StagePlan:
     network: NetworkPlan = NetworkPlan()
     shift_voxels: int = 0
     closer_below_ml: float = 0.0
-    farther_above_ml: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -172,5 +170,4 @@ def _stage(raw: dict[str, Any]) -> StagePlan:
         network=_dataclass(NetworkPlan, raw.get("network", {})),
         shift_voxels=int(raw.get("shift_voxels", 0)),
         closer_below_ml=float(raw.get("closer_below_ml", 0.0)),
-        farther_above_ml=float(raw.get("farther_above_ml", 0.0)),
     )

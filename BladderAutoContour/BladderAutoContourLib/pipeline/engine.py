@@ -34,8 +34,8 @@ LESS_MEMORY = (
     "processor."
 )
 CONTRADICTED = (
-    "Looked at once more, from closer or from farther, this bladder was hardly seen, so the contour is that of the "
-    "first look alone. Check every slice of it."
+    "Looked at from closer, this small bladder was hardly seen, so the contour is that of the first look alone. Check "
+    "every slice of it."
 )
 ON_PROCESSOR = "The graphics card failed or has too little memory: this CT was contoured on the processor."
 

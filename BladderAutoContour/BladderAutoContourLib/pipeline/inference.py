@@ -46,27 +46,13 @@ class Inference:
         """Bladder probability (Z, Y, X) of a coarse window."""
         return bladder_probability(self._logits(self._localiser, self.plan.localiser, hu))
 
-    def segment(self, hu: np.ndarray) -> torch.Tensor:
-        """The CNN's logits (1, L, Z, Y, X) of a crop at working resolution, float32 on the device.
+    def segment(self, hu: np.ndarray, mirrored: bool = False) -> torch.Tensor:
+        """The CNN's logits (1, L, Z, Y, X) of a crop (Z, Y, X) at working resolution, float32 on the device.
 
-        hu: the crop (Z, Y, X), and the plan's `shift_voxels` more before it along every axis.
+        mirrored: shown to the CNN with left and right exchanged, and its answer exchanged back.
         """
-        stage = self.plan.segmenter
-        shift = stage.shift_voxels
-
-        def look(start: int, mirrored: bool) -> torch.Tensor:
-            part = hu[tuple(slice(start, start + n) for n in stage.crop_voxels[::-1])]
-            logits = self._logits(self._segmenter, stage, part[..., ::-1] if mirrored else part)
-            return logits.flip(-1) if mirrored else logits
-
-        straight = look(shift, mirrored=False)
-        if not shift:
-            return straight
-        most, rest = slice(0, -shift), slice(shift, None)
-        with torch.inference_mode():
-            shared, other = straight[..., most, most, most], look(0, mirrored=True)[..., rest, rest, rest]
-            shared.copy_((shared + other) / 2)
-        return straight
+        logits = self._logits(self._segmenter, self.plan.segmenter, hu[..., ::-1] if mirrored else hu)
+        return logits.flip(-1) if mirrored else logits
 
     def sharpen(self, logits: torch.Tensor, hu: np.ndarray, spacing_mm: Triple) -> torch.Tensor:
         """The CRF-RNN's logits of the CNN's `logits` on the crop `hu` (Z, Y, X)."""

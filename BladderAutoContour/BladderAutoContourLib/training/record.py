@@ -68,7 +68,7 @@ def _differences(before: TrainingPlan, now: TrainingPlan, begun: list[StageSched
     for part in sorted({part for schedule in begun for part in _PARTS[schedule.stage]}):
         ours, theirs = asdict(getattr(now.plan, part)), asdict(getattr(before.plan, part))
         for fields in (ours, theirs):
-            for name in ("shift_voxels", "closer_below_ml", "farther_above_ml"):  # count at work alone
+            for name in ("shift_voxels", "closer_below_ml"):  # count at work alone
                 fields.pop(name, None)
         yield from _fields(part, theirs, ours)
     stages = {schedule.folder: schedule for schedule in now.stages}

@@ -1,0 +1,133 @@
+"""What the CNN sees of a candidate: crops about it at working resolution, each looked at twice, some a third time."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..imaging.components import bounding_box, heaviest
+from ..imaging.geometry import Geometry, coverage, patient_grid
+from ..imaging.resample import resample_to
+from ..imaging.volume import Volume
+from .decide import THRESHOLD
+from .inference import Inference, bladder_probability
+from .localise import Candidate
+from .suitability import AIR_HU
+
+Shift = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the CNN sees of a candidate in a crop: its logits (1, L, z, y, x) on `grid`, and what they amount to.
+
+    volume_ml: of the main part. evidence: geometric mean of the mean probability inside it (0 where it is empty) and
+    the localiser's for the candidate: at close range a stomach may pass for a bladder, and only the whole field tells
+    where it lies.
+    """
+
+    logits: torch.Tensor
+    grid: Geometry
+    mask: np.ndarray
+    volume_ml: float
+    evidence: float
+
+
+def look_at(ct: Volume, candidate: Candidate, inference: Inference) -> Look:
+    """What the CNN sees around the candidate. A mask that the crop cuts moves the crop to its middle, once."""
+    look = look_around(ct, np.asarray(candidate.centre_mm), inference)
+    if _is_cut(look.mask, look.grid, ct.geometry):
+        look = look_around(ct, middle_mm(look), inference)
+    return dataclasses.replace(look, evidence=math.sqrt(look.evidence * candidate.mean_probability))
+
+
+def look_around(ct: Volume, centre_mm: np.ndarray, inference: Inference, share: float = 1.0) -> Look:
+    """What the CNN sees in a crop about `centre_mm` (LPS), on a grid whose spacing is a `share` of the plan's.
+
+    Where the plan has it look twice, the second crop is mirrored and lies about what was seen in the first, at least
+    `shift_voxels` away along every axis; the mean logits count where both see. Near its faces the CNN is less sure, and
+    what it says shall not hang on where the cells of its pooling begin.
+    """
+    stage = inference.plan.segmenter
+    grid = patient_grid(centre_mm, tuple(share * step for step in stage.spacing_mm), stage.crop_voxels)
+    first = _as_look(_seen_on(grid, ct, inference), grid, ct)
+    if not stage.shift_voxels:
+        return first
+    shift = _towards_middle(first, stage.shift_voxels)
+    again = grid.region(shift, grid.size)
+    logits = _seen_on(again, ct, inference, mirrored=True)
+    here, there = _overlap(shift, grid.size)
+    with torch.inference_mode():
+        logits[here] = (logits[here] + first.logits[there]) / 2
+    return _as_look(logits, again, ct)
+
+
+def middle_mm(look: Look) -> np.ndarray:
+    """The middle of the box around a look's mask, LPS."""
+    return look.grid.to_patient(_middle_index(look))
+
+
+def mean_on(grid: Geometry, logits: torch.Tensor, other: Look) -> torch.Tensor:
+    """The mean of `logits` on `grid` and of another look where that one saw, and the former alone elsewhere."""
+    scores = other.logits[0].cpu().numpy()
+    moved = np.stack([resample_to(Volume(score, other.grid), grid, fill=0.0).array for score in scores])
+    share = torch.from_numpy(coverage(other.grid, grid) / 2).to(logits)
+    return torch.lerp(logits, torch.from_numpy(moved).to(logits), share)
+
+
+def _middle_index(look: Look) -> np.ndarray:
+    """Index (x, y, z) of the middle of the box around a look's mask."""
+    return np.array([(part.start + part.stop - 1) / 2 for part in bounding_box(look.mask)[::-1]])
+
+
+def _towards_middle(look: Look, least: int) -> Shift:
+    """Whole voxels (x, y, z) from a look's crop to one about its mask, `least` or more either way."""
+    if not look.mask.any():
+        return (-least,) * 3
+    way = np.round(_middle_index(look) - (np.array(look.grid.size) - 1) / 2).astype(int)
+    return tuple(int(step) if abs(step) >= least else (least if step > 0 else -least) for step in way)
+
+
+def _overlap(shift: Shift, size: tuple[int, int, int]) -> tuple[tuple, tuple]:
+    """What two crops share, as indices into the logits of the shifted one and of the other; all (x, y, z)."""
+    here = [slice(max(0, -step), n - max(0, step)) for step, n in zip(shift, size, strict=True)]
+    there = [slice(max(0, step), n - max(0, -step)) for step, n in zip(shift, size, strict=True)]
+    return (..., *here[::-1]), (..., *there[::-1])
+
+
+def _seen_on(grid: Geometry, ct: Volume, inference: Inference, mirrored: bool = False) -> torch.Tensor:
+    return inference.segment(resample_to(ct, grid, fill=AIR_HU).array, mirrored)
+
+
+def _as_look(logits: torch.Tensor, grid: Geometry, ct: Volume) -> Look:
+    probability = bladder_probability(logits) * coverage(ct.geometry, grid)
+    mask = main_part(probability)
+    return Look(
+        logits=logits,
+        grid=grid,
+        mask=mask,
+        volume_ml=float(np.count_nonzero(mask)) * grid.voxel_ml,
+        evidence=float(probability[mask].mean()) if mask.any() else 0.0,
+    )
+
+
+def main_part(probability: np.ndarray) -> np.ndarray:
+    """The part of what is rather bladder than not that holds the most probability, boolean (z, y, x)."""
+    return heaviest(probability >= THRESHOLD, probability)
+
+
+def _is_cut(mask: np.ndarray, crop: Geometry, ct: Geometry) -> bool:
+    """Whether the mask reaches a face of the crop behind which the CT goes on."""
+    for index_axis, array_axis in enumerate((2, 1, 0)):
+        for face, outward in ((0, -1), (-1, 1)):
+            touching = mask.take(face, axis=array_axis)
+            if not touching.any():
+                continue
+            step = [0, 0, 0]
+            step[index_axis] = outward
+            beyond = coverage(ct, crop.region(tuple(step), crop.size)).take(face, axis=array_axis)
+            if beyond[touching].any():
+                return True
+    return False

@@ -171,16 +171,15 @@ def test_samples_depend_on_their_index_alone() -> None:
     assert not torch.equal(forwards[0][0], forwards[2][0])  # the same anatomy, replayed
 
 
-def test_small_bladders_are_seen_from_closer_and_very_large_ones_from_farther() -> None:
+def test_small_bladders_are_seen_from_closer_and_large_ones_never() -> None:
     stage = StagePlan((6.0, 6.0, 6.0), (32, 32, 32))
     voxels = {}
     for closer in (0.0, 1.0):
-        for stratum in ("small", "medium", "very-large"):
+        for stratum in ("small", "very-large"):
             recipe = Recipe("segmenter", stage, 7, 1, 1, 0.0, strata={stratum: 1.0}, closer=closer)
             samples = GeneratedSamples(recipe, 12)
             voxels[closer, stratum] = [float(samples[number][1].sum()) for number in range(12)]
-    assert 0.8 < sum(voxels[1.0, "medium"]) / sum(voxels[0.0, "medium"]) < 1.2
-    assert sum(voxels[1.0, "very-large"]) < 0.9 * sum(voxels[0.0, "very-large"])
+    assert voxels[1.0, "very-large"] == voxels[0.0, "very-large"]
     # of 12 crops a few are farther off than the finer crop reaches
     assert sum(voxels[1.0, "small"]) > 1.3 * sum(voxels[0.0, "small"])
 

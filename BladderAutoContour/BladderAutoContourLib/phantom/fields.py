@@ -26,11 +26,6 @@ FAR_SHARE, FAR_MM = 0.35, (30.0, 42.0, 42.0)
 """How often a crop lies anywhere within these distances: a network that always finds the bladder in the middle of its
 crop learns the middle, and follows a localiser that has mistaken the prostate for the bladder."""
 
-BODY_Z, ABDOMEN_Z = (-330.0, 620.0), (170.0, 480.0)
-ABDOMEN_SHARE = 0.4
-"""Where (canonical z, mm) a localiser's window without a bladder lies, and how often in the abdomen: a full stomach or
-a loop of bowel that the scan's lower end cuts looks like a bladder."""
-
 
 @dataclass(frozen=True)
 class Scan:
@@ -73,7 +68,7 @@ def draw_window(
     if with_bladder:
         z = case.bladder.centre[2] + rng.uniform(-0.85, 0.85) * reach
     else:
-        z = rng.uniform(*(ABDOMEN_Z if rng.random() < ABDOMEN_SHARE else BODY_Z))
+        z = rng.uniform(-330, 620)
     return patient_grid(
         canonical_to_patient(case, np.array([rng.normal(0, 15), 12 + rng.normal(0, 15), z])), spacing_mm, size
     )

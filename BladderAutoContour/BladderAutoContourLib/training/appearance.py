@@ -1,7 +1,7 @@
-"""How the same anatomy may look elsewhere: other slices, another tissue contrast, kernel, shading, noise.
+"""How the same anatomy may look elsewhere: other slices, another tissue contrast, shading, noise.
 
 The generator draws what a patient and a scanner are made of; this widens what it may have left out, for the price of a
-few milliseconds. Every change keeps air and water apart, and none but the kernel's changes the order of two HU.
+few milliseconds. Every change keeps air and water apart and the order of any two HU.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,6 @@ SHADING_HU = 5.0  # standard deviation of what scatter and hard beams add, slowl
 SHADING_NODES = (4, 5, 5)  # (z, y, x)
 SLICE_VOXELS = (1.0, 2.5)  # how many of the crop's planes one slice of the scanner stands for
 BODY_HU = -300.0
-NEIGHBOUR = (0.1, 0.3)  # share that each neighbour in the plane has of a smoother picture
-SMOOTHER = (-1.0, 0.8)  # how far towards that picture another kernel goes; away from it, edges overshoot
 MOST_NOISE_HU = 22.0  # standard deviation
 
 
@@ -30,7 +28,6 @@ def vary(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         (0.5, recoloured),
         (0.5, shaded),
         (1.0, calibrated),
-        (0.4, reconstructed),
         (0.5, noisy),
         (0.5, in_slices),
     )
@@ -62,15 +59,6 @@ def shaded(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 def calibrated(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Stretched about 0 HU and shifted, as scanners differ."""
     return hu * rng.uniform(0.97, 1.03) + rng.normal(0, 12)
-
-
-def reconstructed(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Smoother, or with sharper edges that overshoot, in the plane: as another kernel would reconstruct it."""
-    side = float(rng.uniform(*NEIGHBOUR))
-    around = torch.nn.functional.pad(hu[None], (1, 1, 1, 1), mode="replicate")[0]
-    rows = side * (around[:, :-2] + around[:, 2:]) + (1 - 2 * side) * around[:, 1:-1]
-    soft = side * (rows[..., :-2] + rows[..., 2:]) + (1 - 2 * side) * rows[..., 1:-1]
-    return torch.lerp(hu, soft, float(rng.uniform(*SMOOTHER)))
 
 
 def noisy(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

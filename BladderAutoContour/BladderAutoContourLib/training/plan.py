@@ -27,11 +27,11 @@ class StageSchedule:
     generated crop is shown, each time mirrored and shifted anew. accumulate: how many passes of `batch` crops each make
     one step of the optimiser; several processes share them, and learn the same as one. strata: share of the patients
     that are drawn from each of these strata of the generator; the rest is drawn freely. narrow: share of the
-    segmenter's crops whose field of view is smaller on all sides. closer: share of its crops about a small bladder that
-    are made on a finer grid, about a very large one on a coarser grid, about none on either. warped: share of the
-    generated crops that are bent by a spline, at each showing by another. patients: share of the samples that show the
-    hospital's own patients, half of them warped in the plane as in the paper. first_sample: where in the samples this
-    stage begins; unless given, later rounds of a network see patients of their own.
+    segmenter's crops whose field of view is smaller on all sides. closer: share of its crops about a small bladder, or
+    about none, that are made on a finer grid: seen larger. warped: share of the generated crops that are bent by a
+    spline, at each showing by another. patients: share of the samples that show the hospital's own patients, half of
+    them warped in the plane as in the paper. first_sample: where in the samples this stage begins; unless given, later
+    rounds of a network see patients of their own.
     """
 
     stage: str

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from ..imaging.geometry import Geometry
 from ..networks.plan import StagePlan
-from ..phantom.case import Case, draw_case
+from ..phantom.case import draw_case
 from ..phantom.fields import draw_crop, draw_window
 from ..phantom.render import render
 from .anatomy import ellipsoid_ml, fill, wander
@@ -17,9 +17,9 @@ from .appearance import vary
 from .warp import draw_mesh, warp
 
 AIR_HU = -1000.0
-CLOSER_BELOW_ML, FARTHER_ABOVE_ML = 80.0, 350.0  # the ellipsoid, before neighbours dent it
+CLOSER_BELOW_ML = 80.0  # the ellipsoid, before neighbours dent it
 THROUGH = 0.4  # of the scans that end within a crop that shows a bladder: how many end within the bladder itself
-CLOSER, FARTHER = (0.6, 1.0), (1.0, 1.35)  # spacing of a crop seen from closer or farther, as a share of the plan's
+CLOSER = (0.6, 1.0)  # spacing of a crop seen from closer, as a share of the plan's
 
 
 @dataclass(frozen=True)
@@ -79,22 +79,13 @@ class GeneratedSamples(Dataset):
         removed = absent and rng.random() < 0.12  # no bladder where one is expected: after cystectomy
         draw = draw_window if recipe.stage == "localiser" else draw_crop
         spacing_mm = recipe.plan.spacing_mm
-        if recipe.closer and rng.random() < recipe.closer:
-            share = rng.uniform(*_distances(case, absent))
-            spacing_mm = tuple(share * step for step in spacing_mm)
+        small = ellipsoid_ml(case.bladder.radii) < CLOSER_BELOW_ML
+        if recipe.closer and (absent or small) and rng.random() < recipe.closer:
+            finer = rng.uniform(*CLOSER)
+            spacing_mm = tuple(finer * step for step in spacing_mm)
         grid: Geometry = draw(case, spacing_mm, recipe.plan.crop_voxels, rng, not absent or removed)
         rendered = render(case, grid, with_bladder=not removed)
         return rendered.hu, rendered.bladder
-
-
-def _distances(case: Case, absent: bool) -> tuple[float, float]:
-    """From how close to how far a crop may be seen, as shares of the plan's spacing."""
-    volume_ml = ellipsoid_ml(case.bladder.radii)
-    if absent:
-        return CLOSER[0], FARTHER[1]
-    if volume_ml < CLOSER_BELOW_ML:
-        return CLOSER
-    return FARTHER if volume_ml > FARTHER_ABOVE_ML else (1.0, 1.0)
 
 
 def _draw_stratum(rng: np.random.Generator, strata: Mapping[str, float]) -> str | None:

@@ -1,4 +1,4 @@
-"""What the CNN sees of a candidate: crops about it at working resolution, each looked at twice, some a third time."""
+"""What the CNN sees of a candidate: a crop about it at working resolution, and another about what that one showed."""
 
 import dataclasses
 import math

@@ -2,7 +2,7 @@
 
 Run from the repository root, after held_out.py, on a processor that computes in bfloat16:
 
-    .venv/bin/python Testing/Benchmarks/held_out_noise.py --of Testing/Benchmarks/results/held_out.json --count 60
+    .venv/bin/python Testing/Benchmarks/held_out_noise.py --of Testing/Benchmarks/results/held_out.json
 
 The first cases are contoured once more in float32, as on a processor or a card without bfloat16: of all that may differ
 between two machines this moves a contour most. held_out.py says at its end whether a run reproduced what is stated.
@@ -37,7 +37,7 @@ def noise_of(differences: np.ndarray, cases: int) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--of", type=Path, required=True, metavar="FILE", help="what held_out.py has written")
-    parser.add_argument("--count", type=int, default=60, help="how many cases are contoured once more")
+    parser.add_argument("--count", type=int, default=36, help="how many cases are contoured once more")
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help=CACHE_HELP)
     arguments = parser.parse_args()
     weights = default_weights()

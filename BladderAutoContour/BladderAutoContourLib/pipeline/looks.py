@@ -13,7 +13,7 @@ from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
 from .decide import THRESHOLD
 from .inference import Inference, bladder_probability
-from .localise import Candidate
+from .localise import Candidate, overlap
 from .suitability import AIR_HU
 
 Shift = tuple[int, int, int]
@@ -58,9 +58,9 @@ def look_around(ct: Volume, centre_mm: np.ndarray, inference: Inference, share: 
     shift = _towards_middle(first, stage.shift_voxels)
     again = grid.region(shift, grid.size)
     logits = _seen_on(again, ct, inference, mirrored=True)
-    here, there = _overlap(shift, grid.size)
+    there, here = overlap(shift[::-1], grid.shape, grid.shape)
     with torch.inference_mode():
-        logits[here] = (logits[here] + first.logits[there]) / 2
+        logits[(..., *here)] = (logits[(..., *here)] + first.logits[(..., *there)]) / 2
     return _as_look(logits, again, ct)
 
 
@@ -88,13 +88,6 @@ def _towards_middle(look: Look, least: int) -> Shift:
         return (-least,) * 3
     way = np.round(_middle_index(look) - (np.array(look.grid.size) - 1) / 2).astype(int)
     return tuple(int(step) if abs(step) >= least else (least if step > 0 else -least) for step in way)
-
-
-def _overlap(shift: Shift, size: tuple[int, int, int]) -> tuple[tuple, tuple]:
-    """What two crops share, as indices into the logits of the shifted one and of the other; all (x, y, z)."""
-    here = [slice(max(0, -step), n - max(0, step)) for step, n in zip(shift, size, strict=True)]
-    there = [slice(max(0, step), n - max(0, -step)) for step, n in zip(shift, size, strict=True)]
-    return (..., *here[::-1]), (..., *there[::-1])
 
 
 def _seen_on(grid: Geometry, ct: Volume, inference: Inference, mirrored: bool = False) -> torch.Tensor:

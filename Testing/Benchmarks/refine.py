@@ -47,7 +47,8 @@ def repaired(case: SpoiledCase, engine: Engine) -> Row:
         edited, touched = current.copy(), np.zeros(bladder.shape, dtype=bool)
         edited[done], touched[done] = bladder[done], True
         begun = time.perf_counter()
-        refinement = engine.refine(case.ct, Corrections(case.probability, _mask(edited, case), _mask(touched, case)))
+        corrections = Corrections(case.probability, _mask(edited, case), _mask(touched, case))
+        refinement = engine.refine(case.ct, corrections).result
         row["seconds"] = max(row["seconds"], round(time.perf_counter() - begun, 2))
         current = refinement.mask.array > 0
         assert (current[done] == bladder[done]).all(), "a corrected slice was changed"

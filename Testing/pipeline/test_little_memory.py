@@ -1,88 +1,131 @@
-"""A graphics card whose memory does not suffice: the engine makes do with less of it, then with none, and says so.
+"""A graphics card: it gives what the processor gives, and where it does not suffice, the engine does with less."""
 
-The card is the processor under another name, with a cap on what may stand on it at once.
-"""
-
-import contextlib
-from collections.abc import Iterator
+import io
+import json
 
 import numpy as np
 import pytest
-import torch
 from analytic import Body, ct_of, density_networks, scan_grid
-from BladderAutoContourLib.networks.weights import Networks
-from BladderAutoContourLib.pipeline.engine import Engine
-from BladderAutoContourLib.pipeline.inference import Inference
+from BladderAutoContourLib.events import Events
+from BladderAutoContourLib.imaging.files import read_volume, write_volume
+from BladderAutoContourLib.pipeline.corrections.job import RefineJob, run_refine
+from BladderAutoContourLib.pipeline.engine import Contouring, Engine
+from BladderAutoContourLib.pipeline.fallback import Workplace
+from BladderAutoContourLib.pipeline.reading import Reader
+from BladderAutoContourLib.pipeline.result_folder import MASK, REPORT
+from correction_scene import dice, scene
+from pretend_card import Memory, pretended_card
 
-CARD, PROCESSOR = torch.device("cuda"), torch.device("cpu")
-
-
-def bytes_of(*modules: torch.nn.Module) -> int:
-    return sum(value.nbytes for module in modules for value in module.state_dict().values())
-
-
-class SmallCard(Inference):
-    """A card that holds `cap` bytes of weights."""
-
-    cap = 0
-
-    def __init__(self, networks: Networks, device: torch.device, frugal: bool = False) -> None:
-        super().__init__(networks, PROCESSOR, frugal)
-        self.device = device
-        if not frugal:
-            self._hold(self._localiser, self._segmenter, self._crf)
-
-    def _logits(self, network: torch.nn.Module, *rest: object) -> torch.Tensor:
-        self._hold(network, *(() if self.frugal else (self._localiser, self._segmenter, self._crf)))
-        with self._as_processor():
-            return super()._logits(network, *rest)
-
-    def _hold(self, *modules: torch.nn.Module) -> None:
-        if bytes_of(*dict.fromkeys(modules)) > self.cap:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
-
-    @contextlib.contextmanager
-    def _as_processor(self) -> Iterator[None]:
-        self.device = PROCESSOR
-        try:
-            yield
-        finally:
-            self.device = CARD
+CT = ct_of(Body(), scan_grid())
 
 
-def contour_on(card: type[SmallCard], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "small")
-    networks = density_networks()
-    engine = Engine(networks, "cpu")
-    whole, card.cap = card.cap, 1 << 40  # the weights went on it; what they need at work is too much
-    engine._inference = card(networks, CARD)
-    card.cap = whole
-    return engine.contour(ct_of(Body(), scan_grid()), lambda step, fraction: None)
+def contour(engine: Engine) -> Contouring:
+    return engine.contour(CT, lambda step, fraction: None)
 
 
-def test_with_room_for_one_network_it_takes_turns_and_says_so(monkeypatch) -> None:
-    networks = density_networks()
-    one = max(bytes_of(networks.localiser), bytes_of(networks.segmenter))
-    card = type("OneAtATime", (SmallCard,), {"cap": one})
-    contouring = contour_on(card, monkeypatch)
-    assert contouring.device.startswith("GPU (small)")
-    (note,) = [warning for warning in contouring.warnings if warning.code == "fallback"]
-    assert "one network at a time" in note.sentence
-    plain = Engine(networks, "cpu").contour(ct_of(Body(), scan_grid()), lambda step, fraction: None)
-    assert np.array_equal(contouring.mask.array, plain.mask.array)
+def fallbacks(contouring: Contouring) -> list[str]:
+    return [warning.sentence for warning in contouring.warnings if warning.code == "fallback"]
 
 
-def test_with_room_for_none_it_goes_to_the_processor_and_says_so(monkeypatch) -> None:
-    contouring = contour_on(type("Full", (SmallCard,), {"cap": 0}), monkeypatch)
+@pytest.fixture(scope="module")
+def plain() -> Contouring:
+    return contour(Engine(density_networks(), "cpu"))
+
+
+@pytest.fixture
+def card():
+    with pretended_card() as memory:
+        yield memory
+
+
+def full_at_work(memory: Memory) -> Engine:
+    """An engine that stands on the card, which then lacks one byte for what the engine needs at work."""
+    engine = Engine(density_networks(), "cuda")
+    memory.peak = memory.used
+    contour(engine)
+    memory.cap = memory.peak - 1
+    return engine
+
+
+def test_a_card_gives_what_the_processor_gives(card, plain) -> None:
+    contouring = contour(Engine(density_networks(), "auto"))
+    assert contouring.device.startswith("GPU (pretended)")
+    assert not fallbacks(contouring)
+    assert card.peak > 0
+    assert dice(contouring.mask.array > 0, plain.mask.array > 0) >= 0.998
+
+
+def test_with_a_byte_too_little_one_network_at_a_time_is_used_and_it_says_so(card, plain) -> None:
+    contouring = contour(full_at_work(card))
+    (sentence,) = fallbacks(contouring)
+    assert "one network at a time" in sentence
+    assert contouring.device.startswith("GPU (pretended)")
+    assert dice(contouring.mask.array > 0, plain.mask.array > 0) >= 0.998
+
+
+def test_on_a_card_that_others_have_filled_the_processor_computes_and_it_says_so(card, plain) -> None:
+    engine = Engine(density_networks(), "cuda")
+    card.cap = card.used
+    contouring = contour(engine)
+    (sentence,) = fallbacks(contouring)
+    assert "the processor was used" in sentence
     assert contouring.device.startswith("CPU")
-    (note,) = [warning for warning in contouring.warnings if warning.code == "fallback"]
-    assert "on the processor" in note.sentence
-    assert contouring.mask.array.any()
+    np.testing.assert_array_equal(contouring.mask.array, plain.mask.array)
+    card.cap = 1 << 40  # the others have gone
+    assert not fallbacks(contour(engine))
 
 
-def test_another_failure_than_the_cards_is_not_hidden(monkeypatch) -> None:
-    def fail(self: SmallCard, *rest: object) -> torch.Tensor:
+def test_a_card_that_is_full_before_the_networks_are_loaded_is_tried_again(card) -> None:
+    card.cap = 0
+    engine = Engine(density_networks(), "auto")
+    (sentence,) = fallbacks(contour(engine))
+    assert "the processor was used" in sentence
+    card.cap = 1 << 40
+    contouring = contour(engine)
+    assert not fallbacks(contouring)
+    assert contouring.device.startswith("GPU (pretended)")
+
+
+def test_nothing_stays_on_the_card_but_the_weights(card) -> None:
+    engine = Engine(density_networks(), "cuda")
+    weights = card.used
+    contour(engine)
+    assert card.used == weights
+    del engine
+    assert card.used == 0
+
+
+def test_corrections_report_that_the_card_was_full(card, tmp_path) -> None:
+    pelvis = scene()
+    predicted = pelvis.bladder | pelvis.bowel
+    touched = np.zeros_like(predicted)
+    touched[int(np.flatnonzero(pelvis.bowel.any(axis=(1, 2)))[3])] = True
+    volumes = {
+        "ct": pelvis.ct,
+        "probability": pelvis.probability(predicted),
+        "mask": pelvis.volume(np.where(touched, pelvis.bladder, predicted)),
+        "touched": pelvis.volume(touched),
+    }
+    ct, probability, mask, touched_voxels = (tmp_path / f"{name}.nrrd" for name in volumes)
+    for name, volume in volumes.items():
+        write_volume(volume, tmp_path / f"{name}.nrrd")
+    engine, reports, masks = Engine(density_networks(), "cuda"), [], []
+    for place, cap in (("card", 1 << 40), ("full", card.used)):
+        card.cap = cap
+        job = RefineJob((ct,), mask, tmp_path / place, None, probability, touched_voxels)
+        folder = run_refine(job, engine, Events(io.StringIO()), Reader())
+        reports.append(json.loads((folder / REPORT).read_text(encoding="utf-8")))
+        masks.append(read_volume(folder / MASK).array > 0)
+    said = [[note["sentence"] for note in report["warnings"] if note["code"] == "fallback"] for report in reports]
+    assert not said[0]
+    (sentence,) = said[1]
+    assert "the CRF-RNN ran on the processor" in sentence
+    assert dice(*masks) >= 0.998
+
+
+def test_another_failure_than_the_cards_is_not_hidden(card) -> None:
+    def fail(inference: object) -> None:
         raise RuntimeError("shapes do not agree")
 
     with pytest.raises(RuntimeError, match="shapes"):
-        contour_on(type("Faulty", (SmallCard,), {"cap": 1 << 40, "_logits": fail}), monkeypatch)
+        Workplace(density_networks(), "cuda").compute(fail)

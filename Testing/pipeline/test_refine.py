@@ -30,7 +30,7 @@ def corrected(
     planes = tuple([slice(None)] * AXES[view] + [numbers])
     drawn[planes], touched[planes] = pelvis.bladder[planes], True
     corrections = Corrections(pelvis.probability(predicted), pelvis.volume(drawn), pelvis.volume(touched))
-    refinement = engine.refine(pelvis.ct, corrections)
+    refinement = engine.refine(pelvis.ct, corrections).result
     check(refinement, drawn, touched)
     return refinement, drawn, touched
 
@@ -55,7 +55,7 @@ def test_without_a_touched_voxel_everything_stays(engine, pelvis):
     corrections = Corrections(
         pelvis.probability(predicted), pelvis.volume(pelvis.bladder), pelvis.volume(np.zeros_like(predicted))
     )
-    refinement = engine.refine(pelvis.ct, corrections)
+    refinement = engine.refine(pelvis.ct, corrections).result
     np.testing.assert_array_equal(refinement.mask.array, pelvis.bladder)
     np.testing.assert_array_equal(refinement.probability.array, corrections.probability.array)
     assert refinement.touched_slices == refinement.changed_slices == ()
@@ -107,7 +107,7 @@ def test_an_emptied_slice_ends_the_organ(engine, pelvis):
     drawn, touched = predicted.copy(), np.zeros_like(predicted)
     drawn[top + 1], touched[top + 1] = False, True
     corrections = Corrections(pelvis.probability(predicted), pelvis.volume(drawn), pelvis.volume(touched))
-    refinement = engine.refine(pelvis.ct, corrections)
+    refinement = engine.refine(pelvis.ct, corrections).result
     check(refinement, drawn, touched)
     mask = refinement.mask.array > 0
     assert not mask[top + 1 :].any()
@@ -117,7 +117,7 @@ def test_an_emptied_slice_ends_the_organ(engine, pelvis):
 def test_everything_erased_leaves_nothing(engine, pelvis):
     drawn, touched = np.zeros_like(pelvis.bladder), np.ones_like(pelvis.bladder)
     corrections = Corrections(pelvis.probability(pelvis.bladder), pelvis.volume(drawn), pelvis.volume(touched))
-    refinement = engine.refine(pelvis.ct, corrections)
+    refinement = engine.refine(pelvis.ct, corrections).result
     check(refinement, drawn, touched)
     assert not refinement.mask.array.any()
 
@@ -130,7 +130,7 @@ def test_a_stroke_that_touched_a_part_of_a_slice_counts_there(engine, pelvis):
         touched[number] = pelvis.bowel[number]  # the eraser's path alone
         drawn[number] &= ~pelvis.bowel[number]
     corrections = Corrections(pelvis.probability(predicted), pelvis.volume(drawn), pelvis.volume(touched))
-    refinement = engine.refine(pelvis.ct, corrections)
+    refinement = engine.refine(pelvis.ct, corrections).result
     check(refinement, drawn, touched)
     leaked = pelvis.bowel[centre - 1 : centre + 2]
     assert (refinement.mask.array[centre - 1 : centre + 2][leaked] > 0).mean() < 0.3
@@ -139,10 +139,12 @@ def test_a_stroke_that_touched_a_part_of_a_slice_counts_there(engine, pelvis):
 def test_a_second_propagation_moves_nothing_twice(engine, pelvis):
     predicted = np.roll(pelvis.bladder, 2, axis=2)
     first, _, touched = corrected(engine, pelvis, predicted, [middle(pelvis.bladder)])
-    again = engine.refine(pelvis.ct, Corrections(first.probability, first.mask, pelvis.volume(touched)))
+    again = engine.refine(pelvis.ct, Corrections(first.probability, first.mask, pelvis.volume(touched))).result
     assert dice(again.mask.array > 0, first.mask.array > 0) > 0.985
     drawn = first.mask.array > 0
-    same = engine.refine(pelvis.ct, Corrections(pelvis.probability(predicted), first.mask, pelvis.volume(touched)))
+    same = engine.refine(
+        pelvis.ct, Corrections(pelvis.probability(predicted), first.mask, pelvis.volume(touched))
+    ).result
     np.testing.assert_array_equal(same.mask.array > 0, drawn)
 
 
@@ -186,7 +188,7 @@ def test_a_copied_contour_snaps_to_the_ct(engine, pelvis):
     top = int(np.flatnonzero(pelvis.bladder.any(axis=(1, 2)))[-1])
     source, target = top - 3, top - 2
     mask = np.where(np.arange(len(pelvis.bladder))[:, None, None] <= source, pelvis.bladder, False)
-    fitted = engine.copy_and_fit(pelvis.ct, pelvis.volume(mask), source, target).array > 0
+    fitted = engine.copy_and_fit(pelvis.ct, pelvis.volume(mask), source, target).result.array > 0
     others = np.arange(len(mask)) != target
     np.testing.assert_array_equal(fitted[others], mask[others])
     truth = pelvis.bladder[target]

@@ -1,79 +1,88 @@
-"""Training on a graphics card, as far as a machine without one can tell.
+"""Training on a graphics card, as far as a machine without one can tell: see `pretend_card`."""
 
-torch's "meta" device stands in for the card: its tensors have shapes and no numbers. It takes what lies on another
-device without a word, which no card does; `Card` speaks up instead.
-"""
-
+import csv
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from BladderAutoContourLib.networks.plan import NetworkPlan
+from BladderAutoContourLib.networks.weights import load_weights
+from BladderAutoContourLib.training.plan import TrainingPlan
 from BladderAutoContourLib.training.ranks import Ranks
-from BladderAutoContourLib.training.run import AVERAGE, run_training
-from BladderAutoContourLib.training.trainer import StageModule, Trainer
+from BladderAutoContourLib.training.run import run_training
+from BladderAutoContourLib.training.trainer import Trainer
+from pretend_card import OnCard, pretended_card
 from test_training import tiny_plan
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
-META = torch.device("meta")
-MOVING = ("aten::copy_", "aten::_to_copy")
-INDEXING = ("aten::index", "aten::index_put_", "aten::_index_put_impl_")  # a card takes indices from anywhere
+CARD, PROCESSOR = torch.device("cuda"), torch.device("cpu")
 
 
-class Card(TorchDispatchMode):
-    """While it is on, no operation but a copy takes tensors of two devices."""
+def trained(training: TrainingPlan, output: Path, device: torch.device, **options) -> Path:
+    path = run_training(training, output, Ranks(device), lambda name, share: None, workers=0, **options)
+    assert path is not None
+    return path
 
-    def __torch_dispatch__(
-        self, func: Callable, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        name = func.name().partition(".")[0]
-        judged = (args[0], *args[2:]) if name in INDEXING else args
-        tensors = [part for part in tree_leaves((judged, kwargs)) if isinstance(part, torch.Tensor) and part.dim()]
-        devices = {tensor.device.type for tensor in tensors}
-        assert len(devices) < 2 or name in MOVING, f"{name} mixes {devices}"
-        return func(*args, **(kwargs or {}))
+
+def losses(output: Path, stage: str) -> list[float]:
+    with (output / stage / "curve.csv").open(encoding="utf-8") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
 def test_the_stand_in_refuses_what_a_card_does() -> None:
-    rows = torch.zeros(4, 4, device=META)
-    with Card():
-        rows[:, [0, 1]] = torch.zeros(4, 2, device=META)
-        with pytest.raises(AssertionError, match="index_put"):
+    with pretended_card() as card:
+        rows = torch.zeros(4, 4, device="cuda")
+        assert rows.device.type == "cuda"
+        assert card.used == 64
+        rows[:, [0, 1]] = torch.ones(4, 2, device="cuda")
+        assert rows.sum().item() == 8
+        with pytest.raises(RuntimeError, match="same device"):
             rows[:, [0, 1]] = torch.zeros(4, 2)
+        with pytest.raises(RuntimeError, match="same device"):
+            rows + torch.zeros(4, 4)
+        with pytest.raises(RuntimeError):
+            rows.numpy()
+        card.cap = 100
+        with pytest.raises(torch.OutOfMemoryError):
+            rows + 1
+    assert torch.zeros(1).device.type == "cpu"
 
 
-@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
-def test_a_network_is_widened_on_the_device_that_trains_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    training = tiny_plan()
+def test_all_stages_learn_on_a_card_what_they_learn_on_the_processor(tmp_path: Path) -> None:
+    training = tiny_plan(steps=3)
+    paths = [trained(training, tmp_path / "cpu", PROCESSOR)]
+    with pretended_card() as card:
+        paths.append(trained(training, tmp_path / "cuda", CARD))
+        assert card.peak > 0
+    one, other = (load_weights(path, "cpu").modules().state_dict() for path in paths)
+    for name, value in one.items():
+        torch.testing.assert_close(other[name], value, rtol=1e-4, atol=1e-5, msg=name)
+    for schedule in training.stages:
+        here, there = (losses(tmp_path / device, schedule.folder) for device in ("cpu", "cuda"))
+        assert here == pytest.approx(there, abs=1e-4)
+
+
+def test_a_network_is_widened_on_the_card_that_trains_it(tmp_path: Path) -> None:
+    training = tiny_plan(steps=1)
     localiser, segmenter, _ = training.stages
     grid = dataclasses.replace(training.plan.segmenter, network=NetworkPlan(width=4))
     narrow = dataclasses.replace(segmenter, width=2, start_from="")
     wide = dataclasses.replace(segmenter, name="wide", start_from="segmenter")
     plan = dataclasses.replace(training.plan, segmenter=grid)
     training = dataclasses.replace(training, plan=plan, stages=(localiser, narrow, wide))
-    (tmp_path / "segmenter").mkdir()
-    torch.save(StageModule("segmenter", training.at(narrow)).state_dict(), tmp_path / "segmenter" / AVERAGE)
-    begun: list[Trainer] = []
-    monkeypatch.setattr(Trainer, "run", lambda trainer, progress: begun.append(trainer))
-    with Card():
-        # a rank that is not the first writes nothing
-        run_training(training, tmp_path, Ranks(META, rank=1), lambda name, share: None, only=["wide"])
-    (trainer,) = begun
-    assert {value.device.type for value in trainer.module.state_dict().values()} == {"meta"}
+    with pretended_card():
+        path = trained(training, tmp_path, CARD)
+    assert load_weights(path, "cpu").plan.segmenter.network.width == 4
 
 
-@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
 def test_a_resumed_training_counts_its_steps_beside_the_card(tmp_path: Path) -> None:
     training = tiny_plan(steps=1)
     localiser = training.stages[0]
-    Trainer(training, localiser, tmp_path, Ranks(torch.device("cpu")), workers=0).run(lambda name, share: None)
-    trainer = Trainer(training, localiser, tmp_path, Ranks(META))
-    assert trainer.resume()
-    assert {value.device.type for value in trainer.average.values()} == {"meta"}
-    for state in trainer.optimiser.state.values():
-        assert state["step"].device.type == "cpu"  # AdamW would wait for the card to read it, in every step
-        assert state["exp_avg"].device.type == "meta"
+    Trainer(training, localiser, tmp_path, Ranks(PROCESSOR), workers=0).run(lambda name, share: None)
+    with pretended_card():
+        trainer = Trainer(training, localiser, tmp_path, Ranks(CARD))
+        assert trainer.resume()
+        assert all(isinstance(value, OnCard) for value in trainer.average.values())
+        for state in trainer.optimiser.state.values():
+            assert state["step"].device.type == "cpu"  # AdamW would wait for the card to read it, in every step
+            assert isinstance(state["exp_avg"], OnCard)

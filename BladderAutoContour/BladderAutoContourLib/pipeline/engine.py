@@ -1,9 +1,7 @@
 """The engine: networks loaded once, any number of CTs contoured with them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from ..errors import NoBladderError
 from ..imaging.geometry import Triple
@@ -11,11 +9,11 @@ from ..imaging.volume import Volume
 from ..networks.plan import Plan
 from ..networks.weights import Networks, default_weights, load_weights
 from .corrections.copy_fit import copy_and_fit
-from .corrections.crf import Sharpen
 from .corrections.refine import Corrections, Refinement, refine
 from .decide import NOTHING_SEEN, decide
-from .device import describe, is_device_failure, is_out_of_memory, resolve_device
+from .device import resolve_device
 from .doubt import SliceFeatures, doubts, slice_features
+from .fallback import Computed, Workplace
 from .inference import Inference
 from .localise import Candidate, localise
 from .restore import restore
@@ -24,20 +22,14 @@ from .steps import Progress, StepCost, Steps
 from .suitability import check_suitable, without_padding
 from .warnings import Contoured, QualityWarning, fallback_warning, warnings_of
 
-Result = TypeVar("Result")
-
 CORRECTION_MM = (2.0, 2.0, 3.0)
 """The grid (x, y, z) of the CRF-RNN in corrections where the plan has it work on the CNN's coarse one."""
 
-LESS_MEMORY = (
-    "The graphics card has little free memory: one network at a time was used on it, and the CRF-RNN ran on the "
-    "processor."
-)
+WITHOUT_CRF = "The CRF-RNN was switched off: the border is the CNN's alone."
 CONTRADICTED = (
     "Looked at from closer, this small bladder was hardly seen, so the contour is that of the first look alone. Check "
     "every slice of it."
 )
-ON_PROCESSOR = "The graphics card failed or has too little memory: this CT was contoured on the processor."
 
 
 @dataclass(frozen=True)
@@ -80,7 +72,7 @@ class Engine:
 
     def __init__(self, networks: Networks, device: str = "auto") -> None:
         self._networks = networks
-        self._inference = Inference(networks, resolve_device(device))
+        self._workplace = Workplace(networks, device)
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "auto") -> "Engine":
@@ -99,7 +91,7 @@ class Engine:
     @property
     def device(self) -> str:
         """Where the networks run, in words."""
-        return describe(self._inference.device)
+        return self._workplace.device
 
     def contour(self, volume: Volume, progress: Progress, use_crf: bool = True) -> Contouring:
         """Contour the bladder in a CT (HU, any grid and orientation).
@@ -108,11 +100,12 @@ class Engine:
         """
         check_suitable(volume)
         steps = Steps(progress)
-        seen, device, notes = self._look(without_padding(volume), steps, use_crf)
+        look = self._look(without_padding(volume), steps, use_crf)
+        seen = look.result
         if seen.refined is None:
             raise NoBladderError(NOTHING_SEEN)
-        if seen.refined.contradicted:
-            notes = (*notes, fallback_warning(CONTRADICTED))
+        apply = ((not use_crf, WITHOUT_CRF), (seen.refined.contradicted, CONTRADICTED))
+        notes = tuple(fallback_warning(sentence) for applies, sentence in apply if applies)
         with steps.step("restore"):
             probability = restore(seen.refined.probability, volume.geometry)
         with steps.step("decide") as tell:
@@ -129,28 +122,29 @@ class Engine:
             mask=decision.mask,
             confidence=decision.confidence,
             volume_ml=decision.volume_ml,
-            warnings=found + notes,
+            warnings=found + look.warnings + notes,
             steps=steps.costs,
             crf_change_in_band=seen.refined.crf_change_in_band,
             slice_doubt=slice_doubt,
             slice_features=features,
-            device=device,
+            device=look.device,
         )
 
-    def refine(self, volume: Volume, corrections: Corrections) -> Refinement:
+    def refine(self, volume: Volume, corrections: Corrections) -> Computed[Refinement]:
         """Carry a clinician's corrections to what lies around them; see `corrections.refine`."""
-        return self._crf_at_work(lambda solve, spacing_mm: refine(volume, corrections, solve, spacing_mm))
-
-    def copy_and_fit(self, volume: Volume, mask: Volume, source: int, target: int) -> Volume:
-        """Put the contour of one axial slice on another and snap it to the CT; see `corrections.copy_fit`."""
-        return self._crf_at_work(
-            lambda solve, spacing_mm: copy_and_fit(volume, mask, source, target, solve, spacing_mm)
+        return self._workplace.compute(
+            lambda inference: refine(volume, corrections, inference.solve, self._correction_mm)
         )
 
-    def _crf_at_work(self, work: Callable[[Sharpen, Triple], Result]) -> Result:
-        """Let `work` solve the CRF-RNN, on the processor where the graphics card fails."""
-        spacing_mm = self.plan.crf.spacing_mm or CORRECTION_MM
-        return self._attempt(lambda inference: work(inference.solve, spacing_mm))[0]
+    def copy_and_fit(self, volume: Volume, mask: Volume, source: int, target: int) -> Computed[Volume]:
+        """Put the contour of one axial slice on another and snap it to the CT; see `corrections.copy_fit`."""
+        return self._workplace.compute(
+            lambda inference: copy_and_fit(volume, mask, source, target, inference.solve, self._correction_mm)
+        )
+
+    @property
+    def _correction_mm(self) -> Triple:
+        return self.plan.crf.spacing_mm or CORRECTION_MM
 
     def evidence(self, volume: Volume, progress: Progress) -> float:
         """Mean CNN probability inside the best contour whether or not it would be accepted; 0 where there is none.
@@ -158,36 +152,12 @@ class Engine:
         What the plan's calibration is fitted on. The CRF-RNN has no say in it.
         """
         check_suitable(volume)
-        seen, _, _ = self._look(without_padding(volume), Steps(progress), use_crf=False)
+        seen = self._look(without_padding(volume), Steps(progress), use_crf=False).result
         return seen.refined.evidence if seen.refined else 0.0
 
-    def _look(self, ct: Volume, steps: Steps, use_crf: bool) -> tuple[_Seen, str, tuple[QualityWarning, ...]]:
-        """Localise and segment, on the processor where the graphics card fails."""
-        notes = () if use_crf else (fallback_warning("The CRF-RNN was switched off: the border is the CNN's alone."),)
-        seen, inference, fallback = self._attempt(lambda inference: _see(ct, inference, steps, use_crf))
-        if fallback:
-            notes = (*notes, fallback_warning(fallback))
-        return seen, describe(inference.device), notes
-
-    def _attempt(self, work: Callable[[Inference], Result]) -> tuple[Result, Inference, str]:
-        """Do `work`; where the graphics card's memory does not suffice, with less of it; where the card fails, on the
-        processor. The result, what computed it, and a sentence where that was not what was asked for."""
-        try:
-            return work(self._inference), self._inference, ""
-        except RuntimeError as error:
-            if self._inference.device.type == "cpu" or not is_device_failure(error):
-                raise
-            short_of_memory = is_out_of_memory(error)
-        # outside the handler, whose traceback would keep alive what the failed attempt holds on the card
-        if short_of_memory:
-            frugal = self._inference.with_less_memory()
-            try:
-                return work(frugal), frugal, LESS_MEMORY
-            except RuntimeError as error:
-                if not is_device_failure(error):
-                    raise
-        on_processor = Inference(self._networks, resolve_device("cpu"))
-        return work(on_processor), on_processor, ON_PROCESSOR
+    def _look(self, ct: Volume, steps: Steps, use_crf: bool) -> Computed[_Seen]:
+        """Localise and segment."""
+        return self._workplace.compute(lambda inference: _see(ct, inference, steps, use_crf))
 
 
 def _see(ct: Volume, inference: Inference, steps: Steps, use_crf: bool) -> _Seen:

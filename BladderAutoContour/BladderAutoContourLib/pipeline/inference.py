@@ -31,16 +31,11 @@ class Inference:
         self.plan: Plan = networks.plan
         self.device = device
         self.frugal = frugal
-        self._networks = networks
         at_rest = torch.device("cpu") if frugal else device
         self._crf_device = at_rest
         self._localiser = copy.deepcopy(networks.localiser).to(at_rest).eval()
         self._segmenter = copy.deepcopy(networks.segmenter).to(at_rest).eval()
         self._crf = copy.deepcopy(networks.crf).to(at_rest).eval()
-
-    def with_less_memory(self) -> "Inference":
-        """The same on the same device, frugal."""
-        return type(self)(self._networks, self.device, frugal=True)
 
     def localise(self, hu: np.ndarray) -> np.ndarray:
         """Bladder probability (Z, Y, X) of a coarse window."""

@@ -12,12 +12,14 @@ from ...errors import InputError
 from ...events import Events
 from ...imaging.files import read_volume, write_volume
 from ...imaging.volume import Volume
+from ...networks.plan import Plan
 from ..engine import Engine
+from ..fallback import Computed
 from ..reading import ReadCt, Reader
 from ..report import bounding_box_mm, report_head, write_report
 from ..result_folder import MASK, PROBABILITY, REPORT, ResultFolder
 from ..steps import StepCost, Steps
-from ..warnings import Contoured, warnings_of
+from ..warnings import Contoured, QualityWarning, warnings_of
 from .refine import Corrections, Refinement
 
 _SHARES = {"read": 2.0, "correct": 1.0, "write": 1.0}  # usual seconds on two cores
@@ -54,9 +56,11 @@ class CopyJob(CorrectionJob):
 
 @dataclass(frozen=True)
 class _Corrected:
-    """What a job made of a mask, and the slices that its report names."""
+    """What a job made of a mask, and what its report says of it: where it was computed, and which slices."""
 
     mask: Volume
+    device: str
+    notes: tuple[QualityWarning, ...]
     touched_slices: tuple[int, ...]
     changed_slices: tuple[int, ...]
     probability: Volume | None = None
@@ -86,15 +90,17 @@ def run_copy(job: CopyJob, engine: Engine, events: Events, reader: Reader) -> Pa
     return _run(job, prepare, engine, events, reader)
 
 
-def _refined(refinement: Refinement) -> _Corrected:
+def _refined(computed: Computed[Refinement]) -> _Corrected:
+    found = computed.result
     return _Corrected(
-        refinement.mask, refinement.touched_slices, refinement.changed_slices, probability=refinement.probability
+        found.mask, computed.device, computed.warnings, found.touched_slices, found.changed_slices, found.probability
     )
 
 
-def _copied(before: Volume, after: Volume, target: int) -> _Corrected:
+def _copied(before: Volume, computed: Computed[Volume], target: int) -> _Corrected:
+    after = computed.result
     is_changed = bool(((before.array[target] > 0) != (after.array[target] > 0)).any())
-    return _Corrected(after, (), (target,) if is_changed else ())
+    return _Corrected(after, computed.device, computed.warnings, (), (target,) if is_changed else ())
 
 
 def _run(job: CorrectionJob, prepare: _Prepare, engine: Engine, events: Events, reader: Reader) -> Path:
@@ -112,7 +118,7 @@ def _run(job: CorrectionJob, prepare: _Prepare, engine: Engine, events: Events, 
             if corrected.probability is not None:
                 tell(0.4)
                 write_volume(corrected.probability, results.path(PROBABILITY))
-        write_report(_report(ct, corrected, engine, steps.costs), results.path(REPORT))
+        write_report(_report(ct, corrected, engine.plan, steps.costs), results.path(REPORT))
         events.cancellation.check()
         results.put_in_place()
         events.result(results.folder)
@@ -133,15 +139,15 @@ def _probability(reader: Reader, path: Path) -> Volume:
     return volume
 
 
-def _report(ct: ReadCt, corrected: _Corrected, engine: Engine, costs: Sequence[StepCost]) -> dict[str, Any]:
+def _report(ct: ReadCt, corrected: _Corrected, plan: Plan, costs: Sequence[StepCost]) -> dict[str, Any]:
     mask = corrected.mask
     volume_ml = float(np.count_nonzero(mask.array)) * mask.geometry.voxel_ml
-    warnings = warnings_of(Contoured(ct.volume, mask, volume_ml)) if volume_ml else ()
+    found = warnings_of(Contoured(ct.volume, mask, volume_ml)) if volume_ml else ()
     return {
-        **report_head(ct.facts, engine.plan, engine.device, costs),
+        **report_head(ct.facts, plan, corrected.device, costs),
         "volume_ml": round(volume_ml, 2),
         "bounding_box_mm": bounding_box_mm(mask),
-        "warnings": [dataclasses.asdict(warning) for warning in warnings],
+        "warnings": [dataclasses.asdict(warning) for warning in found + corrected.notes],
         "notes": [],
         "touched_slices": list(corrected.touched_slices),
         "changed_slices": list(corrected.changed_slices),

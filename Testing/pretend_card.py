@@ -7,9 +7,11 @@ computes otherwise (bfloat16, the kernels' own memory, other rounding) only a tr
 """
 
 import contextlib
+import time
 import weakref
 from collections import Counter
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 CARD, META = torch.device("cuda", 0), torch.device("meta")
 NAME = "pretended"
+LARGE = 1 << 40
 COPYING = ("aten::copy_", "aten::_to_copy")
 INDEXING = ("aten::index", "aten::index_put_", "aten::_index_put_impl_")  # a card takes indices from anywhere
 
@@ -63,7 +66,8 @@ class Memory:
     """The card's: what stands on it now, and the most that ever did, in bytes. Over `cap` torch's error is raised."""
 
     def __init__(self, cap: int) -> None:
-        self.cap, self.used, self.peak = cap, 0, 0
+        self.whole = self.cap = cap
+        self.used = self.peak = 0
         self._sharing: Counter[int] = Counter()
 
     def take(self, tensor: OnCard) -> None:
@@ -78,10 +82,33 @@ class Memory:
         self._sharing[place] += 1
         weakref.finalize(tensor, self._release, place, size)
 
+    def forget_peak(self) -> None:
+        """From now on the peak is the most that stands here from now on."""
+        self.peak = self.used
+
+    def keep_below(self, share: float) -> None:
+        """Refuse what goes beyond a share of the card's whole memory."""
+        self.cap = int(share * self.whole)
+
     def _release(self, place: int, size: int) -> None:
         self._sharing[place] -= 1
         if not self._sharing[place]:
             self.used -= size
+
+
+class _Moment:
+    """A CUDA event; what is asked of the pretended card is done before it returns."""
+
+    def __init__(self, enable_timing: bool = False) -> None:
+        self._at = 0.0
+
+    def record(self) -> None:
+        """Now."""
+        self._at = time.perf_counter()
+
+    def elapsed_time(self, other: "_Moment") -> float:
+        """Milliseconds from here to the other."""
+        return 1000 * (other._at - self._at)
 
 
 class _Places(TorchDispatchMode):
@@ -151,7 +178,7 @@ def _compute(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], memo
 
 
 @contextlib.contextmanager
-def pretended_card(cap_bytes: int = 1 << 40) -> Iterator[Memory]:
+def pretended_card(cap_bytes: int = LARGE) -> Iterator[Memory]:
     """While it lasts, this machine has a card of so much memory, which computes in float32."""
     memory = Memory(cap_bytes)
     with pytest.MonkeyPatch.context() as patch, torch.autograd.set_multithreading_enabled(False):
@@ -161,6 +188,13 @@ def pretended_card(cap_bytes: int = 1 << 40) -> Iterator[Memory]:
         patch.setattr(torch.cuda, "get_device_name", lambda device=None: NAME)
         patch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: False)
         patch.setattr(torch.cuda, "empty_cache", lambda: None)
+        patch.setattr(torch.cuda, "synchronize", lambda: None)
+        patch.setattr(torch.cuda, "Event", _Moment)
+        patch.setattr(torch.cuda, "memory_allocated", lambda: memory.used)
+        patch.setattr(torch.cuda, "max_memory_allocated", lambda: memory.peak)
+        patch.setattr(torch.cuda, "reset_peak_memory_stats", memory.forget_peak)
+        patch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=cap_bytes))
+        patch.setattr(torch.cuda, "set_per_process_memory_fraction", memory.keep_below)
         patch.setattr(torch, "inference_mode", torch.no_grad)  # a stand-in has no such mode
         with _Names(), _Places(memory):
             yield memory

@@ -14,7 +14,7 @@ from BladderAutoContourLib.pipeline.fallback import Workplace
 from BladderAutoContourLib.pipeline.reading import Reader
 from BladderAutoContourLib.pipeline.result_folder import MASK, REPORT
 from correction_scene import dice, scene
-from pretend_card import Memory, pretended_card
+from pretend_card import LARGE, Memory, pretended_card
 
 CT = ct_of(Body(), scan_grid())
 
@@ -41,7 +41,7 @@ def card():
 def full_at_work(memory: Memory) -> Engine:
     """An engine that stands on the card, which then lacks one byte for what the engine needs at work."""
     engine = Engine(density_networks(), "cuda")
-    memory.peak = memory.used
+    memory.forget_peak()
     contour(engine)
     memory.cap = memory.peak - 1
     return engine
@@ -71,7 +71,7 @@ def test_on_a_card_that_others_have_filled_the_processor_computes_and_it_says_so
     assert "the processor was used" in sentence
     assert contouring.device.startswith("CPU")
     np.testing.assert_array_equal(contouring.mask.array, plain.mask.array)
-    card.cap = 1 << 40  # the others have gone
+    card.cap = LARGE  # the others have gone
     assert not fallbacks(contour(engine))
 
 
@@ -80,7 +80,7 @@ def test_a_card_that_is_full_before_the_networks_are_loaded_is_tried_again(card)
     engine = Engine(density_networks(), "auto")
     (sentence,) = fallbacks(contour(engine))
     assert "the processor was used" in sentence
-    card.cap = 1 << 40
+    card.cap = LARGE
     contouring = contour(engine)
     assert not fallbacks(contouring)
     assert contouring.device.startswith("GPU (pretended)")
@@ -110,7 +110,7 @@ def test_corrections_report_that_the_card_was_full(card, tmp_path) -> None:
     for name, volume in volumes.items():
         write_volume(volume, tmp_path / f"{name}.nrrd")
     engine, reports, masks = Engine(density_networks(), "cuda"), [], []
-    for place, cap in (("card", 1 << 40), ("full", card.used)):
+    for place, cap in (("card", LARGE), ("full", card.used)):
         card.cap = cap
         job = RefineJob((ct,), mask, tmp_path / place, None, probability, touched_voxels)
         folder = run_refine(job, engine, Events(io.StringIO()), Reader())

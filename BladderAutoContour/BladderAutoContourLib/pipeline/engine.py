@@ -104,8 +104,8 @@ class Engine:
         seen = look.result
         if seen.refined is None:
             raise NoBladderError(NOTHING_SEEN)
-        apply = ((not use_crf, WITHOUT_CRF), (seen.refined.contradicted, CONTRADICTED))
-        notes = tuple(fallback_warning(sentence) for applies, sentence in apply if applies)
+        contradicted = CONTRADICTED if seen.refined.contradicted else ""
+        notes = (look.fallback, "" if use_crf else WITHOUT_CRF, contradicted)
         with steps.step("restore"):
             probability = restore(seen.refined.probability, volume.geometry)
         with steps.step("decide") as tell:
@@ -122,7 +122,7 @@ class Engine:
             mask=decision.mask,
             confidence=decision.confidence,
             volume_ml=decision.volume_ml,
-            warnings=found + look.warnings + notes,
+            warnings=found + tuple(fallback_warning(note) for note in notes if note),
             steps=steps.costs,
             crf_change_in_band=seen.refined.crf_change_in_band,
             slice_doubt=slice_doubt,

@@ -7,7 +7,6 @@ from typing import Generic, TypeVar
 from ..networks.weights import Networks
 from .device import describe, is_device_failure, is_out_of_memory, resolve_device
 from .inference import Inference
-from .warnings import QualityWarning, fallback_warning
 
 Result = TypeVar("Result")
 
@@ -20,11 +19,11 @@ ON_PROCESSOR = "The graphics card failed or has too little memory: the processor
 
 @dataclass(frozen=True)
 class Computed(Generic[Result]):
-    """What came of some work. device: where it was done, in words; warnings: that this was not as asked for."""
+    """What came of some work. device: where it was done, in words; fallback: a sentence where that was not as asked."""
 
     result: Result
     device: str
-    warnings: tuple[QualityWarning, ...] = ()
+    fallback: str = ""
 
 
 class Workplace:
@@ -72,4 +71,4 @@ class Workplace:
 
     @staticmethod
     def _computed(work: Callable[[Inference], Result], inference: Inference, sentence: str) -> Computed[Result]:
-        return Computed(work(inference), describe(inference.device), (fallback_warning(sentence),))
+        return Computed(work(inference), describe(inference.device), sentence)

@@ -19,7 +19,7 @@ from ..reading import ReadCt, Reader
 from ..report import bounding_box_mm, report_head, write_report
 from ..result_folder import MASK, PROBABILITY, REPORT, ResultFolder
 from ..steps import StepCost, Steps
-from ..warnings import Contoured, QualityWarning, warnings_of
+from ..warnings import Contoured, fallback_warning, warnings_of
 from .refine import Corrections, Refinement
 
 _SHARES = {"read": 2.0, "correct": 1.0, "write": 1.0}  # usual seconds on two cores
@@ -56,11 +56,12 @@ class CopyJob(CorrectionJob):
 
 @dataclass(frozen=True)
 class _Corrected:
-    """What a job made of a mask, and what its report says of it: where it was computed, and which slices."""
+    """What a job made of a mask, and what its report says of it: where it was computed, whether that was as asked,
+    and which slices."""
 
     mask: Volume
     device: str
-    notes: tuple[QualityWarning, ...]
+    fallback: str
     touched_slices: tuple[int, ...]
     changed_slices: tuple[int, ...]
     probability: Volume | None = None
@@ -93,14 +94,14 @@ def run_copy(job: CopyJob, engine: Engine, events: Events, reader: Reader) -> Pa
 def _refined(computed: Computed[Refinement]) -> _Corrected:
     found = computed.result
     return _Corrected(
-        found.mask, computed.device, computed.warnings, found.touched_slices, found.changed_slices, found.probability
+        found.mask, computed.device, computed.fallback, found.touched_slices, found.changed_slices, found.probability
     )
 
 
 def _copied(before: Volume, computed: Computed[Volume], target: int) -> _Corrected:
     after = computed.result
     is_changed = bool(((before.array[target] > 0) != (after.array[target] > 0)).any())
-    return _Corrected(after, computed.device, computed.warnings, (), (target,) if is_changed else ())
+    return _Corrected(after, computed.device, computed.fallback, (), (target,) if is_changed else ())
 
 
 def _run(job: CorrectionJob, prepare: _Prepare, engine: Engine, events: Events, reader: Reader) -> Path:
@@ -143,11 +144,12 @@ def _report(ct: ReadCt, corrected: _Corrected, plan: Plan, costs: Sequence[StepC
     mask = corrected.mask
     volume_ml = float(np.count_nonzero(mask.array)) * mask.geometry.voxel_ml
     found = warnings_of(Contoured(ct.volume, mask, volume_ml)) if volume_ml else ()
+    notes = (fallback_warning(corrected.fallback),) if corrected.fallback else ()
     return {
         **report_head(ct.facts, plan, corrected.device, costs),
         "volume_ml": round(volume_ml, 2),
         "bounding_box_mm": bounding_box_mm(mask),
-        "warnings": [dataclasses.asdict(warning) for warning in found + corrected.notes],
+        "warnings": [dataclasses.asdict(warning) for warning in found + notes],
         "notes": [],
         "touched_slices": list(corrected.touched_slices),
         "changed_slices": list(corrected.changed_slices),

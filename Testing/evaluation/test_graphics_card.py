@@ -1,0 +1,70 @@
+"""The benchmark of a graphics card, on the pretended one: it measures what it says, and torch and numpy suffice it."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from BladderAutoContourLib.networks.weights import Networks, load_weights
+from pretend_card import pretended_card
+from small_engine import save_water_weights
+
+BENCHMARK = Path(__file__).parents[1] / "Benchmarks" / "graphics_card.py"
+ABSENT = ("SimpleITK", "pydicom", "vtk", "vtkmodules", "scipy")
+WITHOUT_A_CARD = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    found = importlib.util.spec_from_file_location("graphics_card", BENCHMARK)
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory: pytest.TempPathFactory) -> Networks:
+    return load_weights(save_water_weights(tmp_path_factory.mktemp("weights") / "water.pt", 32, 6.0), "cpu")
+
+
+def test_every_part_of_a_click_is_measured(benchmark, networks) -> None:
+    with pretended_card():
+        costs = benchmark.pipeline_costs(networks, runs=1) | benchmark.crf_costs(runs=1, size=(32, 32, 24))
+    assert len(costs) == 4 + 2 * 3
+    assert all(one["ms"] > 0 and one["mib"] > 0 for one in costs.values())
+    assert all(costs[f"{name}, forward and backward"]["mib"] > costs[name]["mib"] for name in benchmark.PLANS)
+
+
+def test_card_and_processor_agree(benchmark, networks) -> None:
+    with pretended_card():
+        found = benchmark.agreement_with_processor(networks, crops=1)
+    assert found == {
+        "crops": 1,
+        "least_dice_cnn": pytest.approx(1, abs=1e-3),
+        "least_dice_crf_rnn": pytest.approx(1, abs=1e-3),
+    }
+
+
+def test_what_little_memory_does_is_told(benchmark, networks) -> None:
+    with pretended_card():
+        much, none = benchmark.with_less_memory(networks, (4096, 0))
+    assert not much["fallback"]
+    assert much["device"].startswith("GPU")
+    assert none["fallback"]
+    assert none["device"].startswith("CPU")
+    assert much["voxels"] == pytest.approx(none["voxels"], rel=0.01)
+
+
+def test_without_a_card_it_says_so_and_torch_and_numpy_suffice() -> None:
+    code = (
+        f"import sys, runpy; sys.modules.update(dict.fromkeys({ABSENT!r})); sys.argv[:] = ['graphics_card.py']; "
+        f"runpy.run_path({str(BENCHMARK)!r}, run_name='__main__')"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=WITHOUT_A_CARD
+    )
+    assert outcome.returncode == 1
+    assert outcome.stderr.startswith("There is no CUDA graphics card here")

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from BladderAutoContourLib import host
+from BladderAutoContourLib.networks import number_type
 from BladderAutoContourLib.networks.weights import default_weights, load_weights
 from BladderAutoContourLib.phantom.test_set import COUNT, FIRST_SEED, with_bladder
-from BladderAutoContourLib.pipeline import device
 from BladderAutoContourLib.pipeline.engine import Engine
 from held_out import COMMAND, STATED, Row, evaluate
 from rendered import CACHE_HELP
@@ -47,9 +47,9 @@ def main() -> int:
     if found["model"]["sha256"] != plan.sha256 or len(before) != COUNT:
         parser.error(f"{arguments.of} is not the whole score of the shipped weights")
     cpu = torch.device("cpu")
-    if device.number_type(cpu) == torch.float32:
+    if number_type.number_type(cpu) == torch.float32:
         parser.error("this processor computes in float32 anyway: nothing to compare")
-    device.number_type = lambda _: torch.float32  # as where the hardware has no bfloat16
+    number_type.number_type = lambda _: torch.float32  # as where the hardware has no bfloat16
     engine, differences = Engine.load(weights, "cpu"), []
     for test in with_bladder(arguments.count):
         again = evaluate(test, True, engine, arguments.cache)["dice"]

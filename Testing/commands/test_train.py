@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -131,6 +133,24 @@ def test_nobody_is_shown_under_one_name_and_held_out_under_another(fine_tune, ru
     assert not (tmp_path / "more").exists()
     again = fine_tune(tmp_path / "more", *onwards, "--hold-out", NAMES[1], "--stage", "localiser")
     assert again.code == 0, again.stderr
+
+
+def test_two_processes_share_a_fine_tuning(weights, patients, tmp_path):
+    output = tmp_path / "out"
+    ranks = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "BladderAutoContourLib")
+    options = ("--start-from", weights, "--patients", patients, "--roi", "Bladder", "--roi", "Vescica", "--steps", "2")
+    words = [sys.executable, *ranks, "train", *options, "--hold-out", NAMES[0], "--output", output, *QUICK]
+    outcome = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False, timeout=400)
+    assert outcome.returncode == 0, outcome.stderr
+    assert (output / "water-own.pt").exists()
+    assert NAMES[0] in (output / "held-out.txt").read_text(encoding="utf-8")
+
+
+def test_a_first_try_that_trained_nothing_binds_nobody(fine_tune, run, weights, patients, tmp_path):
+    output = tmp_path / "out"
+    options = ("--start-from", weights, "--patients", patients, "--output", output, *QUICK)
+    run("train", *options, "--roi", "Bladder", "--hold-out", NAMES[1]).failed_with(3, "input", "has no structure")
+    assert fine_tune(output, "--hold-out", NAMES[0], "--stage", "localiser").code == 0
 
 
 def test_folders_of_one_patient_cannot_be_divided(run, weights, patients, tmp_path):

@@ -122,6 +122,38 @@ def planned(tmp_path) -> Callable[[Callable[[pydicom.Dataset], object]], CaseFol
     return make
 
 
+def second_series(folder: Path) -> None:
+    """Another CT of the patient, in the same frame of reference."""
+    slices = sorted((folder / "ct").iterdir())
+    series, frame = pydicom.uid.generate_uid(), pydicom.dcmread(slices[0]).FrameOfReferenceUID
+    for path in slices:
+        dataset = pydicom.dcmread(path)
+        dataset.SeriesInstanceUID, dataset.FrameOfReferenceUID = series, frame
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+        dataset.RescaleIntercept = float(dataset.RescaleIntercept) + 300
+        dataset.save_as(path.with_name(f"late {path.name}"))
+
+
+def test_of_several_series_the_one_that_was_drawn_on_is_read(planned, tmp_path):
+    case = planned(lambda dataset: None)
+    alone = read_case(case, "Bladder")
+    second_series(tmp_path / "one")
+    known = read_case(case, "Bladder")
+    np.testing.assert_array_equal(known.ct.array, alone.ct.array)
+    assert known.findings == alone.findings == ()
+
+
+def test_that_a_structure_was_drawn_on_another_series_is_said(planned, tmp_path):
+    case = planned(lambda dataset: None)
+    second_series(tmp_path / "one")
+    for path in (tmp_path / "one" / "ct").iterdir():
+        if not path.name.startswith("late"):
+            path.unlink()
+    known = read_case(case, "Bladder")
+    assert known.bladder.any()
+    assert any("referenced series is not that of the CT" in note for note in known.notes("one"))
+
+
 def add_template(dataset: pydicom.Dataset, name: str) -> None:
     """Put a structure that nobody drew before the others, as planning templates do."""
     for keyword, number in (("StructureSetROISequence", "ROINumber"), ("ROIContourSequence", "ReferencedROINumber")):

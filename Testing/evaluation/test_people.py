@@ -69,6 +69,15 @@ def test_a_volume_file_is_known_by_its_bytes(tmp_path):
     assert names(tmp_path) == [["a", "c"], ["b"]]
 
 
+def test_a_volume_files_patient_is_known_by_the_structure_set_beside_it(tmp_path):
+    for seed, (name, number) in enumerate((("a", "0815"), ("b", "4711"), ("c", "0815"))):
+        patient(tmp_path / name, seed, number)
+        if name != "c":
+            write_volume(Volume(HU + np.int16(seed), GEOMETRY), tmp_path / name / "ct.nrrd")
+            shutil.rmtree(tmp_path / name / "ct")
+    assert names(tmp_path) == [["a", "c"], ["b"]]
+
+
 @pytest.mark.parametrize("change", ["PatientID", "StudyInstanceUID"])
 def test_weights_recognise_whom_they_were_shown_and_name_nobody(tmp_path, change):
     for number, name in enumerate("abc"):

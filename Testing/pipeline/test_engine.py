@@ -10,7 +10,7 @@ from BladderAutoContourLib.errors import Cancelled, EnvironmentFault, InputError
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.resample import resample_to
 from BladderAutoContourLib.imaging.volume import Volume
-from BladderAutoContourLib.pipeline.device import number_type
+from BladderAutoContourLib.networks.number_type import number_type
 from BladderAutoContourLib.pipeline.engine import Contouring, Engine
 from BladderAutoContourLib.pipeline.inference import Inference
 from BladderAutoContourLib.pipeline.localise import Candidate

@@ -6,11 +6,14 @@ import json
 import numpy as np
 import pytest
 from analytic import Body, ct_of, density_networks, scan_grid
+from BladderAutoContourLib.evaluation.accuracy import evaluate_case
+from BladderAutoContourLib.evaluation.cases import KnownCase
 from BladderAutoContourLib.events import Events
 from BladderAutoContourLib.imaging.files import read_volume, write_volume
 from BladderAutoContourLib.pipeline.corrections.job import RefineJob, run_refine
 from BladderAutoContourLib.pipeline.engine import Contouring, Engine
 from BladderAutoContourLib.pipeline.fallback import Workplace
+from BladderAutoContourLib.pipeline.inference import Inference
 from BladderAutoContourLib.pipeline.reading import Reader
 from BladderAutoContourLib.pipeline.result_folder import MASK, REPORT
 from correction_scene import dice, scene
@@ -121,6 +124,27 @@ def test_corrections_report_that_the_card_was_full(card, tmp_path) -> None:
     (sentence,) = said[1]
     assert "the CRF-RNN ran on the processor" in sentence
     assert dice(*masks) >= 0.998
+
+
+@pytest.mark.parametrize(
+    "words", ["GET was unable to find an engine to execute this computation", "cuDNN error: CUDNN_STATUS_ALLOC_FAILED"]
+)
+def test_a_full_card_is_known_by_what_cudnn_says_of_it(card, words) -> None:
+    def fail_unless_frugal(inference: Inference) -> bool:
+        if not inference.frugal:
+            raise RuntimeError(words)
+        return True
+
+    done = Workplace(density_networks(), "cuda").compute(fail_unless_frugal)
+    assert done.result
+    assert "one network at a time" in done.fallback
+
+
+def test_an_evaluation_says_where_a_case_was_contoured(card, plain) -> None:
+    engine = Engine(density_networks(), "cuda")
+    card.cap = card.used
+    result = evaluate_case("full", KnownCase(CT, plain.mask.array > 0), engine, lambda: None)
+    assert result.row()["device"].startswith("CPU")
 
 
 def test_another_failure_than_the_cards_is_not_hidden(card) -> None:

@@ -62,6 +62,16 @@ def test_all_stages_learn_on_a_card_what_they_learn_on_the_processor(tmp_path: P
         assert here == pytest.approx(there, abs=1e-4)
 
 
+def test_where_the_card_has_no_bfloat16_it_is_not_emulated(tmp_path: Path) -> None:
+    with pretended_card():
+        paths = [
+            trained(tiny_plan(steps=1, precision=precision), tmp_path / precision, CARD)
+            for precision in ("bf16", "float32")
+        ]
+    one, other = (load_weights(path, "cpu").modules().state_dict() for path in paths)
+    assert all(torch.equal(one[name], value) for name, value in other.items())
+
+
 def test_a_network_is_widened_on_the_card_that_trains_it(tmp_path: Path) -> None:
     training = tiny_plan(steps=1)
     localiser, segmenter, _ = training.stages

@@ -172,8 +172,8 @@ def _peers(peers: _Peers, weights: Path, bench: _Bench, save: Save) -> None:
 
     from ..evaluation import crf_peers, floor, network_peers
     from ..evaluation.crf_problem import SPACING_MM
+    from ..networks.number_type import number_type
     from ..networks.weights import load_weights
-    from ..pipeline.device import number_type
 
     bench.events.progress("peers", 0.0)
     extent = crf_peers.SMOKE if bench.smoke else crf_peers.Extent()

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Write the masks. Raises OutputError, InputError (a structure set of another CT, a structure that is missing)."""
-    from ..dicom.check import ELSEWHERE, check_belongs
+    from ..dicom.check import ELSEWHERE, OTHER_IMAGES, check_belongs
     from ..dicom.ct_series import read_ct
     from ..dicom.rasterise import roi_mask
     from ..dicom.structure_reader import read_structure_set
@@ -31,7 +31,9 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     structures = read_structure_set(arguments.rtstruct)
     wanted = [structures.roi(name) for name in arguments.roi] if arguments.roi else list(structures.rois)
     ct = read_ct(arguments.ct, arguments.series, lambda share: events.progress("read", share))
-    check_belongs(structures, ct, ELSEWHERE)
+    for finding in check_belongs(structures, ct, ELSEWHERE):
+        if finding.code in OTHER_IMAGES:
+            events.note(f"{finding.severity.upper()}: {finding.sentence}.")
     try:
         arguments.output.mkdir(parents=True, exist_ok=True)
     except OSError as fault:

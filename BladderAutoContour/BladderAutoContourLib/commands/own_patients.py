@@ -114,8 +114,9 @@ class OwnPatients:
         return Judged(engine.plan, results)
 
     def keep_split(self, output: Path) -> None:
-        """Write down who is held out. Raises InputError where the folder's training held out others."""
+        """Write down who is held out. Raises InputError where what the folder has trained held out others."""
         from ..evaluation.files import write_text
+        from ..training.record import has_begun
 
         path = output / SPLIT
         split = {
@@ -123,7 +124,8 @@ class OwnPatients:
             "held_out": [case.name for case in self.held_out],
         }
         text = json.dumps(split, indent=2) + "\n"
-        if path.exists() and path.read_text(encoding="utf-8") != text:
+        begun = any(has_begun(folder) for folder in output.iterdir() if folder.is_dir())
+        if begun and path.exists() and path.read_text(encoding="utf-8") != text:
             raise InputError(
                 f"The training in {output} was begun with other patients shown or held out: going on would judge it "
                 "by patients that it has seen. Choose another folder, or the patients it was begun with.",

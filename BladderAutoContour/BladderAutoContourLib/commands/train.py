@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 HELP = "Train the localiser, the network and the CRF-RNN as a plan file says, or finished weights on own patients."
 CALIBRATION_SCANS = 30
 COMPARED_CROPS = 8
+IN_LESS_MEMORY = {
+    "plan": 'write a smaller "batch" into the stage of the plan, and a larger "accumulate" instead, or plan a smaller '
+    "crop or network",
+    "fine-tuning": "train on the processor (--device cpu)",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +60,11 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
 
     Of the processes that `torchrun` starts, the first alone speaks, judges and writes.
     """
+    import torch
+
+    from ..networks.number_type import number_type
     from ..pipeline.device import resolve_device
+    from ..training.fine_tuning import PROCESSES
     from ..training.ranks import joined
     from ..training.run import run_training
     from .curve_picture import draw_curve
@@ -69,6 +78,10 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     arguments.output.mkdir(parents=True, exist_ok=True)
     with joined(device) as ranks, Path(os.devnull).open("w") as nowhere:
         heard = events if ranks.first else Events(nowhere, events.cancellation)
+        if start and PROCESSES % ranks.count:
+            raise UsageError("--start-from trains in one process or in two: start torchrun with --nproc-per-node 2.")
+        if number_type(device) == torch.float32 and any(stage.precision == "bf16" for stage in training.stages):
+            heard.note("This machine does not compute in bfloat16: it trains in float32, which takes longer.")
         before = None
         if patients and ranks.first:
             patients.keep_split(arguments.output)
@@ -82,7 +95,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
             from ..pipeline.engine import Engine
 
             before = patients.judge(Engine(start, arguments.device), "before", heard)
-        with _memory_told():
+        with _memory_told(fine_tuning=start is not None):
             weights = run_training(
                 training,
                 arguments.output,
@@ -114,15 +127,17 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
 
 
 @contextlib.contextmanager
-def _memory_told() -> Iterator[None]:
+def _memory_told(fine_tuning: bool) -> Iterator[None]:
     """Raise OutOfMemoryError in a training's words where its memory does not suffice, the graphics card's included."""
+    from ..pipeline.device import is_out_of_memory
+
     try:
         yield
     except (MemoryError, RuntimeError, OSError) as error:
-        if isinstance(as_bladder_error(error), OutOfMemoryError):
+        if is_out_of_memory(error) or isinstance(as_bladder_error(error), OutOfMemoryError):
+            advice = IN_LESS_MEMORY["fine-tuning" if fine_tuning else "plan"]
             raise OutOfMemoryError(
-                'The memory does not suffice for this training. Close other programs, or write a smaller "batch" into '
-                'the stage of the plan, and a larger "accumulate" instead, or plan a smaller crop or network.'
+                f"The memory does not suffice for this training. Close other programs, or {advice}."
             ) from error
         raise
 

@@ -13,6 +13,8 @@ from .structure_reader import StructureSet, read_structure_set
 
 ELSEWHERE = ("patient-mismatch", "wrong-frame", "mixed-frames")
 """Findings on a structure set whose contours lie in another patient, or cannot be placed in the CT."""
+OTHER_IMAGES = ("wrong-series", "wrong-image")
+"""Findings on one that was drawn on other images: of the same patient in the same place, maybe of another bladder."""
 ORDER = {"error": 0, "warning": 1, "note": 2}
 
 

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from .ct_series import CtSeries
 from .findings import Finding
 from .image_header import SAME_PATIENT, patient_value
-from .structure_reader import StructureSet, frame_numbers
+from .structure_reader import StructureSet, frame_numbers, referenced_series
 
 
 def reference_findings(structures: StructureSet, ct: CtSeries | None) -> list[Finding]:
@@ -58,9 +58,7 @@ def _mixed_frames(structures: StructureSet) -> Iterator[Finding]:
 
 def _images(dataset: Dataset, ct: CtSeries) -> Iterator[Finding]:
     classes = {image.sop_instance_uid: image.sop_class_uid for image in ct.slices}
-    series = [one for frame in _items(dataset, "ReferencedFrameOfReferenceSequence")
-              for study in _items(frame, "RTReferencedStudySequence")
-              for one in _items(study, "RTReferencedSeriesSequence")]  # fmt: skip
+    series = referenced_series(dataset)
     if series and ct.series_uid not in [str(one.get("SeriesInstanceUID", "")) for one in series]:
         yield Finding("wrong-series", "error", "The referenced series is not that of the CT")
     listed = [image for one in series for image in _items(one, "ContourImageSequence")]

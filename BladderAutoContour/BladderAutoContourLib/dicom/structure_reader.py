@@ -71,6 +71,11 @@ class StructureSet:
     dataset: pydicom.FileDataset
     rois: tuple[Roi, ...]
 
+    @property
+    def series_uids(self) -> tuple[str, ...]:
+        """The series that it says it was drawn on."""
+        return tuple(str(one.get("SeriesInstanceUID", "")) for one in referenced_series(self.dataset))
+
     def roi(self, *names: str) -> Roi:
         """The structure of the first of these names that is there, letter case aside where needed.
 
@@ -109,6 +114,16 @@ def read_structure_set(path: Path) -> StructureSet:
             return StructureSet(path, dataset, _rois(dataset))
     except DamagedDicomError as fault:
         raise InputError(f"{path.name} is damaged: its structures cannot be read. Export it again.", [path]) from fault
+
+
+def referenced_series(dataset: pydicom.Dataset) -> list[pydicom.Dataset]:
+    """The items that name the series a structure set was drawn on (PS3.3 C.8.8.5)."""
+    return [
+        one
+        for frame in dataset.get("ReferencedFrameOfReferenceSequence") or ()
+        for study in frame.get("RTReferencedStudySequence") or ()
+        for one in study.get("RTReferencedSeriesSequence") or ()
+    ]
 
 
 def _convert(dataset: pydicom.Dataset) -> None:

@@ -27,7 +27,8 @@ OF_CONTOURS_ALONE = ("rvd", "asd_mm", "msd_mm", "hd95_mm", "volume_ml")
 class CaseResult:
     """One case. `scores` is None where there is no bladder or an error; a missed case scores Dice 0.
 
-    confidence: of the contour, or of what resembled a bladder most where no contour came of it.
+    confidence: of the contour, or of what resembled a bladder most where no contour came of it. device: where it was
+    contoured, "" where no contour came of it.
     """
 
     name: str
@@ -37,6 +38,7 @@ class CaseResult:
     warnings: tuple[str, ...] = ()
     scores: Scores | None = None
     message: str = ""
+    device: str = ""
 
     def row(self) -> dict[str, Any]:
         """Plain data, one value a column; None where there is no number."""
@@ -47,6 +49,7 @@ class CaseResult:
             **{name: _number(scores.get(name)) for name in METRICS},
             "confidence": _number(self.confidence),
             "seconds": round(self.seconds, 2),
+            "device": self.device,
             "warnings": " ".join(self.warnings),
             "message": self.message,
         }
@@ -62,7 +65,7 @@ def evaluate_case(
     begun = time.perf_counter()
     is_there, result = bool(case.bladder.any()), np.zeros_like(case.bladder)
     warnings: tuple[str, ...] = ()
-    message = ""
+    message = device = ""
     try:
         found = engine.contour(case.ct, lambda step, fraction: check())
     except NoBladderError as error:
@@ -70,13 +73,13 @@ def evaluate_case(
         confidence, message = error.confidence, error.message
     else:
         outcome = CONTOURED if is_there else FALSE_CONTOUR
-        confidence, result = found.confidence, found.mask.array > 0
+        confidence, result, device = found.confidence, found.mask.array > 0, found.device
         warnings = tuple(dict.fromkeys(warning.code for warning in found.warnings))
     seconds = time.perf_counter() - begun
     scores = score(result, case.bladder, case.ct.geometry.spacing_mm) if is_there else None
     if worst and outcome != NONE_RIGHTLY:
         worst.see(name, scores.dice if scores else 0.0, case.ct, case.bladder, result)
-    return CaseResult(name, outcome, seconds, confidence, warnings, scores, message)
+    return CaseResult(name, outcome, seconds, confidence, warnings, scores, message, device)
 
 
 def summary(results: Sequence[CaseResult]) -> dict[str, Any]:

@@ -55,19 +55,24 @@ def write_comparison(folder: Path, before: Judged | None, after: Judged) -> str:
 
 
 def as_text(before: Judged | None, after: Judged) -> str:
-    """One line a patient: Dice and volume before and after, the reference's volume; the mean Dice below."""
+    """One line a patient: Dice, or what came of one without a bladder, and volume, before and after, the reference's
+    volume; the mean Dice below."""
     there = [(side, judged) for side, judged in (("before", before), ("after", after)) if judged]
     width = max(len("mean"), len("patient"), *(len(result.name) for result in after.results))
-    titles = [f"{f'{what} {side}':>12}" for side, _ in there for what in ("Dice", "mL")]
+    titles = [f"{f'{what} {side}':>14}" for side, _ in there for what in ("Dice", "mL")]
     lines = [f"{'patient':<{width}}" + "".join(titles) + f"{'reference mL':>14}"]
     for number, result in enumerate(after.results):
         rows = [judged.results[number].row() for _, judged in there]
-        cells = [_cell(row["dice"], 3) + _cell(row["volume_ml"], 1) for row in rows]
+        # where there is no bladder there is no Dice: what came of it stands in its place
+        cells = [
+            (f"{row['outcome']:>14}" if row["dice"] is None else _cell(row["dice"], 3)) + _cell(row["volume_ml"], 1)
+            for row in rows
+        ]
         lines.append(f"{result.name:<{width}}" + "".join(cells) + f"{_cell(rows[-1]['reference_ml'], 1):>14}")
-    means = [_cell(judged.mean_dice, 3) + " " * 12 for _, judged in there]
+    means = [_cell(judged.mean_dice, 3) + " " * 14 for _, judged in there]
     lines.append((f"{'mean':<{width}}" + "".join(means)).rstrip())
     return "\n".join(lines)
 
 
 def _cell(value: Any, digits: int) -> str:
-    return f"{'-' if value is None else f'{value:.{digits}f}':>12}"
+    return f"{'-' if value is None else f'{value:.{digits}f}':>14}"

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dicom.check import ELSEWHERE, check_belongs
-from ..dicom.ct_series import read_ct
+from ..dicom.check import ELSEWHERE, OTHER_IMAGES, check_belongs
+from ..dicom.ct_series import read_ct, survey
 from ..dicom.findings import Finding
 from ..dicom.image_header import CT_IMAGE, ENHANCED_CT
 from ..dicom.rasterise import roi_mask
 from ..dicom.reading import header_texts
-from ..dicom.structure_reader import STRUCTURE_SET, read_structure_set
+from ..dicom.structure_reader import STRUCTURE_SET, StructureSet, read_structure_set
 from ..errors import InputError
 from ..imaging.files import read_mask, read_volume
 from ..imaging.volume import Volume
@@ -40,7 +40,8 @@ class CaseFolder:
 class KnownCase:
     """A CT and its true bladder, boolean (z, y, x) on the CT's grid; empty for a field without a bladder.
 
-    findings: what the bladder's contours lack, of which the reader should know before trusting it.
+    findings: what the bladder's contours lack, and that they were drawn on other images: to be known before they are
+    trusted.
     """
 
     ct: Volume
@@ -75,19 +76,20 @@ def find_cases(folder: Path) -> list[CaseFolder]:
 def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
     """Read the CT and the reference; in a structure set the bladder has one of `roi_names`, the first that is outlined.
 
+    Of several CT series, the one that the structure set was drawn on.
     That there is no bladder, only a mask can say: a structure without contours is one that nobody drew. Raises
     InputError: unreadable, a mask on another grid or of several values, a structure set of another CT, no such
     structure or an empty one.
     """
-    series = read_ct([case.ct]) if case.ct.is_dir() else None
+    structures = read_structure_set(case.reference) if case.reference.suffix.lower() == ".dcm" else None
+    series = read_ct([case.ct], _drawn_on(structures, case.ct)) if case.ct.is_dir() else None
     ct = series.volume if series else read_volume(case.ct)
     findings: tuple[Finding, ...] = ()
-    if case.reference.suffix.lower() == ".dcm":
-        structures = read_structure_set(case.reference)
-        if series:
-            check_belongs(structures, series, ELSEWHERE)
+    if structures:
+        belonging = check_belongs(structures, series, ELSEWHERE) if series else ()
         roi = structures.roi(*roi_names)
-        mask, findings = roi_mask(roi, ct.geometry)
+        mask, lacking = roi_mask(roi, ct.geometry)
+        findings = (*(finding for finding in belonging if finding.code in OTHER_IMAGES), *lacking)
         if not mask.array.any():
             lacks = "no contours within its CT" if roi.outlined else "no contours"
             raise InputError(
@@ -103,6 +105,13 @@ def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
             [case.reference],
         )
     return KnownCase(ct, mask.array > 0, findings)
+
+
+def _drawn_on(structures: StructureSet | None, folder: Path) -> str | None:
+    """The series of a folder that a structure set names, if it names one and no other of those there."""
+    named = set(structures.series_uids) if structures else set()
+    named &= {summary.series_uid for summary in survey([folder])[0]} if named else set()
+    return named.pop() if len(named) == 1 else None
 
 
 def _case(folder: Path, of_one: bool) -> CaseFolder | None:

@@ -15,8 +15,8 @@ import torch
 
 from ..errors import EnvironmentFault
 from ..events import Events
+from ..networks.number_type import number_type
 from ..networks.plan import Plan, StagePlan
-from ..pipeline.device import number_type
 from .measured_program import MeasuredProgram, peer_python
 from .network_worker import MONAI_UNET, MONAI_VNET, MONAI_WINDOW, OUR_WINDOW, OURS
 from .speed import FULL_SIZE, FULL_SPACING_MM, generated_ct

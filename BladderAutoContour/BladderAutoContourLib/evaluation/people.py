@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..dicom.reading import header_texts
+from ..dicom.structure_reader import STRUCTURE_SET
 from ..errors import InputError
 from .cases import CT_IMAGES, CaseFolder
 
@@ -41,22 +43,30 @@ def people(cases: Sequence[CaseFolder]) -> list[Person]:
 def identities(case: CaseFolder) -> frozenset[str]:
     """PatientID, study and series of a case's CT, from the headers of its files; of a volume file its bytes' hash.
 
-    An empty PatientID is none. The same CT as a volume file compressed otherwise is not recognised. Files that are no
-    CT images tell nothing; the case's reader judges them. Raises InputError where a file cannot be read.
+    And PatientID and study of its structure set: of a volume file's patient, nothing else tells. An empty PatientID is
+    none. The same CT as a volume file compressed otherwise is not recognised. Files that are no CT images tell nothing;
+    the case's reader judges them. Raises InputError where a file cannot be read.
     """
-    if case.ct.is_file():
-        try:
-            with case.ct.open("rb") as file:
-                return frozenset({f"volume {hashlib.file_digest(file, 'sha256').hexdigest()}"})
-        except OSError as fault:
-            raise InputError(f"{case.ct} cannot be read: {fault.strerror or fault}.", [case.ct]) from fault
     told = set()
-    for path in case.ct.rglob("*"):
-        if path.is_file():
-            sop_class, *values = header_texts(path, "SOPClassUID", *KEYWORDS)
-            if sop_class in CT_IMAGES:
-                told |= {f"{keyword} {value}" for keyword, value in zip(KEYWORDS, values, strict=True) if value}
+    if case.reference.suffix.lower() == ".dcm":
+        told |= _told_by(case.reference, (STRUCTURE_SET,), KEYWORDS[:2])
+    if not case.ct.is_file():
+        files = (path for path in case.ct.rglob("*") if path.is_file())
+        return frozenset(told.union(*(_told_by(path, CT_IMAGES, KEYWORDS) for path in files)))
+    try:
+        with case.ct.open("rb") as file:
+            told.add(f"volume {hashlib.file_digest(file, 'sha256').hexdigest()}")
+    except OSError as fault:
+        raise InputError(f"{case.ct} cannot be read: {fault.strerror or fault}.", [case.ct]) from fault
     return frozenset(told)
+
+
+def _told_by(path: Path, classes: Collection[str], keywords: Sequence[str]) -> set[str]:
+    """What a DICOM file of one of these SOP classes says under the keywords."""
+    sop_class, *values = header_texts(path, "SOPClassUID", *keywords)
+    if sop_class not in classes:
+        return set()
+    return {f"{keyword} {value}" for keyword, value in zip(keywords, values, strict=True) if value}
 
 
 def sealed(known: Collection[str]) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import torch
 from ..imaging.geometry import patient_grid
 from ..networks.channels import dual_channel
 from ..networks.finer import finer_grid, on_grid
+from ..networks.number_type import autocast, number_type
 from ..networks.plan import StagePlan
 from ..networks.weights import Networks
 from ..phantom.case import draw_case
 from ..phantom.render import bladder_centre_mm, render
-from ..pipeline.device import autocast, number_type
 from ..pipeline.steps import Progress
 from .metrics import dice
 

@@ -43,7 +43,7 @@ def write_evaluation(
         "schema": SCHEMA,
         "software": {"name": SOFTWARE_NAME, "version": __version__},
         "model": {"name": plan.name, "sha256": plan.sha256},
-        "device": device,
+        "device": " and ".join(dict.fromkeys(one.device for one in results if one.device)) or device,
         "summary": summary(results),
         "volume_agreement": dataclasses.asdict(volume_agreement(pairs)) if pairs else None,
         "reliability": dataclasses.asdict(trust) if trust else None,

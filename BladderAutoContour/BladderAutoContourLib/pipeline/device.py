@@ -1,12 +1,16 @@
-"""Where the networks run: the graphics card or the processor, and in which number type."""
-
-import contextlib
+"""Where the networks run, the graphics card or the processor, and how a card says that it cannot."""
 
 import torch
 
 from ..errors import EnvironmentFault
+from ..networks.number_type import number_type
 
 CHOICES = ("auto", "cuda", "cpu")
+# torch has one class of error for its own memory; what CUDA's libraries say of theirs are plain RuntimeErrors. That no
+# engine is found is cuDNN's word for too little room to work in.
+_NO_ENGINE = "unable to find an engine"
+_CARD = ("CUDA", "cuDNN", "CUBLAS", _NO_ENGINE)
+_FULL = ("out of memory", "ALLOC_FAILED", _NO_ENGINE)
 
 
 def resolve_device(wish: str) -> torch.device:
@@ -24,25 +28,6 @@ def resolve_device(wish: str) -> torch.device:
     return torch.device("cuda" if present and wish != "cpu" else "cpu")
 
 
-def number_type(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware computes in it (two to four times sooner), float32 elsewhere."""
-    if device.type == "cuda":
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        # older versions of torch, which other extensions of Slicer may ask for, do not tell
-        capabilities = getattr(torch.cpu, "get_capabilities", dict)
-        fast = bool(capabilities().get("avx512_bf16"))
-    return torch.bfloat16 if fast else torch.float32
-
-
-def autocast(device: torch.device) -> contextlib.AbstractContextManager:
-    """The context in which convolutions run in `number_type(device)`."""
-    dtype = number_type(device)
-    if dtype == torch.float32:
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, dtype)
-
-
 def describe(device: torch.device) -> str:
     """The device in words, for notes and reports."""
     name = f"GPU ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "CPU"
@@ -51,12 +36,12 @@ def describe(device: torch.device) -> str:
 
 def is_device_failure(error: Exception) -> bool:
     """Whether a graphics card, not the work, failed: out of its memory, or any other CUDA error."""
-    return isinstance(error, RuntimeError) and any(word in str(error) for word in ("CUDA", "cuDNN", "CUBLAS"))
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _CARD)
 
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether a graphics card's memory did not suffice."""
-    return isinstance(error, torch.OutOfMemoryError)
+    return is_device_failure(error) and any(words in str(error) for words in _FULL)
 
 
 def free_memory(device: torch.device) -> None:

@@ -9,10 +9,11 @@ import torch
 
 from ..imaging.geometry import Triple
 from ..networks.channels import dual_channel
+from ..networks.number_type import autocast
 from ..networks.plan import Plan, StagePlan
 from ..networks.vnet import VNet
 from ..networks.weights import Networks
-from .device import autocast, free_memory
+from .device import free_memory
 
 
 def bladder_probability(logits: torch.Tensor) -> np.ndarray:

@@ -79,7 +79,9 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
     try:
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        # torch for Windows has no nccl
+        fast = device.type == "cuda" and distributed.is_nccl_available()
+        distributed.init_process_group("nccl" if fast else "gloo", timeout=PATIENCE)
         yield Ranks(device, distributed.get_rank(), distributed.get_world_size())
     except RuntimeError as error:
         if _is_lost_rank(error):

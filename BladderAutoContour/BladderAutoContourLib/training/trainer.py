@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..networks.channels import dual_channel
 from ..networks.crf_rnn import CrfRnn
 from ..networks.finer import finer_grid, on_grid
+from ..networks.number_type import number_type
 from ..networks.plan import Plan, StagePlan
 from ..networks.vnet import VNet
 from ..networks.weights import NO_STATE_DICT
@@ -34,7 +35,10 @@ CRF_RATE = 10.0  # the CRF's few numbers learn faster than the network's many (t
 
 
 class StageModule(nn.Module):
-    """HU in, logits out: the network of one stage, with the CRF-RNN behind it in the joint stage."""
+    """HU in, logits out: the network of one stage, with the CRF-RNN behind it in the joint stage.
+
+    precision: "bf16" is float32 all the same where the device does not compute in it: emulated, it is ten times slower.
+    """
 
     def __init__(self, stage: str, plan: Plan, precision: str = "bf16") -> None:
         super().__init__()
@@ -47,7 +51,8 @@ class StageModule(nn.Module):
         """hu (B, Z, Y, X) to logits (B, 2, Z, Y, X), in the joint stage both on the CRF-RNN's grid."""
         shape = self.plan.crop_voxels[::-1]
         seen = hu if self.crf is None else on_grid(hu[:, None], shape)[:, 0]
-        with torch.autocast(hu.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"):
+        mixed = self.precision == "bf16" and number_type(hu.device) == torch.bfloat16
+        with torch.autocast(hu.device.type, dtype=torch.bfloat16, enabled=mixed):
             logits = self.network(dual_channel(seen, self.plan.intensity))
         logits = logits.float()
         if self.crf is None:

@@ -178,6 +178,10 @@ def test_damaged_weights(run, ct_folder, output, tmp_path, weights, damage):
     run("segment", ct_folder, "--output", output, "--weights", copy).failed_with(7, "weights", "copy")
 
 
+def test_a_path_that_the_system_does_not_look_at(run, output):
+    run("segment", "x" * 300, "--output", output).failed_with(3, "input", "does not exist", "drive")
+
+
 def test_cuda_asked_for_and_absent(run, ct_folder, output, weights, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # so that it is absent on every machine
     outcome = run("segment", ct_folder, "--output", output, "--weights", weights, "--device", "cuda")

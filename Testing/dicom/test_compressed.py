@@ -1,6 +1,7 @@
 """CT images in the transfer syntaxes that archives hand out, compressed by other programs."""
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from BladderAutoContourLib.dicom.ct_series import read_ct
 from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
 from BladderAutoContourLib.dicom.structure_set import write_rtstruct
-from BladderAutoContourLib.errors import InputError
+from BladderAutoContourLib.errors import InputError, OutputError
 from BladderAutoContourLib.imaging.volume import Volume
 from scenes import SHAPES, grid, mask_volume, offsets_mm, set_in, texture, write_series
 
@@ -49,6 +50,13 @@ def compressed(tmp_path, judge):
         return folder, pydicom.dcmread(folder / files[0].name).file_meta.TransferSyntaxUID
 
     return compress
+
+
+def test_no_room_to_unpack_is_no_damaged_ct(tmp_path, compressed, monkeypatch):
+    folder, _ = compressed(SYNTAXES["JPEG lossless"][0], write_series(tmp_path / "plain", grid((32, 24, 5))))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(OutputError, match=r"unpacked image by image, takes no file.*Make room"):
+        read_ct([folder])
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)

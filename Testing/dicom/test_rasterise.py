@@ -62,6 +62,16 @@ def test_denser_contours_than_slices_do_not_cancel():
     assert mask.array.sum() == 3 * 441
 
 
+def test_a_contour_that_is_there_twice_counts_once_and_is_told():
+    geometry = grid()
+    contours = [square(geometry, z, 9.5, 30.5) for z in (3, 4, 4, 5)]
+    mask, findings = roi_mask(roi(*contours), geometry)
+    assert mask.array.sum(axis=(1, 2)).tolist()[3:6] == [441] * 3
+    (finding,) = findings
+    assert "1 contours" in finding.sentence
+    assert "there already" in finding.sentence
+
+
 def test_what_cannot_be_placed_is_said():
     geometry = grid()
     good = square(geometry, 4, 9.5, 30.5)

@@ -140,7 +140,9 @@ def test_a_structure_set_of_another_series_of_the_same_frame_is_added_to(series,
     for file in files:
         set_in(file, **{keyword: first[keyword].value for keyword in same})
     ct, path = read_ct([tmp_path / "ct"]), tmp_path / "merged.dcm"
-    merge_rtstruct(ct, mask(series, "shell"), path, StructureRequest(roi_name="New"), MergeRequest(base))
+    written = merge_rtstruct(ct, mask(series, "shell"), path, StructureRequest(roi_name="New"), MergeRequest(base))
+    said = [finding.sentence for finding in written.findings if finding.severity == "warning"]
+    assert "In the structure set merged into: The referenced series is not that of the CT" in said
     merged = pydicom.dcmread(path)
     (frame,) = merged.ReferencedFrameOfReferenceSequence
     (study,) = frame.RTReferencedStudySequence
@@ -170,6 +172,17 @@ def test_another_frame_patient_or_study_is_refused(series, base, tmp_path, chang
     with pytest.raises(InputError, match="does not belong to this CT"):
         merge_rtstruct(series.ct, mask(series, "shell"), tmp_path / "m.dcm", request, MergeRequest(base))
     assert not (tmp_path / "m.dcm").exists()
+
+
+def test_a_structure_set_that_lacks_what_the_archive_knows_is_this_patients(series, base, tmp_path):
+    edit(base, lambda dataset: setattr(dataset, "PatientSex", ""))
+    for file in series.files:
+        assert pydicom.dcmread(file).PatientSex
+    path, request = tmp_path / "merged.dcm", StructureRequest(roi_name="New")
+    written = merge_rtstruct(series.ct, mask(series, "shell"), path, request, MergeRequest(base))
+    assert "In the structure set merged into: PatientSex is not that of the CT" in [
+        finding.sentence for finding in written.findings
+    ]
 
 
 def test_explicit_encoding_and_other_letters(series, base, tmp_path, dciodvfy_errors):

@@ -176,6 +176,15 @@ def test_names_come_out_as_they_went_in(tmp_path, judge, dciodvfy_errors, charac
         assert pydicom.dcmread(path).SpecificCharacterSet == declared
 
 
+def test_letters_that_the_declared_character_set_lacks_are_told(tmp_path):
+    write_ct_series(texture(grid()), tmp_path / "ct", patient_name="MXller^Hans", character_set="ISO_IR 192")
+    for file in (tmp_path / "ct").iterdir():
+        file.write_bytes(file.read_bytes().replace(b"MXller^Hans", "Müller^Hans".encode("latin-1")))
+    (finding,) = [one for one in read_ct([tmp_path / "ct"]).findings if one.code == "unknown-letters"]
+    assert finding.severity == "warning"
+    assert finding.sentence.startswith("PatientName cannot be read in the character set")
+
+
 def test_another_grid_is_refused(series, tmp_path):
     geometry = grid(centre_mm=(0.0, 0.0, 0.0))
     with pytest.raises(InputError, match="grid"):

@@ -94,6 +94,17 @@ def test_crop_beside_the_bladder_moves_to_it(engine: Engine) -> None:
     assert truth.sum() * refined.probability.geometry.voxel_ml == pytest.approx(body.volume_ml, rel=0.02)
 
 
+def test_what_is_larger_than_the_networks_field_is_said_to_be_cut(engine: Engine) -> None:
+    # the crop is 96 mm high
+    contouring = engine.contour(ct_of(Body(radii_mm=(40.0, 32.0, 70.0)), scan_grid()), silent)
+    filled = np.flatnonzero(contouring.mask.array.any(axis=(1, 2)))
+    cut = next(warning for warning in contouring.warnings if warning.code == "bladder-cut")
+    assert cut.slices == (filled[0], filled[-1])
+    assert "larger than the field" in cut.sentence
+    usual = engine.contour(ct_of(Body(), scan_grid()), silent)
+    assert not [warning for warning in usual.warnings if warning.code == "bladder-cut"]
+
+
 def test_bladder_cut_by_the_scans_end_is_contoured_and_said(engine: Engine) -> None:
     body = Body()
     grid = scan_grid(centre_mm=(0.0, 0.0, body.bladder_mm[2] + 112), size=(96, 72, 56))

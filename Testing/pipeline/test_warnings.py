@@ -88,6 +88,10 @@ def test_several_candidates() -> None:
     assert "2 structures" in only(case(candidate_masses_ml=(50.0, 30.0, 5.0)), "several-candidates").sentence
 
 
+def test_a_larger_rival_of_the_contoured_candidate_is_said() -> None:
+    assert "2 structures" in only(case(candidate_masses_ml=(30.0, 400.0, 5.0)), "several-candidates").sentence
+
+
 def test_unsure_slices_are_counted_from_the_first_slice() -> None:
     warning = only(case(first_slice=10, slice_doubt=(0.1, 0.8, 0.5, 0.97)), "unsure-slices")
     assert warning.slices == (11, 13)

@@ -95,7 +95,7 @@ def sources_of(paths: Sequence[Path]) -> list[Source]:
 
     Raises InputError where one is missing.
     """
-    missing = [path for path in paths if not path.exists()]
+    missing = [path for path in paths if not _exists(path)]
     if missing:
         raise InputError(
             f"{missing[0]} does not exist. Check the path, and that its drive is connected.", files=missing

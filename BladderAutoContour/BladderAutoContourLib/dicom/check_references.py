@@ -22,8 +22,11 @@ def reference_findings(structures: StructureSet, ct: CtSeries | None) -> list[Fi
 
 def _patient_and_study(dataset: Dataset, ct: CtSeries) -> Iterator[Finding]:
     for keyword in SAME_PATIENT:
-        if patient_value(dataset, keyword) != patient_value(ct.header, keyword):
-            yield Finding("patient-mismatch", "error", f"{keyword} is not that of the CT")
+        values = patient_value(dataset, keyword), patient_value(ct.header, keyword)
+        if values[0] != values[1]:
+            # planning systems leave out what the archive knows, and the reverse; a number makes the patient
+            is_lacking = keyword != "PatientID" and not all(values)
+            yield Finding("patient-mismatch", "warning" if is_lacking else "error", f"{keyword} is not that of the CT")
     study = str(ct.header.StudyInstanceUID)
     if str(dataset.get("StudyInstanceUID", "")) != study:
         yield Finding("wrong-study", "error", "The structure set is filed under another study than the CT")

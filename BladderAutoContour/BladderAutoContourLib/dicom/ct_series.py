@@ -14,11 +14,13 @@ from .belonging import belonging_findings
 from .damage import DamagedDicomError, making_sense
 from .findings import Finding
 from .image_header import ImageHeader, file_names
+from .patient_and_study import TAKEN_OVER
 from .pixels import read_hu, same_pixels
 from .reading import NotDicomError, open_dataset
 from .scan import Scan, scan
 from .stack import MINIMUM_SLICES, Stack, build_stack
 
+REPLACED = "\ufffd"  # what stands for bytes that are no letter of a character set
 HEADER_SHARE = 0.4
 """Share of the reading time that the headers take."""
 
@@ -95,14 +97,15 @@ def read_ct(
             "Export it from the archive again.",
             [str(first.path)],
         )
+    header = _full_header(first)
     array = read_hu(stack.images, lambda share: tell(HEADER_SHARE + (1 - HEADER_SHARE) * share))
     return CtSeries(
         volume=Volume(array, stack.geometry),
         slices=tuple(_reference(image) for image in stack.images),
-        header=_full_header(first),
+        header=header,
         series_uid=first.series_uid,
         frame_of_reference_uid=first.frame_uid,
-        findings=(*found.findings, *findings, *stack.findings),
+        findings=(*found.findings, *findings, *stack.findings, *_letter_findings(header)),
     )
 
 
@@ -209,6 +212,18 @@ def _no_ct(found: Scan, paths: Sequence[Path]) -> InputError:
 def _reference(image: ImageHeader) -> SliceReference:
     x, y, z = image.position_mm
     return SliceReference(image.sop_class_uid, image.sop_instance_uid, (x, y, z), image.path, image.frame)
+
+
+def _letter_findings(header: pydicom.Dataset) -> tuple[Finding, ...]:
+    """What a structure set takes over, and cannot be read by the character set that the CT declares."""
+    names = [keyword for keyword in TAKEN_OVER if REPLACED in str(header.get(keyword, ""))]
+    if not names:
+        return ()
+    sentence = (
+        f"{', '.join(names)} cannot be read in the character set that the CT declares; a structure set would show "
+        f"{REPLACED} in the place of letters. Compare the patient before it is used"
+    )
+    return (Finding("unknown-letters", "warning", sentence),)
 
 
 def _full_header(image: ImageHeader) -> pydicom.Dataset:

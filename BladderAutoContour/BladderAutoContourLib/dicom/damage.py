@@ -1,7 +1,9 @@
-"""Damaged DICOM: whatever pydicom raises on it, as one error. Needs nothing, and changes nothing in pydicom."""
+"""Damaged DICOM: whatever pydicom raises on it, as one error. Changes nothing in pydicom."""
 
 import contextlib
 from collections.abc import Iterator
+
+from ..errors import BladderError
 
 
 class DamagedDicomError(Exception):
@@ -16,7 +18,7 @@ def making_sense() -> Iterator[None]:
     """
     try:
         yield
-    except (DamagedDicomError, MemoryError):
+    except (DamagedDicomError, MemoryError, BladderError):
         raise
     except Exception as fault:  # nearly anything: struct.error, KeyError, TypeError, RecursionError...
         if isinstance(fault, OSError) and fault.errno is not None:

@@ -1,5 +1,7 @@
 """Stored values of CT images out of their files: plain, or compressed as pydicom or SimpleITK decode it."""
 
+import contextlib
+import io
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
 from .. import host
-from ..errors import InputError
+from ..errors import InputError, OutputError
 from .codestream import Declared, declared
 from .damage import DamagedDicomError, making_sense
 from .image_header import CT_IMAGE, ImageHeader, frame_count
@@ -79,17 +81,42 @@ def _by_simpleitk(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
     Left to itself, SimpleITK rescales, puts frames in the file's order, and believes any size that a codestream says.
     """
     dataset = open_dataset(images[0].path, pixels=True)
-    with tempfile.TemporaryDirectory() as folder:
+    with _room_for_files() as folder:
         for image in images:
             frame = encapsulated_frame(dataset, (image.frame or 1) - 1, frame_count(dataset))
             if declared(frame) != Declared(image.rows, image.columns, components=1):
                 raise ValueError("the codestream is of another size")
             path = Path(folder, "frame.dcm")
-            save(_one_frame(dataset, frame), path)
+            content = io.BytesIO()
+            save(_one_frame(dataset, frame), content)
+            try:
+                path.write_bytes(content.getbuffer())
+            except OSError as fault:
+                raise _no_room(fault) from fault
             reader = SimpleITK.ImageFileReader()
             reader.SetImageIO("GDCMImageIO")
             reader.SetFileName(host.path_for_libraries(path))
             yield SimpleITK.GetArrayFromImage(reader.Execute())
+
+
+@contextlib.contextmanager
+def _room_for_files() -> Iterator[str]:
+    """A folder for a moment. Raises OutputError where none can be made."""
+    try:
+        folder = tempfile.TemporaryDirectory()
+    except OSError as fault:
+        raise _no_room(fault) from fault
+    with folder as name:
+        yield name
+
+
+def _no_room(fault: OSError) -> OutputError:
+    place = tempfile.gettempdir()
+    return OutputError(
+        f"The CT is compressed, and the folder {place}, where it is unpacked image by image, takes no file: "
+        f"{fault.strerror or fault}. Make room there.",
+        [place],
+    )
 
 
 def _one_frame(dataset: FileDataset, frame: bytes) -> FileDataset:

@@ -1,6 +1,7 @@
 """Structures on the CT's grid: a voxel belongs to a structure where its centre lies inside the contours.
 
-Contours of one slice combine by exclusive or: nested contours are holes, whatever their sense of rotation.
+Contours of one slice combine by exclusive or: nested contours are holes, whatever their sense of rotation. One that is
+there twice counts once.
 """
 
 from collections import defaultdict
@@ -43,10 +44,13 @@ def roi_mask(roi: Roi, geometry: Geometry) -> tuple[Volume, tuple[Finding, ...]]
         # Where contours are denser than the slices, only those of one plane, the nearest, count for a slice.
         nearest = min((candidate.off_plane_mm for candidate in candidates), key=abs)
         own = [one.points for one in candidates if abs(one.off_plane_mm - nearest) <= SAME_PLANE_MM]
-        array[z] = fill(own, array.shape[1:])
+        once = {points.tobytes(): points for points in own}  # by exclusive or, a copy would take the first away
+        left_out["each is there already"] += len(own) - len(once)
+        array[z] = fill(list(once.values()), array.shape[1:])
     findings = tuple(
         Finding("contour-left-out", "warning", f"{count} contours of {roi.name!r} left out: {reason}")
         for reason, count in left_out.items()
+        if count
     )
     return Volume(array, geometry), (*findings, *gap_findings(roi, by_slice))
 

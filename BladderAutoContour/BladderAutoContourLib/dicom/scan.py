@@ -73,21 +73,29 @@ def _list_files(paths: Sequence[Path], tell: Callable[[], None]) -> list[Path]:
 
     def add(candidates: Iterable[Path]) -> None:
         tell()
-        # A pipe or a socket would block the reader for ever.
-        files.extend(path for path in candidates if path.is_file())
+        # A pipe or a socket would block the reader for ever. What cannot be looked at, it tells of as unreadable.
+        files.extend(path for path in candidates if _is(Path.is_file, path, otherwise=True))
 
     for path in paths:
-        if path.is_dir():
+        if _is(Path.is_dir, path):
             for folder, folders, names in os.walk(path, onerror=refuse):
                 folders.sort()
                 add(Path(folder, name) for name in sorted(names))
-        elif path.exists():
+        elif _is(Path.exists, path):
             add([path])
         else:
             raise InputError(f"{path} does not exist. Check the path of the CT.", [path])
     if not files:
         raise InputError(f"There is no file in {', '.join(map(str, paths))}. Give the folder of a CT series.", paths)
     return list(dict.fromkeys(files))
+
+
+def _is(what: Callable[[Path], bool], path: Path, otherwise: bool = False) -> bool:
+    """`what` of a path; `otherwise` where the system does not say, as below a folder that is closed to the user."""
+    try:
+        return what(path)
+    except OSError:
+        return otherwise
 
 
 def _read(path: Path) -> list[ImageHeader] | Skipped:

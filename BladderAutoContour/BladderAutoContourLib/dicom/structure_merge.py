@@ -43,16 +43,22 @@ def merge_rtstruct(
     """Write the structures of `merge.base` and a new one together, as a new, unapproved instance of a new series.
 
     Raises InputError: the base is no structure set of this CT, or has a structure of that name; and what
-    `write_rtstruct` raises. A warning stands in the findings where the base was approved.
+    `write_rtstruct` raises. Warnings stand in the findings where the base was approved or rejected, and for what is
+    wrong with it: its structures go into the new file as they are, drawn on another series, for example.
     """
     base = read_structure_set(merge.base)
     known = check_belongs(base, ct, NOT_THIS_CT)
-    findings = []
-    if str(base.dataset.get("ApprovalStatus", "")) == "APPROVED":
+    findings = [
+        Finding(finding.code, "warning", f"In the structure set merged into: {finding.sentence}", (str(merge.base),))
+        for finding in known
+        if finding.severity != "note"
+    ]
+    status = str(base.dataset.get("ApprovalStatus", ""))
+    if status in ("APPROVED", "REJECTED"):
         sentence = (
-            "The structure set merged into was APPROVED; the new one is UNAPPROVED and must be reviewed as a whole"
+            f"The structure set merged into was {status}; the new one is UNAPPROVED and must be reviewed as a whole"
         )
-        findings.append(Finding("was-approved", "warning", sentence, (str(merge.base),)))
+        findings.append(Finding(f"was-{status.lower()}", "warning", sentence, (str(merge.base),)))
     replaced = _same_name(base, request.roi_name, merge)
     contours = trace_slices(ct, field, decimate=decimate)
     dataset = _prepare(base, ct, request)

@@ -118,8 +118,6 @@ def restrict(probability: Volume, mask: Volume) -> Volume:
 
 def put_in_place(dataset: FileDataset, path: Path, judge: Callable[[Path], float]) -> float:
     """Write under a temporary name, let `judge` read that file, rename it. Returns the judge's agreement."""
-    if path.is_dir() or not path.name:
-        raise OutputError(f"{path} is a folder. Name the file that the structure set shall be written to.", [path])
     # pydicom writes into memory, so that a failing disk shows as what it is.
     content = io.BytesIO()
     save(dataset, content)
@@ -129,6 +127,8 @@ def put_in_place(dataset: FileDataset, path: Path, judge: Callable[[Path], float
         return judge(partial)
 
     try:
+        if path.is_dir() or not path.name:
+            raise OutputError(f"{path} is a folder. Name the file that the structure set shall be written to.", [path])
         path.parent.mkdir(parents=True, exist_ok=True)
         return host.put_file(path, write)
     except OSError as fault:

@@ -38,7 +38,7 @@ class Look:
 def look_at(ct: Volume, candidate: Candidate, inference: Inference) -> Look:
     """What the CNN sees around the candidate. A mask that the crop cuts moves the crop to its middle, once."""
     look = look_around(ct, np.asarray(candidate.centre_mm), inference)
-    if _is_cut(look.mask, look.grid, ct.geometry):
+    if is_cut(look.mask, look.grid, ct.geometry):
         look = look_around(ct, middle_mm(look), inference)
     return dataclasses.replace(look, evidence=math.sqrt(look.evidence * candidate.mean_probability))
 
@@ -111,7 +111,7 @@ def main_part(probability: np.ndarray) -> np.ndarray:
     return heaviest(probability >= THRESHOLD, probability)
 
 
-def _is_cut(mask: np.ndarray, crop: Geometry, ct: Geometry) -> bool:
+def is_cut(mask: np.ndarray, crop: Geometry, ct: Geometry) -> bool:
     """Whether the mask reaches a face of the crop behind which the CT goes on."""
     for index_axis, array_axis in enumerate((2, 1, 0)):
         for face, outward in ((0, -1), (-1, 1)):

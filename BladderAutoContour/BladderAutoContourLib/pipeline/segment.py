@@ -1,5 +1,6 @@
 """Contour a candidate at working resolution: what the CNN sees of it, then the CRF-RNN, both in the paper's order."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from ..networks.finer import finer_grid, on_grid
 from .decide import THRESHOLD
 from .inference import Inference, bladder_probability
 from .localise import LEAST_MASS_ML, Candidate
-from .looks import Look, look_around, look_at, main_part, mean_on, middle_mm
+from .looks import Look, is_cut, look_around, look_at, main_part, mean_on, middle_mm
 from .steps import Tell
 from .suitability import AIR_HU
 
@@ -37,6 +38,7 @@ class Refined:
     volume_ml: of the mask. evidence: the CNN's, see `Look`; the CRF-RNN's own probabilities are surer than it is right.
     crf_change_in_band: share of the voxels within BAND_MM of the CNN's boundary whose label the CRF-RNN changed.
     contradicted: whether the closer look at a small bladder hardly saw it, so that the first one alone counts.
+    candidate: number of the contoured one among those given. cut: whether the mask goes on beyond what the CNN saw.
     """
 
     probability: Volume
@@ -45,6 +47,8 @@ class Refined:
     evidence: float
     crf_change_in_band: float
     contradicted: bool = False
+    candidate: int = 0
+    cut: bool = False
 
 
 def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, use_crf: bool, tell: Tell) -> Refined:
@@ -52,14 +56,20 @@ def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, u
 
     On the coarse grid a full stomach may outweigh a small bladder; at working resolution the CNN tells them apart.
     """
-    rivals = [candidates[0], *(one for one in candidates[1:] if one.mass_ml >= LEAST_MASS_ML)]
+    rivals = [0, *(number for number, one in enumerate(candidates) if number and one.mass_ml >= LEAST_MASS_ML)]
     least_ml = inference.plan.decision.minimum_volume_ml
-    looks = []
-    for number, rival in enumerate(rivals):
-        looks.append(look_at(ct, rival, inference))
-        tell(0.6 * (number + 1) / len(rivals))
-    best = max(looks, key=lambda look: (look.volume_ml >= least_ml, look.evidence))
-    return contour_of(ct, best, inference, use_crf)
+    looks = {}
+    for number in rivals:
+        looks[number] = look_at(ct, candidates[number], inference)
+        tell(0.6 * len(looks) / len(rivals))
+    chosen = max(rivals, key=lambda number: (looks[number].volume_ml >= least_ml, looks[number].evidence))
+    best = looks[chosen]
+    # the CRF-RNN sees no more than the CNN did
+    return dataclasses.replace(
+        contour_of(ct, best, inference, use_crf),
+        candidate=chosen,
+        cut=is_cut(best.mask, best.grid, ct.geometry),
+    )
 
 
 def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> Refined:

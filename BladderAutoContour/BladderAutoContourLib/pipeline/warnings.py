@@ -35,8 +35,8 @@ class QualityWarning:
 class Contoured:
     """What the rules look at: the CT and the mask on its grid, and what the walk found on the way.
 
-    candidate_masses_ml: the localiser's, heaviest first. slice_doubt: of the slices `first_slice`, `first_slice` + 1,
-    ..., in [0, 1].
+    candidate_masses_ml: the localiser's, that of the contoured one first. slice_doubt: of the slices `first_slice`,
+    `first_slice` + 1, ..., in [0, 1].
     """
 
     ct: Volume
@@ -180,6 +180,18 @@ RULES: Sequence[Callable[[Contoured], QualityWarning | None]] = (
     several_candidates,
     unsure_slices,
 )
+
+
+def too_large(mask: Volume) -> QualityWarning:
+    """The contour goes on beyond what the networks see at once."""
+    filled = np.flatnonzero(mask.array.any(axis=(1, 2)))
+    return QualityWarning(
+        "bladder-cut",
+        "warning",
+        "What was contoured is larger than the field that the network sees at once, and is cut off at its edge: "
+        "complete it by hand, or take away what is no bladder.",
+        (int(filled[0]), int(filled[-1])),
+    )
 
 
 def geometry_warning(sentence: str, severity: str = "warning") -> QualityWarning:

@@ -237,7 +237,8 @@ def _write_report(output: Path, training: "TrainingPlan", scores: "Scores", what
         f"bladder. CNN: {_grid(training.grid(segmenter))}, width {network.width}, kernel {network.kernel}, "
         f"normalisation {network.normalisation!r}; CRF-RNN and scores: {_grid(training.grid(joint))}. Every row: "
         f"{what['budget']} steps of {segmenter.batch * segmenter.accumulate} crops, the same ones in the same order, "
-        f"{segmenter.optimiser}, loss {segmenter.loss}. Rows trained end to end: {segmenter.steps} steps of the CNN, "
+        f"{segmenter.optimiser} at a rate of {segmenter.rate:g} (a third of it without normalisation), loss "
+        f"{segmenter.loss}. Rows trained end to end: {segmenter.steps} steps of the CNN, "
         f"then {joint.steps} of CNN and CRF-RNN together. Intervals: cases drawn with replacement, the seeds' mean of "
         "each case.\n"
     )

@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 import pytest
 import slicer
+from BladderAutoContourLib.slicer import working_files
 from BladderAutoContourLib.slicer.export.destinations import ToFolder
 from BladderAutoContourLib.slicer.export.structure_set import StructureNames
 from BladderAutoContourLib.slicer.logic import Job, Logic, State
@@ -244,12 +245,28 @@ def test_close_ends_the_process_and_removes_its_files(scene, python, desk, worki
 
 
 def test_what_a_killed_slicer_left_is_removed_by_the_next(scene, python, desk, working_folder):
-    old, running, foreign = (working_folder / name for name in (f"{PREFIX}1", f"{PREFIX}2.nrrd", "other"))
-    old.mkdir()
-    (old / "ct.nrrd").touch()
-    running.touch()
-    foreign.touch()
-    for path in (old, foreign):
+    logic = Logic(scene, python, desk, desk, working_folder)
+    temporary = working_files.temporary_folder(working_folder)
+    folder, file, running = Path(temporary.name), *(working_files.free_path(working_folder) for _ in range(2))
+    for path in (folder / "ct.nrrd", file, running):
+        path.touch()
+    for path in (folder, file):
+        os.utime(path, (0, 0))
+    logic.close()
+    Logic(scene, python, desk, desk, working_folder).close()
+    assert sorted(working_folder.iterdir()) == [running]
+
+
+def test_what_is_only_called_like_a_leftover_is_somebodys_own(scene, python, desk, working_folder):
+    folders = ("BladderAutoContour-main", f"{PREFIX}backup", f"{PREFIX}Patient7", f"{PREFIX}0123456789ab.nrrd")
+    files = ("BladderAutoContour-patient7.mrb", f"{PREFIX}a1b2c3d4", f"{PREFIX}0123456789ab.mrb", f"{PREFIX}notes.nrrd")
+    for name in folders:
+        (working_folder / name).mkdir()
+        (working_folder / name / "IM0001.dcm").touch()
+    for name in files:
+        (working_folder / name).touch()
+    for path in working_folder.rglob("*"):
         os.utime(path, (0, 0))
     Logic(scene, python, desk, desk, working_folder).close()
-    assert sorted(working_folder.iterdir()) == [running, foreign]
+    assert {path.name for path in working_folder.iterdir()} == {*folders, *files}
+    assert [len(list((working_folder / name).iterdir())) for name in folders] == [1] * len(folders)

@@ -1,9 +1,7 @@
-"""Damaged DICOM: whatever pydicom raises on it, as one error. Changes nothing in pydicom."""
+"""Damaged DICOM: whatever pydicom raises on it, as one error. Needs nothing, and changes nothing in pydicom."""
 
 import contextlib
 from collections.abc import Iterator
-
-from ..errors import BladderError
 
 
 class DamagedDicomError(Exception):
@@ -18,7 +16,7 @@ def making_sense() -> Iterator[None]:
     """
     try:
         yield
-    except (DamagedDicomError, MemoryError, BladderError):
+    except (DamagedDicomError, MemoryError):
         raise
     except Exception as fault:  # nearly anything: struct.error, KeyError, TypeError, RecursionError...
         if isinstance(fault, OSError) and fault.errno is not None:

@@ -1,6 +1,5 @@
 """Stored values of CT images out of their files: plain, or compressed as pydicom or SimpleITK decode it."""
 
-import contextlib
 import io
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -30,7 +29,7 @@ LARGEST_SIZE = 1 << 26
 def stored_values(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
     """(y, x) values of images of one file, as stored, before rescaling.
 
-    Raises InputError naming the image that cannot be decoded.
+    Raises InputError naming the image that cannot be decoded, and OutputError where there is no room to unpack it.
     """
     if images[0].pixel_offset is not None:
         decoded = map(_plain, images)
@@ -44,7 +43,9 @@ def stored_values(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
                 raise ValueError("too large")
             with making_sense():
                 stored = next(decoded).reshape(image.rows, image.columns)
-        except (NotDicomError, DamagedDicomError, OSError, ValueError) as fault:
+        except OSError as fault:
+            raise (_no_room(fault) if _was_unpacking(fault) else _undecodable(image)) from fault
+        except (NotDicomError, DamagedDicomError, ValueError) as fault:
             raise _undecodable(image) from fault
         yield stored
 
@@ -81,33 +82,25 @@ def _by_simpleitk(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
     Left to itself, SimpleITK rescales, puts frames in the file's order, and believes any size that a codestream says.
     """
     dataset = open_dataset(images[0].path, pixels=True)
-    with _room_for_files() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         for image in images:
             frame = encapsulated_frame(dataset, (image.frame or 1) - 1, frame_count(dataset))
             if declared(frame) != Declared(image.rows, image.columns, components=1):
                 raise ValueError("the codestream is of another size")
             path = Path(folder, "frame.dcm")
-            content = io.BytesIO()
+            content = io.BytesIO()  # pydicom writes into memory, so that a failing disk shows as what it is
             save(_one_frame(dataset, frame), content)
-            try:
-                path.write_bytes(content.getbuffer())
-            except OSError as fault:
-                raise _no_room(fault) from fault
+            path.write_bytes(content.getbuffer())
             reader = SimpleITK.ImageFileReader()
             reader.SetImageIO("GDCMImageIO")
             reader.SetFileName(host.path_for_libraries(path))
             yield SimpleITK.GetArrayFromImage(reader.Execute())
 
 
-@contextlib.contextmanager
-def _room_for_files() -> Iterator[str]:
-    """A folder for a moment. Raises OutputError where none can be made."""
-    try:
-        folder = tempfile.TemporaryDirectory()
-    except OSError as fault:
-        raise _no_room(fault) from fault
-    with folder as name:
-        yield name
+def _was_unpacking(fault: OSError) -> bool:
+    """Whether it was a temporary file that could not be written: reading does not fill a disk."""
+    place = Path(tempfile.gettempdir()).absolute()
+    return host.is_disk_full(fault) or place in Path(fault.filename or "").absolute().parents
 
 
 def _no_room(fault: OSError) -> OutputError:

@@ -173,7 +173,13 @@ class _Errand:
         mask, _own_grid = read_mask(correction.mask)
         after = expect_meeting(mask.on_lattice(self._grid.ijk_to_ras)).cropped()
         corrected = Corrected(
-            self._contour, self._before, after, self._touched, correction.changed_slices, self._grid.voxel_ml
+            self._contour,
+            self._before,
+            after,
+            self._touched,
+            correction.changed_slices,
+            self._grid.voxel_ml,
+            correction.warnings,
         )
         if not corrected.fits:
             raise InputError(_("The contour was changed meanwhile, so nothing was done to it. Try again."))

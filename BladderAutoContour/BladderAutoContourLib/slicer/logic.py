@@ -305,7 +305,7 @@ class Logic:
 
     def _take_probability(self, contour: Contour, probability: Path) -> None:
         """Keep the run's own file: corrections need it, and the outline of a structure set is smoother with it."""
-        kept = working_files.free_path(self.working_folder, ".nrrd")
+        kept = working_files.free_path(self.working_folder)
         try:
             shutil.move(probability, kept)
         except OSError:  # a virus scanner holds it, the disk is full: the segment's tag has it too
@@ -331,7 +331,7 @@ class Logic:
         remembered = kept_probability(segment_of(contour.segmentation, contour.segment_id), grid) if grid else None
         if remembered is None:
             return None
-        path = working_files.free_path(self.working_folder, ".nrrd")
+        path = working_files.free_path(self.working_folder)
         write_volume(remembered, grid.ijk_to_ras, path)
         self._know_probability(contour, path)
         return path

@@ -67,8 +67,8 @@ def _generate(python: Path, folder: Path, keep_alive: Callable[[], None]) -> Non
                     pass  # the error object says the same
                 case Ended(code=0):
                     return
-                case Ended(code=code, reason=reason):
-                    raise EnvironmentFault(failure_of_end(python, code, reason, error).sentence)
+                case Ended():
+                    raise EnvironmentFault(failure_of_end(python, heard, error).sentence)
 
 
 def _load_or_say(python: Path) -> None:

@@ -1,6 +1,7 @@
 """What is needed only for a while: files and folders in a place that other programs use too."""
 
 import contextlib
+import re
 import tempfile
 import time
 import uuid
@@ -11,7 +12,12 @@ from slicer.i18n import tr as _
 from .. import host
 from ..errors import OutputError
 
-PREFIX = "BladderAutoContour-"
+PREFIX = ".BladderAutoContour-work-"
+"""Nobody types it: the place may be a folder in which people keep their own things, such as Downloads. Nor does it
+begin as TEMPORARY_PREFIX does, which a command removes from the folder that its results go to."""
+FOLDER_NAME = re.compile(re.escape(PREFIX) + "[a-z0-9_]{8}")
+"""What tempfile makes of the prefix."""
+FILE_NAME = re.compile(re.escape(PREFIX) + r"[0-9a-f]{12}\.nrrd")
 LEFT_AFTER_SECONDS = 24 * 3600.0
 """Younger files may belong to another Slicer that runs."""
 
@@ -29,19 +35,19 @@ def temporary_folder(place: Path) -> "tempfile.TemporaryDirectory[str]":
         ) from error
 
 
-def free_path(place: Path, suffix: str) -> Path:
-    """Where a file can go: none is there yet."""
-    return place / f"{PREFIX}{uuid.uuid4().hex[:12]}{suffix}"
+def free_path(place: Path) -> Path:
+    """Where a NRRD file can go: none is there yet."""
+    return place / f"{PREFIX}{uuid.uuid4().hex[:12]}.nrrd"
 
 
 def clear_leftovers(place: Path) -> None:
-    """Remove what a Slicer that was killed left in `place`."""
+    """Remove what a Slicer that was killed left in `place`: of what this module can have made, nothing else."""
     oldest = time.time() - LEFT_AFTER_SECONDS
     with contextlib.suppress(OSError):  # what cannot be read or removed is left to the system
         for left in place.glob(f"{PREFIX}*"):
-            if left.stat().st_mtime >= oldest:
+            if left.is_symlink() or left.stat().st_mtime >= oldest:
                 continue
-            if left.is_dir():
+            if FOLDER_NAME.fullmatch(left.name) and left.is_dir():
                 host.remove_folder(left)
-            else:
+            elif FILE_NAME.fullmatch(left.name) and left.is_file():
                 left.unlink()

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
+import slicer
 from BladderAutoContourLib.slicer.scene.segmentation import contours_of
-from clinic import Clinician, load_ct
+from clinic import Clinician, load_ct, show
 from exporting import outlined_area
 from small_engine import save_water_weights
+from standin.segment_editor import paint
 
 
 def export_area(clinician: Clinician, out: Path) -> float:
@@ -43,3 +46,48 @@ def test_undo_brings_an_earlier_runs_outline_back(quick_clinician, ct_folder, tm
     clinician.ui.segmentEditor.redo()
     clinician.settle()
     assert export_area(clinician, tmp_path / "redone") == pytest.approx(second, rel=0.002)
+
+
+def test_a_warning_that_was_opened_in_a_run_that_was_undone_is_open_in_no_other(quick_clinician, ct_folder, tmp_path):
+    clinician = quick_clinician
+    clinician.open()
+    ct = load_ct(ct_folder)
+    clinician.settle()
+    clinician.contour()
+    warnings = unopened(clinician, ct)
+    assert warnings
+    clinician.contour()
+    for number in range(len(warnings)):
+        clinician.click_cell("warningTable", number, 1)
+    assert unopened(clinician, ct) == ()
+    editor = clinician.ui.segmentEditor
+    editor.undo()
+    clinician.settle()
+    assert clinician.cell("warningTable", 0, 1).font().bold()
+    assert unopened(clinician, ct) == warnings, "nobody has opened those of the first run"
+    editor.redo()
+    clinician.settle()
+    assert unopened(clinician, ct) == (), "the second run's are as they were left"
+    stroke = np.zeros(slicer.util.arrayFromVolume(ct).shape, bool)
+    stroke[2:5, 5:25, 5:25] = True
+    paint(editor, stroke)
+    editor.undo()
+    clinician.settle()
+    assert unopened(clinician, ct) == (), "a stroke that is undone closes nothing"
+
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.mrmlScene.WriteToMRB(path)
+    slicer.mrmlScene.Clear(0)
+    remote = slicer.vtkMRMLRemoteIOLogic()
+    remote.SetMRMLScene(slicer.mrmlScene)
+    remote.AddDataIOToScene()
+    assert slicer.mrmlScene.ReadFromMRB(path)
+    ct = show(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0])
+    clinician.settle()
+    assert unopened(clinician, ct) == ()
+
+
+def unopened(clinician: Clinician, ct: slicer.vtkMRMLScalarVolumeNode) -> tuple[str, ...]:
+    """What the last look would say that nobody has opened, of the CT's only contour."""
+    (contour,) = contours_of(ct)
+    return clinician.panel.logic.look(contour).unopened

@@ -1,10 +1,17 @@
 """What became of an export: said of the contour that was looked at, and no file is replaced unasked."""
 
+import os
+import signal
+import sys
+from pathlib import Path
+
 import numpy as np
 import pydicom
+import pytest
 import qt
 from BladderAutoContourLib.slicer.scene.segmentation import begin_by_hand
-from clinic import add_volume, load_ct, show
+from BladderAutoContourLib.slicer.working_files import PREFIX
+from clinic import Clinician, add_volume, is_alive, load_ct, show
 from small_engine import water_scene
 from standin.segment_editor import paint
 
@@ -34,6 +41,52 @@ def test_under_another_ct_the_outcome_says_whose_it_is(quick_clinician, ct_folde
     assert ui.exportOutcomeLabel.text == f"{whose}Exported to {file}"
     (roi,) = pydicom.dcmread(file).ROIContourSequence
     assert len(roi.ContourSequence) == 3, "what was looked at"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_what_hangs_while_it_is_written_is_cancelled(quick_clinician, ct_folder, tmp_path):
+    clinician, ui, logic = quick_clinician, quick_clinician.ui, quick_clinician.panel.logic
+    clinician.open()
+    begin_by_hand(load_ct(ct_folder))
+    clinician.settle()
+    paint(ui.segmentEditor, STROKE)
+    clinician.settle()
+    assert not ui.stopExportButton.isVisible()
+    clinician.wait_until(lambda: logic.pid)
+    hanging = logic.pid
+    os.kill(hanging, signal.SIGSTOP)  # as one that waits for a network share
+    begin_export(clinician, tmp_path)
+    clinician.settle()
+    for button in (ui.contourButton, ui.propagateButton):
+        assert not button.enabled
+        assert button.toolTip == "A structure set is being written. Wait until it is done, or cancel it."
+    assert not ui.exportButton.isVisible()
+    assert ui.stopExportButton.isVisible()
+
+    ui.stopExportButton.click()
+    clinician.wait_until(lambda: not logic.exporting)
+    clinician.settle()
+    assert not is_alive(hanging)
+    assert ui.exportOutcomeLabel.text == "Cancelled. Nothing was exported."
+    assert not ui.stopExportButton.isVisible()
+    assert ui.contourButton.enabled
+    assert ui.propagateButton.enabled
+    assert ui.exportButton.isVisible()
+    assert ui.exportButton.enabled
+    assert list(tmp_path.iterdir()) == []
+    assert not list(logic.working_folder.glob(f"{PREFIX}*"))
+
+    begin_export(clinician, tmp_path)
+    clinician.wait_until(lambda: not logic.exporting)
+    assert len(list(tmp_path.iterdir())) == 1, "by a new engine"
+
+
+def begin_export(clinician: Clinician, out: Path) -> None:
+    """Confirm the last look."""
+    clinician.ui.exportButton.click()
+    dialog = clinician.open_dialog()
+    dialog.folder.text = str(out)
+    dialog.confirmButton.click()
 
 
 def test_a_file_that_the_dialog_did_not_know_is_replaced_only_if_wanted(clinician, answers, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 import slicer
 from BladderAutoContourLib.slicer.panel import settings
 from BladderAutoContourLib.slicer.scene.segmentation import contours_of
+from BladderAutoContourLib.slicer.working_files import PREFIX
 from clinic import Clinician, add_volume, is_alive, load_ct, show
 from small_engine import save_water_weights, water_scene
 
@@ -88,7 +89,7 @@ def test_cancel_leaves_no_process_and_no_trace(open_module, slow_weights, one_se
     assert not ui.cancelButton.isVisible()
     assert contours_of(ct) == []
     assert nodes() == before
-    assert not list(clinician.panel.logic.working_folder.glob("BladderAutoContour-*"))
+    assert not list(clinician.panel.logic.working_folder.glob(f"{PREFIX}*"))
 
 
 @posix
@@ -135,6 +136,42 @@ def test_of_two_cts_one_fails_and_the_other_is_done(open_module, weights):
     assert [clinician.cell("ctTable", row, 1).text()[-2:] for row in (0, 1)] == ["mL", "ed"]
     assert len(contours_of(ct)) == 1
     assert clinician.ui.resultSection.isVisible()
+
+
+def test_what_failed_says_which_ct_it_was_where_there_are_others(open_module, weights):
+    clinician, ct = open_module("cpu", weights)
+    slicer.mrmlScene.RemoveNode(ct)
+    empty = show(add_volume(water_scene(bladder=False)[0].array, "Empty"))
+    clinician.settle()
+    clinician.contour()
+    said = clinician.ui.messageLabel.text
+    assert said.startswith("No bladder was found in this CT")
+    other = add_volume(water_scene()[0].array, "Another patient")
+    clinician.settle()
+    assert clinician.ui.messageLabel.text == f"Empty: {said}"
+    show(other)
+    clinician.settle()
+    assert clinician.ui.messageLabel.text == f"Empty: {said}", "this CT has a bladder"
+    slicer.mrmlScene.RemoveNode(other)
+    clinician.settle()
+    assert clinician.ui.messageLabel.text == said
+    add_volume(water_scene()[0].array, "Another patient")
+    slicer.mrmlScene.RemoveNode(empty)
+    clinician.settle()
+    assert clinician.ui.messageLabel.text == f"Empty: {said}"
+
+    clinician.tick_all()
+    clinician.contour()
+    assert not clinician.ui.messageLabel.isVisible()
+
+
+def test_of_two_cts_the_only_one_that_was_contoured_is_named(open_module, weights):
+    clinician, ct = open_module("cpu", weights)
+    show(add_volume(water_scene(bladder=False)[0].array, "Empty"))
+    clinician.settle()
+    clinician.contour()
+    assert clinician.ui.messageLabel.text.startswith("Empty: No bladder was found")
+    assert contours_of(ct) == []
 
 
 def test_packages_that_are_missing(open_module, tmp_path, monkeypatch):

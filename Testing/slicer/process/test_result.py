@@ -142,14 +142,21 @@ def test_a_lost_file_is_named(altered, name):
 def test_a_correction_tells_its_slices_and_an_incomplete_one_is_refused(from_dicom, tmp_path):
     folder = tmp_path / "korrigiert ü"
     folder.mkdir()
-    report = {"schema": SCHEMA, "changed_slices": [3, 5]}
+    note = {"code": "fallback", "severity": "note", "sentence": "The processor was used.", "slices": []}
+    report = {"schema": SCHEMA, "changed_slices": [3, 5], "warnings": [note]}
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
     with pytest.raises(InputError, match=r"bladder\.nrrd is missing"):
         read_correction(folder)
     shutil.copy(from_dicom / "bladder.nrrd", folder)
     correction = read_correction(folder)
     assert (correction.mask, correction.changed_slices) == (folder / "bladder.nrrd", (3, 5))
-    for damaged in ({**report, "changed_slices": ["3"]}, {"schema": SCHEMA}):
+    assert correction.warnings == (SliceWarning("fallback", "note", "The processor was used.", ()),)
+    for damaged in (
+        {**report, "changed_slices": ["3"]},
+        {**report, "warnings": [{**note, "severity": "loud"}]},
+        {name: value for name, value in report.items() if name != "warnings"},
+        {"schema": SCHEMA},
+    ):
         (folder / "report.json").write_text(json.dumps(damaged), encoding="utf-8")
         with pytest.raises(InputError, match="damaged"):
             read_correction(folder)

@@ -8,11 +8,13 @@ from slicer.i18n import tr as _
 from ...errors import BladderError, Cancelled, InputError
 from ..logic import Logic
 from ..process.messages import Failure
+from ..process.result import FALLBACK
+from ..scene.outcome import outcome_of
 from ..scene.proposal import Corrected, Proposal
 from ..scene.segmentation import Contour, SaveState
 from ..scene.slices import go_to_slice, neighbour, shown_slice
 from .table_height import TableHeight
-from .words import change_words, proposal_words, step_words, time_left_words
+from .words import change_words, corrected_words, proposal_words, step_words, time_left_words
 
 SLICE, CHANGE = 0, 1
 MOST_PIXELS = 160
@@ -46,7 +48,7 @@ class CorrectionsSection:
         ui.copyUpButton.clicked.connect(lambda: self._copy(up=True))
         ui.copyDownButton.clicked.connect(lambda: self._copy(up=False))
         ui.acceptButton.clicked.connect(lambda: self._accept())
-        ui.discardButton.clicked.connect(lambda: self._drop_proposal())
+        ui.discardButton.clicked.connect(lambda: self._discard())
         self._say("")
         self._show_proposal()
 
@@ -94,13 +96,14 @@ class CorrectionsSection:
         if corrected.contour != self._contour:
             self._say(_("You chose another contour meanwhile, so the correction was dropped."))
         elif not corrected.changed_slices:
-            self._say(_("Nothing changes: the contour fits already, and what you drew or erased stays."))
+            nothing = _("Nothing changes: the contour fits already, and what you drew or erased stays.")
+            self._say("\n".join(filter(None, [nothing, _news(corrected)])))
         elif self._copied_to is None:
-            self._say("")
+            self._say(_news(corrected))
             self._proposal = Proposal(corrected)
             self._show_proposal()
         else:
-            self._say("")
+            self._say(_news(corrected))
             corrected.take_over(self._save_state)
             go_to_slice(corrected.contour, self._copied_to)
         self._changed()
@@ -154,6 +157,10 @@ class CorrectionsSection:
         proposal.discard()
         self._show_proposal()
 
+    def _discard(self) -> None:
+        self._drop_proposal()
+        self._say("")  # what was said was said of the proposal
+
     def _drop_proposal(self) -> None:
         proposal, self._proposal = self._proposal, None
         if proposal is not None:
@@ -188,3 +195,10 @@ class CorrectionsSection:
     def _say(self, text: str) -> None:
         self._ui.correctionLabel.text = text
         self._ui.correctionLabel.setVisible(bool(text))
+
+
+def _news(corrected: Corrected) -> str:
+    """What the engine says of a correction, but for what it said of the automatic contour already."""
+    outcome = outcome_of(corrected.contour)
+    known = {warning.code for warning in outcome.warnings} - {FALLBACK} if outcome else set()
+    return corrected_words([warning for warning in corrected.warnings if warning.code not in known])

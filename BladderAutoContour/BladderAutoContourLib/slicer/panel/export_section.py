@@ -9,7 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ...errors import BladderError
+from ...errors import BladderError, Cancelled
 from ..export.destinations import Destination
 from ..export.structure_set import NotFromDicomError, StructureNames, save_segmentation
 from ..logic import Logic
@@ -47,6 +47,7 @@ class ExportSection:
         self.dialog: ExportDialog | None = None
         self._errand: _Errand | None = None
         ui.exportButton.clicked.connect(lambda: self._look())
+        ui.stopExportButton.clicked.connect(lambda: self._logic.cancel())
         ui.saveButton.clicked.connect(lambda: self._save())
         self._say("")
 
@@ -58,6 +59,9 @@ class ExportSection:
 
     def show_ready(self, missing: str | None) -> None:
         """missing: what stands in the way of an export, a sentence; None where nothing does."""
+        running = self._logic.exporting
+        self._ui.exportButton.setVisible(not running)
+        self._ui.stopExportButton.setVisible(running)
         self._ui.exportButton.setEnabled(missing is None)
         self._ui.exportButton.toolTip = missing or _(
             "Write the contour as a DICOM structure set: to a folder, into Slicer's DICOM database, or to a DICOM "
@@ -80,7 +84,8 @@ class ExportSection:
 
     def failed(self, failure: Failure) -> None:
         """Nothing was exported."""
-        self._tell(failure.sentence)
+        cancelled = _("Cancelled. Nothing was exported.")
+        self._tell(cancelled if failure.code == Cancelled.code else failure.sentence)
         self._changed()
 
     def _tell(self, outcome: str) -> None:

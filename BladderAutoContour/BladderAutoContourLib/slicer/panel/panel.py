@@ -55,12 +55,14 @@ class Panel(VTKObservationMixin):
         self._advanced = AdvancedSection(
             ui, choice_changed=self._warm, try_weights=self._try_weights, folder_changed=self._move_working_folder
         )
-        self.logic = Logic(slicer.mrmlScene, python, _QtTicker(), self, self._working_folder)
+        self.logic = Logic(slicer.mrmlScene, python, _QtTicker(), self, self._advanced.working_folder)
         self._export = ExportSection(ui, self.logic, changed=self._work_changed)
         self._corrections = CorrectionsSection(
             ui, self.logic, save_state=self._editor.save_state, changed=self._work_changed
         )
         self._ct: slicer.vtkMRMLScalarVolumeNode | None = None
+        self._ct_names: dict[str, str] = {}  # of the last run: a CT that failed may be gone by the time it is told
+        self._failures = ""
         ui.beginButton.clicked.connect(lambda: self._begin_by_hand())
         scene = slicer.mrmlScene
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndImportEvent):
@@ -91,6 +93,7 @@ class Panel(VTKObservationMixin):
         self.removeObservers()
         self._corrections.close()
         self._editor.close()
+        self._advanced.close()
         self.logic.close()
 
     def ticked_cts(self) -> list[slicer.vtkMRMLScalarVolumeNode]:
@@ -100,8 +103,10 @@ class Panel(VTKObservationMixin):
 
     def contour(self) -> None:
         """Contour the CTs that are ticked."""
+        cts = self.ticked_cts()
         self._run.show_message("")
-        self.logic.contour(self.ticked_cts())
+        self._ct_names = {ct.GetID(): ct.GetName() for ct in cts}
+        self.logic.contour(cts)
 
     def cancel(self) -> None:
         """Stop what runs."""
@@ -118,6 +123,8 @@ class Panel(VTKObservationMixin):
         self.ui.noCtLabel.setVisible(not volumes)
         self._cts.show([self._row(volume) for volume in volumes], shown.GetID() if shown else None)
         self._ct = shown or (volumes[0] if len(volumes) == 1 else None)
+        if self._failures and self.ui.messageLabel.text == self._failures:
+            self._tell_failures()
         self._result.show(contours_of(self._ct) if self._ct else [])
         self._show_contour()
 
@@ -140,19 +147,25 @@ class Panel(VTKObservationMixin):
 
     def jobs_ended(self) -> None:
         """All CTs have had their turn."""
-        failed = [job for job in self.logic.jobs if job.state is State.FAILED]
-        self._run.show_message("\n".join(self._failure_words(job) for job in failed))
+        self._tell_failures()
         self._rest_if_left()
 
     def logged(self, line: str) -> None:
         """The engine has said something that is no result."""
         self._run.log(line)
 
+    def _tell_failures(self) -> None:
+        """Say what failed in the last run; it stays until the next one, whichever CT is looked at meanwhile."""
+        failed = [job for job in self.logic.jobs if job.state is State.FAILED]
+        self._failures = "\n".join(self._failure_words(job) for job in failed)
+        self._run.show_message(self._failures)
+
     def _failure_words(self, job: Job) -> str:
-        volume = slicer.mrmlScene.GetNodeByID(job.volume_id)
-        if len(self.logic.jobs) == 1 or volume is None:
+        """Why a CT failed; which one, unless it is the only one that this can be said of."""
+        loaded = [volume.GetID() for volume in candidates(slicer.mrmlScene)]
+        if len(self.logic.jobs) == 1 and loaded == [job.volume_id]:
             return job.failure.sentence
-        return _("{ct}: {reason}").format(ct=volume.GetName(), reason=job.failure.sentence)
+        return _("{ct}: {reason}").format(ct=self._ct_names[job.volume_id], reason=job.failure.sentence)
 
     # the scene
 
@@ -276,7 +289,7 @@ class Panel(VTKObservationMixin):
         if self.logic.contouring:
             return _("A CT is being contoured. Wait until it is done, or cancel it.")
         if self.logic.exporting:
-            return _("A structure set is being written. Wait until it is done.")
+            return _("A structure set is being written. Wait until it is done, or cancel it.")
         if self.logic.correcting:
             return _("Corrections are being carried on. Wait until it is done, or cancel it.")
         return None
@@ -305,12 +318,8 @@ class Panel(VTKObservationMixin):
 
         self.logic.check(EngineChoice(self._advanced.settings.device, weights), answer)
 
-    @property
-    def _working_folder(self) -> Path:
-        return self._advanced.settings.working_folder or Path(slicer.app.temporaryPath)
-
     def _move_working_folder(self) -> None:
-        self.logic.working_folder = self._working_folder
+        self.logic.working_folder = self._advanced.working_folder
 
 
 def _state_words(job: Job) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from slicer.i18n import tr as _
 
+from ..process.result import FALLBACK, SliceWarning
 from ..scene.touched import slice_numbers
 
 HIGH_CONFIDENCE = 0.95
@@ -91,6 +92,21 @@ def proposal_words(changed: int) -> str:
     return _("Proposal: the yellow outline. It changes {slices}; yours stay as they are.").format(
         slices=slices_words(changed)
     )
+
+
+def corrected_words(warnings: Sequence[SliceWarning]) -> str:
+    """What the engine says of a corrected contour, a line each; nothing where it says nothing."""
+    ways = [warning.sentence for warning in warnings if warning.code == FALLBACK]
+    found = [_warning_words(warning) for warning in warnings if warning.code != FALLBACK]
+    if found:
+        found.insert(0, _("Look at these before you use the corrected contour:"))
+    return "\n".join([*ways, *found])
+
+
+def _warning_words(warning: SliceWarning) -> str:
+    if not warning.slices:
+        return warning.sentence
+    return _("{sentence} Slices: {numbers}.").format(sentence=warning.sentence, numbers=slice_numbers(warning.slices))
 
 
 def change_words(change_ml: float) -> str:

@@ -17,6 +17,9 @@ PACKAGE_FOLDER = Path(__file__).resolve().parents[3]
 MODULE = __package__.partition(".")[0]
 MOST_AT_ONCE = 200
 """How many lines are handed out in one go: a process that floods its pipe must not hold the window."""
+LAUNCHER_DIED, LAUNCHER_WORDS = 1, "exit abnormally"
+"""How Slicer's launcher ends, and what it says on standard error, when the Python that it started has crashed or was
+killed: PythonSlicer is such a launcher (CTK's) in an installed Slicer, and the signal stays with its child."""
 _PATIENCE_SECONDS = 5.0  # how long a thread waits for what should have happened at once
 
 
@@ -48,10 +51,12 @@ class Ended:
     """The process and all its children are gone, and what they left half-written is removed; nothing comes after it.
 
     code: None for one that could not be started, or was ended before; `reason` is then the system's word for it.
+    behind_launcher: the code is only the launcher's, which says that the process itself has crashed or was killed.
     """
 
     code: int | None
     reason: str = ""
+    behind_launcher: bool = False
 
 
 Heard = OutputLine | ErrorLine | Ended
@@ -82,6 +87,7 @@ class ChildProcess:
         self._process: subprocess.Popen | None = None
         self._to_write: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
+        self._launcher_spoke = threading.Event()
         self._must_end = threading.Event()
         self._gone = threading.Event()
         _on_a_thread(self._live)
@@ -123,15 +129,15 @@ class ChildProcess:
             self._after.wait_until_gone(_PATIENCE_SECONDS)
             self._after = None
         try:
-            ended = Ended(None) if self._must_end.is_set() else Ended(self._run())
+            ended = Ended(None) if self._must_end.is_set() else self._run()
         except OSError as error:
             ended = Ended(None, error.strerror or type(error).__name__)
         _remove_unfinished(self.writes_to)
         self._gone.set()
         self._heard.put(ended)
 
-    def _run(self) -> int:
-        """Start the process and stay until it has ended; its exit code. Raises OSError where it cannot be started."""
+    def _run(self) -> Ended:
+        """Start the process and stay until it has ended. Raises OSError where it cannot be started."""
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         self._process = process = host.popen_group(self._command, env=_environment() | self._variables, **pipes)
         if self._must_end.is_set():  # `end` came before there was anything to end
@@ -143,14 +149,17 @@ class ChildProcess:
         self._to_write.put(None)
         for reader in readers:
             host.join_in_turns(reader, _PATIENCE_SECONDS)
-        return process.returncode
+        code = process.returncode
+        return Ended(code, behind_launcher=code == LAUNCHER_DIED and self._launcher_spoke.is_set())
 
     def _listen(self, stream: IO[bytes], kind: type[OutputLine | ErrorLine]) -> threading.Thread:
         def take(line: str | None) -> None:
             if line is None:
                 stream.close()
-            else:
-                self._heard.put(kind(line.rstrip("\r")))
+                return
+            if kind is ErrorLine and LAUNCHER_WORDS in line:
+                self._launcher_spoke.set()
+            self._heard.put(kind(line.rstrip("\r")))
 
         return host.read_lines(stream.fileno(), take)
 

@@ -298,7 +298,7 @@ class EngineProcess:
             self._settle(engine, request, request.listener.failed, self._why(engine, ended))
 
     def _why(self, engine: Engine, ended: Ended) -> "Failure":
-        return _messages().failure_of_end(self._python, ended.code, ended.reason, engine.error)
+        return _messages().failure_of_end(self._python, ended, engine.error)
 
     def _settle(self, engine: Engine, request: Request, tell: Callable[..., None], *facts: Any) -> None:
         """End the request, then say so: the listener may bring the next one right away."""

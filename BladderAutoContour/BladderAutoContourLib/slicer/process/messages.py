@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from ... import host
 from ...errors import BladderError, Cancelled, EnvironmentFault, OutOfMemoryError, OutputError
+from .child_process import Ended
 
 BUG = 70
 """The engine's exit code for what it should have foreseen."""
@@ -74,14 +75,24 @@ def failure_of(error: BaseException) -> Failure:
     return Failure(BUG, "bug", _("Something failed that should not have."), _advice(BUG))
 
 
-def failure_ended(code: int) -> Failure:
-    """The failure of a process that ended with this code and told no reason."""
-    if code in _NO_MEMORY:
+def failure_ended(code: int, behind_launcher: bool = False) -> Failure:
+    """The failure of a process that ended with this code and told no reason.
+
+    behind_launcher: the code is that of a launcher, which does not tell whether its child crashed or was killed.
+    """
+    if code in _NO_MEMORY or behind_launcher:
+        advice = _("Close other programs, then try again.")
+        if behind_launcher:
+            rest = _(
+                "If it ends again, choose Processor (CPU) under Advanced; if that does not help, please report it with "
+                "the text under Log."
+            )
+            advice = f"{advice} {rest}"
         return Failure(
             code,
             "engine-killed",
             _("The system ended the contouring, most likely because the computer ran out of memory."),
-            _("Close other programs, then try again."),
+            advice,
         )
     if code in _STOPPED:
         return Failure(
@@ -99,14 +110,14 @@ def failure_ended(code: int) -> Failure:
     )
 
 
-def failure_of_end(python: Path, code: int | None, reason: str, error: Mapping[str, Any]) -> Failure:
+def failure_of_end(python: Path, ended: Ended, error: Mapping[str, Any]) -> Failure:
     """The failure of a program that came to its end without what it was started for.
 
-    code: None where it could not be started, for `reason`. error: the engine's error object, empty if it told none.
+    error: the engine's error object, empty if it told none.
     """
-    if code is None:
-        return failure_to_start(python, reason)
-    return failure_told(error) if error else failure_ended(code)
+    if ended.code is None:
+        return failure_to_start(python, ended.reason)
+    return failure_told(error) if error else failure_ended(ended.code, ended.behind_launcher)
 
 
 def failure_to_start(python: Path, reason: str) -> Failure:

@@ -13,6 +13,8 @@ from ...errors import InputError
 
 SCHEMA = 1
 SEVERITIES = ("warning", "note")
+FALLBACK = "fallback"
+"""The code of a warning that says of no contour anything, but of the way it was computed: not as asked."""
 _MASK, _PROBABILITY, _REPORT = "bladder.nrrd", "bladder_probability.nrrd", "report.json"
 
 
@@ -47,10 +49,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Correction:
-    """A corrected contour on disk. changed_slices: those in which it is another than the one that was sent."""
+    """A corrected contour on disk. changed_slices: those in which it is another than the one that was sent.
+
+    warnings: of the contour as it is now, and of the way it was computed.
+    """
 
     mask: Path
     changed_slices: tuple[int, ...]
+    warnings: tuple[SliceWarning, ...]
 
 
 def read_correction(folder: Path) -> Correction:
@@ -61,6 +67,7 @@ def read_correction(folder: Path) -> Correction:
         return Correction(
             mask=folder / _MASK,
             changed_slices=tuple(_count(number) for number in report["changed_slices"]),
+            warnings=tuple(_warning(warning) for warning in report["warnings"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(folder / _REPORT) from error

@@ -42,4 +42,4 @@ class WeightsCheck:
         self._child.end()
 
     def _why(self, ended: Ended) -> Failure | None:
-        return None if ended.code == 0 else failure_of_end(self._python, ended.code, ended.reason, self._error)
+        return None if ended.code == 0 else failure_of_end(self._python, ended, self._error)

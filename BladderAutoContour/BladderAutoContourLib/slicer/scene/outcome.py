@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import uuid
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,13 +19,17 @@ OPENED = "OpenedWarnings"
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of the engine's report, what a clinician is shown. opened: the numbers of the warnings that were clicked."""
+    """Of the engine's report, what a clinician is shown. opened: the numbers of the warnings that were clicked.
+
+    run: tells this run from every other; empty in scenes of older versions.
+    """
 
     volume_ml: float
     confidence: float
     device: str
     model_name: str
     warnings: tuple[SliceWarning, ...]
+    run: str = ""
     opened: frozenset[int] = frozenset()
 
     @property
@@ -35,11 +40,11 @@ class Outcome:
 
 def keep_outcome(contour: Contour, result: Result) -> None:
     """Write what the report says into the tags of the contour's segment."""
-    outcome = Outcome(result.volume_ml, result.confidence, result.device, result.model_name, result.warnings)
+    run = uuid.uuid4().hex[:12]
+    outcome = Outcome(result.volume_ml, result.confidence, result.device, result.model_name, result.warnings, run)
     fields = dataclasses.asdict(outcome)
     del fields["opened"]
     set_fact(_segment(contour), REPORT, json.dumps(fields))
-    contour.segmentation.RemoveAttribute(_opened_key(contour))
 
 
 def outcome_of(contour: Contour) -> Outcome | None:
@@ -49,16 +54,19 @@ def outcome_of(contour: Contour) -> Outcome | None:
         return None
     fields = json.loads(text)
     warnings = tuple(SliceWarning(**{**one, "slices": tuple(one["slices"])}) for one in fields.pop("warnings"))
-    opened = json.loads(contour.segmentation.GetAttribute(_opened_key(contour)) or "[]")
+    opened = json.loads(contour.segmentation.GetAttribute(_opened_key(contour, fields.get("run", ""))) or "[]")
     return Outcome(**fields, warnings=warnings, opened=frozenset(opened))
 
 
 def remember_opened(contour: Contour, number: int) -> None:
     """Somebody clicked the warning of this number."""
     outcome = outcome_of(contour)
-    opened = sorted({*(outcome.opened if outcome else ()), number})
+    if outcome is None:  # the contour has no warnings any more
+        return
     # An attribute of the node and no tag of the segment: undoing a stroke of the brush closes no warning again.
-    contour.segmentation.SetAttribute(_opened_key(contour), json.dumps(opened))
+    # Undoing a run brings another one's warnings back: the key says of which run those are that were clicked.
+    opened = sorted({*outcome.opened, number})
+    contour.segmentation.SetAttribute(_opened_key(contour, outcome.run), json.dumps(opened))
 
 
 def volume_ml(contour: Contour) -> float:
@@ -70,8 +78,8 @@ def volume_ml(contour: Contour) -> float:
     return float(np.count_nonzero(box.array) * Grid(box.size, box.ijk_to_ras).voxel_ml)
 
 
-def _opened_key(contour: Contour) -> str:
-    return f"{PREFIX}{OPENED}.{contour.segment_id}"
+def _opened_key(contour: Contour, run: str) -> str:
+    return f"{PREFIX}{OPENED}.{contour.segment_id}.{run}"
 
 
 def _segment(contour: Contour) -> slicer.vtkSegment:

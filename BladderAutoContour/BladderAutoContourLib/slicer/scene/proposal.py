@@ -10,6 +10,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from ..process.result import SliceWarning
 from .kept_contour import ASSISTED, set_fact
 from .segmentation import Contour, SaveState, as_it_stands, segment_of, set_voxels
 from .touched import Touched, remember
@@ -25,7 +26,8 @@ SEGMENT_ID = "Proposal"
 class Corrected:
     """What the engine made of a contour. before: the clinician's voxels, after: the engine's, both on its grid.
 
-    touched: what the clinician had decided. changed_slices: those in which the two differ.
+    touched: what the clinician had decided. changed_slices: those in which the two differ. warnings: what the engine
+    says of its contour, and of the way it was computed.
     """
 
     contour: Contour
@@ -34,6 +36,7 @@ class Corrected:
     touched: Touched
     changed_slices: tuple[int, ...]
     voxel_ml: float
+    warnings: tuple[SliceWarning, ...] = ()
 
     @property
     def fits(self) -> bool:

@@ -44,3 +44,9 @@ def test_pictures_are_there() -> None:
     pictures = re.findall(r"!\[.+?\]\((.+?)\)", README)
     assert len(pictures) >= 5
     assert [picture for picture in pictures if not (ROOT / picture).is_file()] == []
+
+
+def test_files_that_it_names_are_there() -> None:
+    named = set(re.findall(r"\b(?:BladderAutoContour|Testing|Resources)/[\w./-]*\w", README))
+    assert len(named) > 10
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []

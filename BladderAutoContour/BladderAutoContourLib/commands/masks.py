@@ -2,10 +2,15 @@
 
 import argparse
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import OutputError
 from ..events import Events
+
+if TYPE_CHECKING:
+    from ..dicom.findings import Finding
 
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows, whatever the ending
 HELP = "Turn the structures of a DICOM RT Structure Set into masks (NRRD) on the grid of their CT."
@@ -22,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Write the masks. Raises OutputError, InputError (a structure set of another CT, a structure that is missing)."""
-    from ..dicom.check import ELSEWHERE, OTHER_IMAGES, check_belongs
+    from ..dicom.check import drawn_on_other_images
     from ..dicom.ct_series import read_ct
     from ..dicom.rasterise import roi_mask
     from ..dicom.structure_reader import read_structure_set
@@ -31,9 +36,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     structures = read_structure_set(arguments.rtstruct)
     wanted = [structures.roi(name) for name in arguments.roi] if arguments.roi else list(structures.rois)
     ct = read_ct(arguments.ct, arguments.series, lambda share: events.progress("read", share))
-    for finding in check_belongs(structures, ct, ELSEWHERE):
-        if finding.code in OTHER_IMAGES:
-            events.note(f"{finding.severity.upper()}: {finding.sentence}.")
+    _tell(drawn_on_other_images(structures, ct), events)
     try:
         arguments.output.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
@@ -44,12 +47,16 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     for done, roi in enumerate(wanted):
         events.progress("masks", done / len(wanted))
         mask, findings = roi_mask(roi, ct.volume.geometry)
-        for finding in findings:
-            events.note(f"{finding.severity.upper()}: {finding.sentence}.")
+        _tell(findings, events)
         write_volume(mask, arguments.output / f"{file_name(roi.name, used)}.nrrd")
     events.progress("masks", 1.0)
     events.result(arguments.output)
     return 0
+
+
+def _tell(findings: "Iterable[Finding]", events: Events) -> None:
+    for finding in findings:
+        events.note(f"{finding.severity.upper()}: {finding.sentence}.")
 
 
 def file_name(name: str, used: set[str]) -> str:

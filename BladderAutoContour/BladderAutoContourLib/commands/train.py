@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 HELP = "Train the localiser, the network and the CRF-RNN as a plan file says, or finished weights on own patients."
 CALIBRATION_SCANS = 30
 COMPARED_CROPS = 8
-IN_LESS_MEMORY = {
-    "plan": 'write a smaller "batch" into the stage of the plan, and a larger "accumulate" instead, or plan a smaller '
-    "crop or network",
-    "fine-tuning": "train on the processor (--device cpu)",
-}
+PLAN_LESS = (
+    'write a smaller "batch" into the stage of the plan, and a larger "accumulate" instead, or plan a smaller crop or '
+    "network"
+)
+"""What helps a training that lacks memory; fine-tuning has no plan to write into."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -135,7 +135,7 @@ def _memory_told(fine_tuning: bool) -> Iterator[None]:
         yield
     except (MemoryError, RuntimeError, OSError) as error:
         if is_out_of_memory(error) or isinstance(as_bladder_error(error), OutOfMemoryError):
-            advice = IN_LESS_MEMORY["fine-tuning" if fine_tuning else "plan"]
+            advice = "train on the processor (--device cpu)" if fine_tuning else PLAN_LESS
             raise OutOfMemoryError(
                 f"The memory does not suffice for this training. Close other programs, or {advice}."
             ) from error

@@ -34,6 +34,11 @@ def check_belongs(structures: StructureSet, ct: CtSeries, codes: Sequence[str]) 
     return findings
 
 
+def drawn_on_other_images(structures: StructureSet, ct: CtSeries) -> list[Finding]:
+    """Findings of OTHER_IMAGES. Raises InputError where the contours lie ELSEWHERE."""
+    return [finding for finding in check_belongs(structures, ct, ELSEWHERE) if finding.code in OTHER_IMAGES]
+
+
 def check_structure_set(structures: StructureSet, ct: CtSeries | None) -> list[Finding]:
     """Findings on a structure set that was read, errors first. Without a CT, only what the file says by itself."""
     findings = [

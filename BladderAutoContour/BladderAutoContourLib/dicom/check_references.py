@@ -17,7 +17,7 @@ def reference_findings(structures: StructureSet, ct: CtSeries | None) -> list[Fi
     within = [*_roi_numbers(dataset), *_mixed_frames(structures)]
     if ct is None:
         return within
-    return [*within, *_patient_and_study(dataset, ct), *_frames(structures, ct), *_images(dataset, ct)]
+    return [*within, *_patient_and_study(dataset, ct), *_frames(structures, ct), *_images(structures, ct)]
 
 
 def _patient_and_study(dataset: Dataset, ct: CtSeries) -> Iterator[Finding]:
@@ -59,12 +59,12 @@ def _mixed_frames(structures: StructureSet) -> Iterator[Finding]:
         yield Finding("mixed-frames", "error", "The structures lie in different frames of reference")
 
 
-def _images(dataset: Dataset, ct: CtSeries) -> Iterator[Finding]:
+def _images(structures: StructureSet, ct: CtSeries) -> Iterator[Finding]:
+    dataset = structures.dataset
     classes = {image.sop_instance_uid: image.sop_class_uid for image in ct.slices}
-    series = referenced_series(dataset)
-    if series and ct.series_uid not in [str(one.get("SeriesInstanceUID", "")) for one in series]:
+    if structures.series_uids and ct.series_uid not in structures.series_uids:
         yield Finding("wrong-series", "error", "The referenced series is not that of the CT")
-    listed = [image for one in series for image in _items(one, "ContourImageSequence")]
+    listed = [image for one in referenced_series(dataset) for image in _items(one, "ContourImageSequence")]
     drawn = [image for part in _items(dataset, "ROIContourSequence") for contour in _items(part, "ContourSequence")
              for image in _items(contour, "ContourImageSequence")]  # fmt: skip
     frames = {(image.sop_instance_uid, image.frame_number) for image in ct.slices}

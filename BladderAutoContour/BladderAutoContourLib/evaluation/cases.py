@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dicom.check import ELSEWHERE, OTHER_IMAGES, check_belongs
+from ..dicom.check import drawn_on_other_images
 from ..dicom.ct_series import read_ct, survey
 from ..dicom.findings import Finding
 from ..dicom.image_header import CT_IMAGE, ENHANCED_CT
@@ -86,10 +86,10 @@ def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
     ct = series.volume if series else read_volume(case.ct)
     findings: tuple[Finding, ...] = ()
     if structures:
-        belonging = check_belongs(structures, series, ELSEWHERE) if series else ()
+        elsewhere = drawn_on_other_images(structures, series) if series else ()
         roi = structures.roi(*roi_names)
         mask, lacking = roi_mask(roi, ct.geometry)
-        findings = (*(finding for finding in belonging if finding.code in OTHER_IMAGES), *lacking)
+        findings = (*elsewhere, *lacking)
         if not mask.array.any():
             lacks = "no contours within its CT" if roi.outlined else "no contours"
             raise InputError(

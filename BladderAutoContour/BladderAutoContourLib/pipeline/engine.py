@@ -20,7 +20,7 @@ from .restore import restore
 from .segment import Refined, segment
 from .steps import Progress, StepCost, Steps
 from .suitability import check_suitable, without_padding
-from .warnings import Contoured, QualityWarning, fallback_warning, too_large, warnings_of
+from .warnings import Contoured, QualityWarning, fallback_warning, warnings_of
 
 CORRECTION_MM = (2.0, 2.0, 3.0)
 """The grid (x, y, z) of the CRF-RNN in corrections where the plan has it work on the CNN's coarse one."""
@@ -116,10 +116,15 @@ class Engine:
             masses_ml = [candidate.mass_ml for candidate in seen.candidates]
             masses_ml.insert(0, masses_ml.pop(seen.refined.candidate))
             contoured = Contoured(
-                volume, decision.mask, decision.volume_ml, tuple(masses_ml), features.first_slice, slice_doubt
+                volume,
+                decision.mask,
+                decision.volume_ml,
+                tuple(masses_ml),
+                features.first_slice,
+                slice_doubt,
+                seen.refined.cut,
             )
             found = warnings_of(contoured)
-            found += (too_large(decision.mask),) if seen.refined.cut else ()
         return Contouring(
             probability=decision.probability,
             mask=decision.mask,

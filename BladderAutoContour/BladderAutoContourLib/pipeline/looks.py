@@ -25,7 +25,7 @@ class Look:
 
     volume_ml: of the main part. evidence: geometric mean of the mean probability inside it (0 where it is empty) and
     the localiser's for the candidate: at close range a stomach may pass for a bladder, and only the whole field tells
-    where it lies.
+    where it lies. cut: whether the bladder goes on beyond the crop, as `look_at` finds.
     """
 
     logits: torch.Tensor
@@ -33,14 +33,17 @@ class Look:
     mask: np.ndarray
     volume_ml: float
     evidence: float
+    cut: bool = False
 
 
 def look_at(ct: Volume, candidate: Candidate, inference: Inference) -> Look:
     """What the CNN sees around the candidate. A mask that the crop cuts moves the crop to its middle, once."""
     look = look_around(ct, np.asarray(candidate.centre_mm), inference)
-    if is_cut(look.mask, look.grid, ct.geometry):
+    cut = _is_cut(look.mask, look.grid, ct.geometry)
+    if cut:
         look = look_around(ct, middle_mm(look), inference)
-    return dataclasses.replace(look, evidence=math.sqrt(look.evidence * candidate.mean_probability))
+        cut = _is_cut(look.mask, look.grid, ct.geometry)
+    return dataclasses.replace(look, cut=cut, evidence=math.sqrt(look.evidence * candidate.mean_probability))
 
 
 def look_around(ct: Volume, centre_mm: np.ndarray, inference: Inference, share: float = 1.0) -> Look:
@@ -111,7 +114,7 @@ def main_part(probability: np.ndarray) -> np.ndarray:
     return heaviest(probability >= THRESHOLD, probability)
 
 
-def is_cut(mask: np.ndarray, crop: Geometry, ct: Geometry) -> bool:
+def _is_cut(mask: np.ndarray, crop: Geometry, ct: Geometry) -> bool:
     """Whether the mask reaches a face of the crop behind which the CT goes on."""
     for index_axis, array_axis in enumerate((2, 1, 0)):
         for face, outward in ((0, -1), (-1, 1)):

@@ -17,7 +17,7 @@ from ..networks.finer import finer_grid, on_grid
 from .decide import THRESHOLD
 from .inference import Inference, bladder_probability
 from .localise import LEAST_MASS_ML, Candidate
-from .looks import Look, is_cut, look_around, look_at, main_part, mean_on, middle_mm
+from .looks import Look, look_around, look_at, main_part, mean_on, middle_mm
 from .steps import Tell
 from .suitability import AIR_HU
 
@@ -63,13 +63,7 @@ def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, u
         looks[number] = look_at(ct, candidates[number], inference)
         tell(0.6 * len(looks) / len(rivals))
     chosen = max(rivals, key=lambda number: (looks[number].volume_ml >= least_ml, looks[number].evidence))
-    best = looks[chosen]
-    # the CRF-RNN sees no more than the CNN did
-    return dataclasses.replace(
-        contour_of(ct, best, inference, use_crf),
-        candidate=chosen,
-        cut=is_cut(best.mask, best.grid, ct.geometry),
-    )
+    return dataclasses.replace(contour_of(ct, looks[chosen], inference, use_crf), candidate=chosen)
 
 
 def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> Refined:
@@ -103,6 +97,7 @@ def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> R
         evidence=look.evidence,
         crf_change_in_band=change_in_band(before, after, grid) if use_crf else 0.0,
         contradicted=contradicted,
+        cut=look.cut,
     )
 
 

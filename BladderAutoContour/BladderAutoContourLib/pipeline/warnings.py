@@ -36,7 +36,7 @@ class Contoured:
     """What the rules look at: the CT and the mask on its grid, and what the walk found on the way.
 
     candidate_masses_ml: the localiser's, that of the contoured one first. slice_doubt: of the slices `first_slice`,
-    `first_slice` + 1, ..., in [0, 1].
+    `first_slice` + 1, ..., in [0, 1]. beyond_field: whether it goes on beyond what the networks saw.
     """
 
     ct: Volume
@@ -45,6 +45,7 @@ class Contoured:
     candidate_masses_ml: tuple[float, ...] = ()
     first_slice: int = 0
     slice_doubt: tuple[float, ...] = ()
+    beyond_field: bool = False
 
 
 def warnings_of(contoured: Contoured) -> tuple[QualityWarning, ...]:
@@ -172,19 +173,11 @@ def unsure_slices(contoured: Contoured) -> QualityWarning | None:
     )
 
 
-RULES: Sequence[Callable[[Contoured], QualityWarning | None]] = (
-    cut_bladder,
-    implausible_volume,
-    metal_nearby,
-    contrast_inside,
-    several_candidates,
-    unsure_slices,
-)
-
-
-def too_large(mask: Volume) -> QualityWarning:
+def too_large(contoured: Contoured) -> QualityWarning | None:
     """The contour goes on beyond what the networks see at once."""
-    filled = np.flatnonzero(mask.array.any(axis=(1, 2)))
+    if not contoured.beyond_field:
+        return None
+    filled = np.flatnonzero(contoured.mask.array.any(axis=(1, 2)))
     return QualityWarning(
         "bladder-cut",
         "warning",
@@ -192,6 +185,17 @@ def too_large(mask: Volume) -> QualityWarning:
         "complete it by hand, or take away what is no bladder.",
         (int(filled[0]), int(filled[-1])),
     )
+
+
+RULES: Sequence[Callable[[Contoured], QualityWarning | None]] = (
+    cut_bladder,
+    implausible_volume,
+    metal_nearby,
+    contrast_inside,
+    several_candidates,
+    unsure_slices,
+    too_large,
+)
 
 
 def geometry_warning(sentence: str, severity: str = "warning") -> QualityWarning:

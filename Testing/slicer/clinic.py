@@ -50,6 +50,24 @@ class Clinician:
         self.window.enter()
         self.settle()
 
+    def contoured(self, folder: Path) -> Any:
+        """Choose the module, load a DICOM series and contour it; its volume."""
+        self.open()
+        ct = load_ct(folder)
+        self.settle()
+        self.contour()
+        return ct
+
+    def open_scene(self, path: str) -> Any:
+        """Load a saved scene with one CT into the one that is empty, and show it; its volume."""
+        remote = slicer.vtkMRMLRemoteIOLogic()
+        remote.SetMRMLScene(slicer.mrmlScene)
+        remote.AddDataIOToScene()
+        assert slicer.mrmlScene.ReadFromMRB(path)
+        ct = show(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0])
+        self.settle()
+        return ct
+
     def leave(self) -> None:
         """Choose another module."""
         self.window.exit()

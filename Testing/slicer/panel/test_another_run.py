@@ -7,7 +7,7 @@ import pydicom
 import pytest
 import slicer
 from BladderAutoContourLib.slicer.scene.segmentation import contours_of
-from clinic import Clinician, load_ct, show
+from clinic import Clinician
 from exporting import outlined_area
 from small_engine import save_water_weights
 from standin.segment_editor import paint
@@ -28,10 +28,7 @@ def export_area(clinician: Clinician, out: Path) -> float:
 
 def test_undo_brings_an_earlier_runs_outline_back(quick_clinician, ct_folder, tmp_path):
     clinician = quick_clinician
-    clinician.open()
-    ct = load_ct(ct_folder)
-    clinician.settle()
-    clinician.contour()
+    ct = clinician.contoured(ct_folder)
     first = export_area(clinician, tmp_path / "first")
     other = save_water_weights(tmp_path / "other.pt", crop=32, spacing_mm=6.0)
     clinician.ui.weightsEdit.currentPath = str(other)
@@ -50,10 +47,7 @@ def test_undo_brings_an_earlier_runs_outline_back(quick_clinician, ct_folder, tm
 
 def test_a_warning_that_was_opened_in_a_run_that_was_undone_is_open_in_no_other(quick_clinician, ct_folder, tmp_path):
     clinician = quick_clinician
-    clinician.open()
-    ct = load_ct(ct_folder)
-    clinician.settle()
-    clinician.contour()
+    ct = clinician.contoured(ct_folder)
     warnings = unopened(clinician, ct)
     assert warnings
     clinician.contour()
@@ -78,12 +72,7 @@ def test_a_warning_that_was_opened_in_a_run_that_was_undone_is_open_in_no_other(
     path = str(tmp_path / "scene.mrb")
     assert slicer.mrmlScene.WriteToMRB(path)
     slicer.mrmlScene.Clear(0)
-    remote = slicer.vtkMRMLRemoteIOLogic()
-    remote.SetMRMLScene(slicer.mrmlScene)
-    remote.AddDataIOToScene()
-    assert slicer.mrmlScene.ReadFromMRB(path)
-    ct = show(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0])
-    clinician.settle()
+    ct = clinician.open_scene(path)
     assert unopened(clinician, ct) == ()
 
 

@@ -11,7 +11,7 @@ from BladderAutoContourLib.slicer.panel import settings
 from BladderAutoContourLib.slicer.scene.outcome import outcome_of
 from BladderAutoContourLib.slicer.scene.segmentation import Contour, contours_of
 from BladderAutoContourLib.slicer.scene.slices import go_to_slice
-from clinic import Clinician, load_ct
+from clinic import Clinician
 from small_engine import water_scene
 from standin.segment_editor import paint
 
@@ -37,10 +37,7 @@ LOOK = "Look at these before you use the corrected contour:"
 
 def contoured(clinician: Clinician, ct_folder: Path) -> Contour:
     """The contour of a CT, the section of corrections open."""
-    clinician.open()
-    ct = load_ct(ct_folder)
-    clinician.settle()
-    clinician.contour()
+    ct = clinician.contoured(ct_folder)
     clinician.ui.correctSection.collapsed = False
     (contour,) = contours_of(ct)
     return contour

@@ -13,7 +13,7 @@ from BladderAutoContourLib.slicer.scene.segmentation import Contour, begin_by_ha
 from BladderAutoContourLib.slicer.scene.slices import go_to_slice
 from BladderAutoContourLib.slicer.scene.touched import touched_of
 from BladderAutoContourLib.slicer.working_files import PREFIX
-from clinic import Clinician, add_volume, is_alive, load_ct, show
+from clinic import Clinician, add_volume, is_alive, show
 from ct_scene import voxels
 from small_engine import water_scene
 from standin.segment_editor import paint
@@ -68,10 +68,7 @@ def shape_of(node: slicer.vtkMRMLSegmentationNode, ct: slicer.vtkMRMLScalarVolum
 def at_work(quick_clinician, ct_folder) -> tuple[Clinician, slicer.vtkMRMLScalarVolumeNode, Contour]:
     """A clinician with a contoured CT from DICOM, the correction section open."""
     clinician = quick_clinician
-    clinician.open()
-    ct = load_ct(ct_folder)
-    clinician.settle()
-    clinician.contour()
+    ct = clinician.contoured(ct_folder)
     clinician.ui.correctSection.collapsed = False
     (contour,) = contours_of(ct)
     return clinician, ct, contour
@@ -162,12 +159,7 @@ def test_a_proposal_is_not_exported_and_not_saved_and_a_loaded_scene_goes_on(at_
     assert not ui.proposalFrame.isVisible()
     working = Path(clinician.panel.logic.working_folder)
     assert list(working.glob(f"{PREFIX}*.nrrd")) == [], "the probability's file went with the scene"
-    remote = slicer.vtkMRMLRemoteIOLogic()
-    remote.SetMRMLScene(slicer.mrmlScene)
-    remote.AddDataIOToScene()
-    assert slicer.mrmlScene.ReadFromMRB(path)
-    ct = show(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0])
-    clinician.settle()
+    ct = clinician.open_scene(path)
     (contour,) = contours_of(ct)
     assert outlines() == []
     assert np.array_equal(voxels(contour, ct), mine)

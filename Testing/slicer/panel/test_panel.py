@@ -142,10 +142,7 @@ def test_a_ct_that_cannot_be_contoured_says_why(clinician):
 
 def test_a_click_on_a_warning_opens_it_and_jumps_from_slice_to_slice(quick_clinician, ct_folder):
     clinician = quick_clinician
-    clinician.open()
-    ct = load_ct(ct_folder)
-    clinician.settle()
-    clinician.contour()
+    ct = clinician.contoured(ct_folder)
     (contour,) = contours_of(ct)
     warnings = outcome_of(contour).warnings
     number, warning = next((n, w) for n, w in enumerate(warnings) if len(w.slices) > 1)
@@ -170,10 +167,7 @@ def test_a_click_on_a_warning_opens_it_and_jumps_from_slice_to_slice(quick_clini
 
 def test_corrections_are_told_restored_undone_and_survive_a_rerun(quick_clinician, ct_folder):
     clinician = quick_clinician
-    clinician.open()
-    ct = load_ct(ct_folder)
-    clinician.settle()
-    clinician.contour()
+    ct = clinician.contoured(ct_folder)
     ui, editor = clinician.ui, clinician.ui.segmentEditor
     (contour,) = contours_of(ct)
     automatic = ui.volumeLabel.text
@@ -223,10 +217,7 @@ def test_corrections_are_told_restored_undone_and_survive_a_rerun(quick_clinicia
 
 def test_a_saved_scene_tells_the_result_again(quick_clinician, ct_folder, tmp_path):
     clinician = quick_clinician
-    clinician.open()
-    ct = load_ct(ct_folder)
-    clinician.settle()
-    clinician.contour()
+    ct = clinician.contoured(ct_folder)
     ui = clinician.ui
     clinician.click_cell("warningTable", 0, 0)
     told = [ui.volumeLabel.text, ui.confidenceLabel.text, ui.originLabel.text, ui.warningTable.rowCount]
@@ -237,12 +228,7 @@ def test_a_saved_scene_tells_the_result_again(quick_clinician, ct_folder, tmp_pa
     assert not ui.resultSection.isVisible()
     assert ui.noCtLabel.isVisible()
     assert ct.GetScene() is None
-    remote = slicer.vtkMRMLRemoteIOLogic()
-    remote.SetMRMLScene(slicer.mrmlScene)
-    remote.AddDataIOToScene()
-    assert slicer.mrmlScene.ReadFromMRB(path)
-    show(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0])
-    clinician.settle()
+    clinician.open_scene(path)
     assert [ui.volumeLabel.text, ui.confidenceLabel.text, ui.originLabel.text, ui.warningTable.rowCount] == told
     assert not clinician.cell("warningTable", 0, 1).font().bold()
 
@@ -323,10 +309,7 @@ def test_the_engine_comes_and_goes_with_the_module(quick_clinician, ct_folder):
 
 def test_export_to_a_folder_after_a_last_look(quick_clinician, ct_folder, tmp_path):
     clinician = quick_clinician
-    clinician.open()
-    ct = load_ct(ct_folder)
-    clinician.settle()
-    clinician.contour()
+    ct = clinician.contoured(ct_folder)
     ui, out = clinician.ui, tmp_path / "Ausgabe ü"
     out.mkdir()
     ui.exportButton.click()

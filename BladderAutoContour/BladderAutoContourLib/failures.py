@@ -58,6 +58,12 @@ def as_bladder_error(error: BaseException) -> BladderError | None:
         )
     if isinstance(error, OSError) and host.is_disk_full(error):
         return _disk_full(error.filename)
+    if isinstance(error, OSError) and host.is_drive_lost(error):
+        return OutputError(
+            f"A drive failed while it was read or written ({error.strerror}): no result was written. Check the disk or "
+            "the network connection, and try again.",
+            [error.filename] if error.filename else [],
+        )
     if isinstance(error, RuntimeError) and _has(words, _DISK_WORDS):
         return _disk_full(None)
     if isinstance(error, ImportError) and not (error.name or "").startswith(str(__package__)):

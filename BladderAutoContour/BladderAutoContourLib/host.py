@@ -27,6 +27,10 @@ TURNS = 15
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _WINDOWS_DISK_FULL = {39, 112, 1295}  # ERROR_HANDLE_DISK_FULL, ERROR_DISK_FULL, ERROR_DISK_QUOTA_EXCEEDED
+_DRIVE_LOST = {getattr(errno, name, errno.EIO) for name in ("EIO", "ENXIO", "ENODEV", "ESTALE", "ETIMEDOUT")}
+# ERROR_NOT_READY, CRC, GEN_FAILURE, DEV_NOT_EXIST, UNEXP_NET_ERR, NETNAME_DELETED, SEM_TIMEOUT, NO_SUCH_DEVICE,
+# IO_DEVICE, DEVICE_NOT_CONNECTED
+_WINDOWS_DRIVE_LOST = {21, 23, 31, 55, 59, 64, 121, 433, 1117, 1167}
 _WINDOWS_PAGE_FILE_TOO_SMALL = 1455  # ERROR_COMMITMENT_LIMIT
 _WINDOWS_LIBRARY_MISSING = {126, 127, 193, 1114}  # ERROR_MOD_NOT_FOUND, PROC_NOT_FOUND, BAD_EXE_FORMAT, DLL_INIT_FAILED
 
@@ -223,6 +227,14 @@ def end_process_tree(process: subprocess.Popen) -> None:
 # Files
 
 
+def is_there(path: Path, ask: Callable[[Path], bool] = Path.exists, otherwise: bool = False) -> bool:
+    """`ask` of a path; `otherwise` where the system does not say, as of what lies in a folder closed to the user."""
+    try:
+        return ask(path)
+    except OSError:
+        return otherwise
+
+
 def replace_file(temporary: Path, target: Path) -> None:
     """Put `temporary` in the place of `target`, whole or not at all.
 
@@ -294,6 +306,11 @@ def remove_folder(folder: Path) -> None:
 def is_disk_full(error: OSError) -> bool:
     """Whether the disk, or the user's share of it, had no room left."""
     return error.errno in _DISK_FULL or getattr(error, "winerror", None) in _WINDOWS_DISK_FULL
+
+
+def is_drive_lost(error: OSError) -> bool:
+    """Whether a disk failed, was pulled out, or a share of the network went away while it was read or written."""
+    return error.errno in _DRIVE_LOST or getattr(error, "winerror", None) in _WINDOWS_DRIVE_LOST
 
 
 def is_memory_short(error: OSError) -> bool:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from BladderAutoContourLib import host
@@ -15,10 +16,10 @@ from BladderAutoContourLib.failures import as_bladder_error
 
 @pytest.mark.parametrize(
     ("code", "kind"),
-    [(126, "package-missing"), (1114, "package-missing"), (1455, "memory"), (39, "output"), (64, None)],
+    [(126, "package-missing"), (1114, "package-missing"), (1455, "memory"), (39, "output"), (64, "output"), (99, None)],
 )
 def test_what_windows_has_no_number_for_is_no_closed_pipe(monkeypatch, code, kind):
-    """DLL not found, page file too small, disk full, network name gone: to Python all of them are EINVAL."""
+    """DLL not found, page file too small, disk full, network name gone, unknown: to Python all of them are EINVAL."""
     monkeypatch.setattr(host, "WINDOWS", True)
     error = OSError(errno.EINVAL, "as Windows says it")
     error.winerror = code
@@ -154,6 +155,23 @@ def test_a_file_takes_anothers_place(tmp_path):
 @pytest.mark.parametrize(("number", "full"), [(errno.ENOSPC, True), (errno.EACCES, False), (errno.EIO, False)])
 def test_a_full_disk_is_told_from_other_failures(number, full):
     assert host.is_disk_full(OSError(number, os.strerror(number))) is full
+
+
+def test_a_drive_that_fails_is_no_bug():
+    known = as_bladder_error(OSError(errno.EIO, os.strerror(errno.EIO), "/mnt/share/preview.png"))
+    assert (known.kind, known.code) == ("output", 6)
+    assert known.message.startswith(f"A drive failed while it was read or written ({os.strerror(errno.EIO)})")
+    assert known.files == ("/mnt/share/preview.png",)
+
+
+def test_what_the_system_does_not_say_of_a_path(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert host.is_there(tmp_path)
+    assert host.is_there(tmp_path, Path.is_dir)
+    assert not host.is_there(tmp_path / "file" / "below")
+    too_long = tmp_path / ("a" * 300)
+    assert not host.is_there(too_long)
+    assert host.is_there(too_long, otherwise=True)
 
 
 def test_lines_are_read_whole_however_they_arrive():

@@ -185,6 +185,21 @@ def test_letters_that_the_declared_character_set_lacks_are_told(tmp_path):
     assert finding.sentence.startswith("PatientName cannot be read in the character set")
 
 
+def test_letters_of_no_declared_character_set_stay_what_they_are(tmp_path):
+    write_ct_series(texture(grid()), tmp_path / "ct", patient_name="MXller^Hans")
+    name = "Müller^Hans".encode("cp1250")
+    for file in (tmp_path / "ct").iterdir():
+        file.write_bytes(file.read_bytes().replace(b"MXller^Hans", name))
+    ct, path = read_ct([tmp_path / "ct"]), tmp_path / "RTSTRUCT.dcm"
+    mask = mask_volume(ellipsoid(ct.volume.geometry, (20, 20, 20)), ct.volume.geometry)
+    with pytest.raises(InputError, match="'Blåsa' cannot stand beside the letters of the patient's name and data"):
+        write_rtstruct(ct, mask, path, StructureRequest(roi_name="Blåsa"))
+    assert not path.exists()
+    write_rtstruct(ct, mask, path, StructureRequest())
+    assert name in path.read_bytes()
+    assert "SpecificCharacterSet" not in pydicom.dcmread(path)
+
+
 def test_another_grid_is_refused(series, tmp_path):
     geometry = grid(centre_mm=(0.0, 0.0, 0.0))
     with pytest.raises(InputError, match="grid"):

@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     """Generate the CT, measure what was asked for, print what it cost. Raises the family's errors."""
     if arguments.output is not None:
         check_output(arguments.output)
-    if arguments.ct is not None and not arguments.ct.exists():
+    if arguments.ct is not None and not host.is_there(arguments.ct):
         raise InputError(f"{arguments.ct} does not exist. Check the path.", [arguments.ct])
     from ..evaluation.files import put, write_text
     from ..networks.weights import default_weights

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import host
 from ..errors import InputError, OutputError
 from ..events import Events
 from .segment import add_engine_arguments, check_output, load_engine
@@ -100,7 +101,7 @@ def check_files(arguments: argparse.Namespace) -> None:
     what they are made from.
     """
     inputs = [getattr(arguments, name) for name in ("mask", "probability", "touched") if hasattr(arguments, name)]
-    missing = [path for path in (*arguments.ct, *inputs) if not path.exists()]
+    missing = [path for path in (*arguments.ct, *inputs) if not host.is_there(path)]
     if missing:
         raise InputError(f"{missing[0]} does not exist. Check the path.", missing)
     output = arguments.output

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from .. import host
 from ..errors import Cancelled, OutputError, UsageError
 from ..events import Events
 
@@ -36,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def expect_no_input(output: Path, inputs: Iterable[Path | None]) -> None:
     """Raise OutputError where the file to write is one of those that it is made from."""
-    if output.exists() and any(path is not None and path.exists() and output.samefile(path) for path in inputs):
+    there = [path for path in inputs if path is not None and host.is_there(path)] if host.is_there(output) else []
+    if any(output.samefile(path) for path in there):
         raise OutputError(
             f"{output} is needed for the structure set, and would be replaced. Name another file.", [output]
         )

@@ -4,13 +4,13 @@ What can be known before torch is loaded (missing inputs, an output that cannot 
 """
 
 import argparse
-import contextlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import host
 from ..errors import BladderError, Cancelled, InputError, OutputError
 from ..events import Events
 from ..failures import as_bladder_error
@@ -95,7 +95,7 @@ def sources_of(paths: Sequence[Path]) -> list[Source]:
 
     Raises InputError where one is missing.
     """
-    missing = [path for path in paths if not _exists(path)]
+    missing = [path for path in paths if not host.is_there(path)]
     if missing:
         raise InputError(
             f"{missing[0]} does not exist. Check the path, and that its drive is connected.", files=missing
@@ -116,7 +116,7 @@ def sources_of(paths: Sequence[Path]) -> list[Source]:
 def check_output(folder: Path) -> None:
     """Raise OutputError where nothing could be written to `folder`, which need not exist. Leaves no trace."""
     whole = folder.absolute()
-    existing = next((parent for parent in (whole, *whole.parents) if _exists(parent)), None)
+    existing = next((parent for parent in (whole, *whole.parents) if host.is_there(parent)), None)
     if existing is None:  # on Windows: a drive letter, or a share of the network
         raise OutputError(
             f"There is no {whole.anchor} to write to. Connect it, or choose another output folder.", [folder]
@@ -177,13 +177,6 @@ def _summary(failures: Sequence[tuple[Source, BladderError]], total: int) -> Bla
     listed = " ".join(f"{source.name}: {error.message}" for source, error in failures)
     files = [file for _, error in failures for file in error.files]
     return type(first)(f"{len(failures)} of {total} CTs gave no contour. {listed}", files=files)
-
-
-def _exists(path: Path) -> bool:
-    # A path below a regular file is not there, whatever the operating system calls that.
-    with contextlib.suppress(OSError):
-        return path.exists()
-    return False
 
 
 def _name_of(paths: Sequence[Path]) -> str:

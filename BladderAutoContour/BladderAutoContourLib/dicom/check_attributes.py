@@ -45,6 +45,8 @@ FORMS = {
     "DS": re.compile(r" *([+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)? *"),
 }
 
+UNDECLARED_LETTERS = "character-set"
+
 Faults = dict[tuple[str, str], None]
 """Code and sentence of each fault, once, in the order in which they were met."""
 
@@ -117,7 +119,7 @@ def _judge_value(element: DataElement, charset_declared: bool, faults: Faults) -
         if form and not form.fullmatch(text.strip()):
             faults["bad-value", f"{name} has a value that its kind ({element.VR}) does not allow"] = None
         if not charset_declared and element.VR in ("PN", "LO", "SH", "ST", "LT", "UT") and not text.isascii():
-            faults["character-set", f"{name} has letters for which no character set is declared"] = None
+            faults[UNDECLARED_LETTERS, f"{name} has letters for which no character set is declared"] = None
         if isinstance(value, PersonName) and text.count("=") > 2:
             faults["bad-value", f"{name} has a value that its kind (PN) does not allow"] = None
         if element.keyword in TERMS and text.strip() not in TERMS[element.keyword]:

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 from pydicom.dataset import Dataset
 
+from ..errors import InputError
+from .check_attributes import UNDECLARED_LETTERS, value_findings
+
 UNICODE = "ISO_IR 192"
 
 EMPTY_IF_ABSENT = (
@@ -55,17 +58,32 @@ TAKEN_OVER = (
 
 
 def take_over(header: Dataset, dataset: Dataset, own_texts: Iterable[str]) -> None:
-    """Copy the modules from a CT `header` into `dataset`, decoded; its character set too.
+    """Copy the modules from a CT `header` into `dataset`, decoded; its character set too, where it holds `own_texts`.
 
-    Where `own_texts`, the texts that the structure set adds, do not fit that character set, UNICODE is taken: what was
-    decoded is encoded anew when the file is written.
+    own_texts: those that the structure set adds. Raises InputError as `make_room_for` does.
     """
     for keyword in TAKEN_OVER:
         if keyword in header:
             dataset[keyword] = copy.deepcopy(header[keyword])
         elif keyword in EMPTY_IF_ABSENT:
             setattr(dataset, keyword, "")
-    if not all(text.isascii() for text in own_texts):
-        dataset.SpecificCharacterSet = UNICODE
-    elif "SpecificCharacterSet" in header:
+    if "SpecificCharacterSet" in header:
         dataset.SpecificCharacterSet = header.SpecificCharacterSet
+    make_room_for(own_texts, dataset)
+
+
+def make_room_for(own_texts: Iterable[str], dataset: Dataset) -> None:
+    """Declare UNICODE in a decoded `dataset` to which texts are added that are not plain ASCII.
+
+    What was decoded is encoded anew when the file is written. Raises InputError where it has letters already for which
+    no character set is declared: nobody knows which they are, and others would take their place.
+    """
+    beyond_ascii = [text for text in own_texts if not text.isascii()]
+    if not beyond_ascii:
+        return
+    if any(finding.code == UNDECLARED_LETTERS for finding in value_findings(dataset)):
+        raise InputError(
+            f"{beyond_ascii[0]!r} cannot stand beside the letters of the patient's name and data: the DICOM files do "
+            "not declare the character set of those. Choose a name of the letters A to Z."
+        )
+    dataset.SpecificCharacterSet = UNICODE

@@ -11,6 +11,7 @@ from pathlib import Path
 import pydicom
 from pydicom.uid import MediaStorageDirectoryStorage
 
+from .. import host
 from ..errors import InputError
 from .damage import DamagedDicomError, making_sense
 from .enhanced import multi_frame
@@ -74,28 +75,20 @@ def _list_files(paths: Sequence[Path], tell: Callable[[], None]) -> list[Path]:
     def add(candidates: Iterable[Path]) -> None:
         tell()
         # A pipe or a socket would block the reader for ever. What cannot be looked at, it tells of as unreadable.
-        files.extend(path for path in candidates if _is(Path.is_file, path, otherwise=True))
+        files.extend(path for path in candidates if host.is_there(path, Path.is_file, otherwise=True))
 
     for path in paths:
-        if _is(Path.is_dir, path):
+        if host.is_there(path, Path.is_dir):
             for folder, folders, names in os.walk(path, onerror=refuse):
                 folders.sort()
                 add(Path(folder, name) for name in sorted(names))
-        elif _is(Path.exists, path):
+        elif host.is_there(path):
             add([path])
         else:
             raise InputError(f"{path} does not exist. Check the path of the CT.", [path])
     if not files:
         raise InputError(f"There is no file in {', '.join(map(str, paths))}. Give the folder of a CT series.", paths)
     return list(dict.fromkeys(files))
-
-
-def _is(what: Callable[[Path], bool], path: Path, otherwise: bool = False) -> bool:
-    """`what` of a path; `otherwise` where the system does not say, as below a folder that is closed to the user."""
-    try:
-        return what(path)
-    except OSError:
-        return otherwise
 
 
 def _read(path: Path) -> list[ImageHeader] | Skipped:

@@ -14,7 +14,7 @@ from .check import check_belongs, check_structure_set
 from .contours import LEVEL
 from .ct_series import CtSeries
 from .findings import Finding
-from .patient_and_study import UNICODE
+from .patient_and_study import make_room_for
 from .structure_dataset import StructureRequest, add_roi, referenced_frame, stamp
 from .structure_reader import StructureSet, read_structure_set
 from .structure_set import WrittenStructure, put_in_place, trace_slices, written
@@ -94,8 +94,7 @@ def _prepare(base: StructureSet, ct: CtSeries, request: StructureRequest) -> Fil
     # Read again: `base` stays as it was, for the comparison.
     dataset = read_structure_set(base.path).dataset
     dataset.decode()
-    if not all(text.isascii() for text in request.texts):
-        dataset.SpecificCharacterSet = UNICODE
+    make_room_for(request.texts, dataset)
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     source = Dataset()
     source.ReferencedSOPClassUID = dataset.SOPClassUID

@@ -57,7 +57,7 @@ class ResultFolder:
         return self
 
     def _expect_own(self) -> None:
-        there = [name for name in RESULT_FILES if (self.folder / name).exists()]
+        there = [name for name in RESULT_FILES if host.is_there(self.folder / name)]
         if there and not {PROBABILITY, REPORT}.intersection(there):
             raise OutputError(
                 f"The folder {self.folder} holds {' and '.join(there)}, which no run of this program has written and "

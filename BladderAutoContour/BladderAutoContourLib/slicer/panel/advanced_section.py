@@ -8,6 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ... import host
 from ..process.engine_process import EngineChoice
 from . import settings
 from .settings import DEVICES, Settings
@@ -131,7 +132,7 @@ class AdvancedSection:
             self._say_of_folder(
                 _("Write the whole path of a folder; {folder} is used.").format(folder=self.working_folder)
             )
-        elif folder is not None and not _is_folder(folder):
+        elif folder is not None and not host.is_there(folder, Path.is_dir):
             self._say_of_folder(_("There is no such folder; {folder} is used.").format(folder=self.working_folder))
         else:
             self._keep(working_folder=folder)
@@ -148,10 +149,3 @@ class AdvancedSection:
     def _say_of_folder(self, text: str) -> None:
         self._ui.workingFolderStateLabel.text = text
         self._ui.workingFolderStateLabel.setVisible(bool(text))
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # it lies in one that may not be looked into
-        return False

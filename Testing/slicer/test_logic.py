@@ -16,7 +16,7 @@ from BladderAutoContourLib.slicer.export.destinations import ToFolder
 from BladderAutoContourLib.slicer.export.structure_set import StructureNames
 from BladderAutoContourLib.slicer.logic import Job, Logic, State
 from BladderAutoContourLib.slicer.process.engine_process import EngineChoice
-from BladderAutoContourLib.slicer.scene.outcome import outcome_of, volume_ml
+from BladderAutoContourLib.slicer.scene.outcome import outcome_of, told_of, volume_ml
 from BladderAutoContourLib.slicer.scene.segmentation import Contour, contours_of
 from BladderAutoContourLib.slicer.working_files import PREFIX
 from clinic import add_volume, is_alive, load_ct
@@ -185,7 +185,7 @@ def test_the_look_and_the_export_are_of_the_contour_and_use_its_probability(logi
     contour = logic.jobs[0].contour
     look = logic.look(contour)
     assert look.generation == "AUTOMATIC"
-    assert look.unopened == outcome_of(contour).unopened
+    assert look.unopened == told_of(contour).unopened
     assert look.volume_ml == pytest.approx(volume_ml(contour))
     areas = []
     for remembered in ("file and tag", "tag", "nothing"):

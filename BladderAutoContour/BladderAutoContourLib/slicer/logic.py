@@ -24,7 +24,7 @@ from .process.weights_check import Answer, WeightsCheck
 from .scene.ct_source import source_of
 from .scene.kept_contour import fact, is_begun_by_hand
 from .scene.kept_probability import PROBABILITY, keep_probability, kept_probability
-from .scene.outcome import keep_outcome, outcome_of
+from .scene.outcome import keep_outcome, told_of
 from .scene.segmentation import Contour, engine_grid, segment_of, show_result
 from .scene.volume_files import read_values, write_volume
 
@@ -185,8 +185,7 @@ class Logic:
 
     def look(self, contour: Contour) -> LastLook:
         """What is true of a contour before it is exported. Raises what `export.last_look` does."""
-        outcome = outcome_of(contour)
-        return last_look(contour, self.working_folder, outcome.unopened if outcome else ())
+        return last_look(contour, self.working_folder, told_of(contour).unopened)
 
     def export(self, contour: Contour, names: StructureNames, destination: Destination, listener: Listener) -> None:
         """Begin to write a contour as a structure set. Raises what `StructureSetExport.write` does.

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from BladderAutoContourLib.pipeline.fallback import LESS_MEMORY, ON_PROCESSOR
 from BladderAutoContourLib.slicer.panel import settings
-from BladderAutoContourLib.slicer.scene.outcome import outcome_of
+from BladderAutoContourLib.slicer.scene.outcome import outcome_of, told_of
 from BladderAutoContourLib.slicer.scene.segmentation import Contour, contours_of
 from BladderAutoContourLib.slicer.scene.slices import go_to_slice
-from clinic import Clinician
+from clinic import Clinician, add_volume, show
 from small_engine import water_scene
 from standin.segment_editor import paint
 
@@ -32,6 +32,7 @@ threading.Thread.run = run_with_card
 """Run by the engine's Python before anything else: this machine has a graphics card that others have filled.
 
 What stands for the card is each thread's own; the engine loads on one and computes on another."""
+CUT = "The bladder reaches the end of the scan"
 LOOK = "Look at these before you use the corrected contour:"
 
 
@@ -73,18 +74,55 @@ def test_a_warning_that_only_the_corrected_contour_has_is_shown(quick_clinician,
     stroke(clinician, 0, 1)
     lines = correct(clinician, ui.propagateButton).splitlines()
     assert lines[0] == LOOK
-    assert lines[1].startswith("The bladder reaches the end of the scan: part of it was not imaged")
+    assert lines[1].startswith(f"{CUT}: part of it was not imaged")
     assert lines[1].endswith("Slices: 0.")
     assert not {warning.sentence for warning in automatic} & set(lines)
     assert ui.correctionLabel.isVisible()
     ui.discardButton.click()
     assert ui.correctionLabel.text == ""
-    said = correct(clinician, ui.propagateButton)
+    assert told_of(contour).warnings == automatic, "nobody has accepted it"
+    correct(clinician, ui.propagateButton)
     ui.acceptButton.click()
     clinician.settle()
-    assert ui.correctionLabel.text == said, "it is the contour now"
+    assert ui.correctionLabel.text == ""
+    last = len(automatic)
+    assert clinician.cell("warningTable", last, 1).text().startswith(CUT)
+    assert clinician.cell("warningTable", last, 1).font().bold()
+    assert CUT in clinician.panel.logic.look(contour).unopened[-1], "the export asks for it"
+    clinician.click_cell("warningTable", last, 1)
+    assert CUT not in "".join(clinician.panel.logic.look(contour).unopened)
+
+    ui.segmentEditor.undo()
+    clinician.settle()
+    assert ui.warningTable.rowCount == last, "undone with the correction"
+    ui.segmentEditor.redo()
+    clinician.settle()
+    assert ui.warningTable.rowCount == last + 1
     go_to_slice(contour, MIDDLE)
-    assert "The bladder reaches the end of the scan" in correct(clinician, ui.copyUpButton)
+    assert correct(clinician, ui.copyUpButton) == ""
+    assert ui.warningTable.rowCount == last + 1, "it still is, and is told once"
+    ui.restoreButton.click()
+    clinician.settle()
+    assert told_of(contour).warnings == automatic
+
+
+def test_a_correction_of_an_organ_that_the_program_missed_has_its_warnings(quick_clinician):
+    clinician, ui = quick_clinician, quick_clinician.ui
+    clinician.open()
+    ct = show(add_volume(water_scene()[0].array, "Missed"))
+    clinician.settle()
+    ui.beginButton.click()
+    clinician.settle()
+    stroke(clinician, 0, 1, 3)
+    correct(clinician, ui.propagateButton)
+    ui.acceptButton.click()
+    clinician.settle()
+    (contour,) = contours_of(ct)
+    sentences = [warning.sentence for warning in told_of(contour).warnings]
+    assert CUT in "".join(sentences)
+    assert ui.warningTable.rowCount == len(sentences)
+    assert ui.warningLabel.isVisible()
+    assert told_of(contour).unopened == tuple(sentences)
 
 
 @pytest.fixture

@@ -8,13 +8,12 @@ from slicer.i18n import tr as _
 from ...errors import BladderError, Cancelled, InputError
 from ..logic import Logic
 from ..process.messages import Failure
-from ..process.result import FALLBACK
-from ..scene.outcome import outcome_of
+from ..scene.outcome import news
 from ..scene.proposal import Corrected, Proposal
 from ..scene.segmentation import Contour, SaveState
 from ..scene.slices import go_to_slice, neighbour, shown_slice
 from .table_height import TableHeight
-from .words import change_words, corrected_words, proposal_words, step_words, time_left_words
+from .words import change_words, corrected_words, proposal_words, step_words, time_left_words, ways_words
 
 SLICE, CHANGE = 0, 1
 MOST_PIXELS = 160
@@ -103,7 +102,7 @@ class CorrectionsSection:
             self._proposal = Proposal(corrected)
             self._show_proposal()
         else:
-            self._say(_news(corrected))
+            self._say(ways_words(corrected.warnings))
             corrected.take_over(self._save_state)
             go_to_slice(corrected.contour, self._copied_to)
         self._changed()
@@ -150,6 +149,7 @@ class CorrectionsSection:
         try:
             if proposal.corrected.fits:
                 proposal.accept(self._save_state)
+                self._say(ways_words(proposal.corrected.warnings))  # the other warnings now stand with the result
             else:
                 self._say(_("The contour was changed after the proposal was made. Propagate again."))
         except InputError as error:
@@ -198,7 +198,6 @@ class CorrectionsSection:
 
 
 def _news(corrected: Corrected) -> str:
-    """What the engine says of a correction, but for what it said of the automatic contour already."""
-    outcome = outcome_of(corrected.contour)
-    known = {warning.code for warning in outcome.warnings} - {FALLBACK} if outcome else set()
-    return corrected_words([warning for warning in corrected.warnings if warning.code not in known])
+    """How a correction was computed, and what the engine says of the contour but did not of the automatic one."""
+    found = corrected_words(news(corrected.contour, corrected.warnings))
+    return "\n".join(filter(None, [ways_words(corrected.warnings), found]))

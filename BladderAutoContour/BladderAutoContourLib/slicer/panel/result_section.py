@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from slicer.i18n import tr as _
 
 from ...errors import InputError
-from ..scene.outcome import Outcome, outcome_of, remember_opened, volume_ml
+from ..scene.outcome import Outcome, outcome_of, remember_opened, told_of, volume_ml
 from ..scene.segmentation import Contour, is_edited
 from ..scene.slices import go_to_slice
 from ..scene.touched import touched_slices
@@ -68,7 +68,7 @@ class ResultSection:
         ui.correctedLabel.setVisible(is_edited(contour.segmentation, contour.segment_id))
         automatic_ml = outcome.volume_ml if outcome else None
         ui.correctedLabel.text = f"{touched_words(self.touched)} {before_words(automatic_ml)}"
-        for label in (ui.confidenceLabel, ui.originLabel, ui.warningLabel):
+        for label in (ui.confidenceLabel, ui.originLabel):
             label.setVisible(outcome is not None)
         if outcome is not None:
             ui.confidenceLabel.text = confidence_words(outcome.confidence)
@@ -76,10 +76,10 @@ class ResultSection:
         self._refresh_warnings()
 
     def _refresh_warnings(self) -> None:
-        outcome = self.outcome
-        warnings = outcome.warnings if outcome else ()
-        self._ui.warningLabel.text = _("Look at these before you use the contour:") if warnings else _("No warnings.")
-        self._warnings.show(warnings, outcome.opened if outcome else ())
+        told, label = told_of(self.contour), self._ui.warningLabel
+        label.text = _("Look at these before you use the contour:") if told.warnings else _("No warnings.")
+        label.setVisible(bool(told.warnings) or self.outcome is not None)
+        self._warnings.show(told.warnings, told.opened)
 
     def _fill_box(self, number: int) -> None:
         box, self._filling = self._ui.contourBox, True
@@ -95,8 +95,8 @@ class ResultSection:
             self.refresh()
             self._chosen()
 
-    def _open(self, number: int) -> None:
-        remember_opened(self.contour, number)
+    def _open(self, sentence: str) -> None:
+        remember_opened(self.contour, sentence)
         self._refresh_warnings()
 
     def _jump(self, slice_index: int) -> None:

@@ -15,15 +15,15 @@ MOST_PIXELS = 240
 class WarningList:
     """Shows warnings; those not opened yet stand in bold.
 
-    `opened` hears the number of a warning when it is clicked, `jump` the slice to go to.
+    `opened` hears the sentence of a warning when it is clicked, `jump` the slice to go to.
 
     Usage::
 
         warnings = WarningList(ui.warningTable, opened=remember, jump=go_to_slice)
-        warnings.show(result.warnings, opened={0})
+        warnings.show(told.warnings, told.opened)
     """
 
-    def __init__(self, table: "qt.QTableWidget", opened: Callable[[int], None], jump: Callable[[int], None]) -> None:
+    def __init__(self, table: "qt.QTableWidget", opened: Callable[[str], None], jump: Callable[[int], None]) -> None:
         self._table = table
         self._tell_opened, self._jump = opened, jump
         self._warnings: list[SliceWarning] = []
@@ -36,8 +36,8 @@ class WarningList:
         table.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         table.cellClicked.connect(self._cell_clicked)
 
-    def show(self, warnings: Sequence[SliceWarning], opened: Collection[int]) -> None:
-        """Show these warnings; `opened`: the numbers of those that somebody has clicked before."""
+    def show(self, warnings: Sequence[SliceWarning], opened: Collection[str]) -> None:
+        """Show these warnings; `opened`: the sentences of those that somebody has clicked before."""
         if list(warnings) != self._warnings:
             self._warnings, self._visited = list(warnings), {}
         self._table.setVisible(bool(self._warnings))
@@ -47,7 +47,7 @@ class WarningList:
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(text)
                 font = item.font()
-                font.setBold(number not in opened)
+                font.setBold(warning.sentence not in opened)
                 item.setFont(font)
                 item.setToolTip(self._table.toolTip)
                 self._table.setItem(number, column, item)
@@ -67,4 +67,4 @@ class WarningList:
             place = self._visited.get(number, -1) + 1
             self._visited[number] = place % len(slices)
             self._jump(slices[self._visited[number]])
-        self._tell_opened(number)
+        self._tell_opened(self._warnings[number].sentence)

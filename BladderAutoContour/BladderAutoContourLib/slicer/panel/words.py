@@ -96,11 +96,13 @@ def proposal_words(changed: int) -> str:
 
 def corrected_words(warnings: Sequence[SliceWarning]) -> str:
     """What the engine says of a corrected contour, a line each; nothing where it says nothing."""
-    ways = [warning.sentence for warning in warnings if warning.code == FALLBACK]
-    found = [_warning_words(warning) for warning in warnings if warning.code != FALLBACK]
-    if found:
-        found.insert(0, _("Look at these before you use the corrected contour:"))
-    return "\n".join([*ways, *found])
+    found = [_warning_words(warning) for warning in warnings]
+    return "\n".join([_("Look at these before you use the corrected contour:"), *found]) if found else ""
+
+
+def ways_words(warnings: Sequence[SliceWarning]) -> str:
+    """How a correction was computed, where that is not as it was asked for."""
+    return "\n".join(warning.sentence for warning in warnings if warning.code == FALLBACK)
 
 
 def _warning_words(warning: SliceWarning) -> str:

@@ -24,6 +24,8 @@ TOUCHED_SLICES, TOUCHED_VOXELS = "touched_slices", "touched_voxels"
 """What was corrected by hand before it."""
 ASSISTED = "assisted"
 """Set once the program has corrected the contour with a hand's help."""
+CORRECTED_WARNINGS = "corrected_warnings"
+"""What the program said of the contour that it corrected."""
 MODEL, MODEL_SHA256, TIME, SERIES_UID, CT, NAME = "model", "model_sha256", "time", "series_uid", "ct", "name"
 """Facts: the model's name and hash, when it drew, the CT series it saw, the CT's fingerprint (`bond`), the name that
 the segment was given."""
@@ -65,7 +67,7 @@ def kept_box(segment: slicer.vtkSegment, name: str) -> VoxelBox | None:
 
 def forget_corrections(segment: slicer.vtkSegment) -> None:
     """Remove what accepted proposals have left: the contour is the program's own again."""
-    for name in (ACCEPTED, TOUCHED_SLICES, TOUCHED_VOXELS, ASSISTED):
+    for name in (ACCEPTED, TOUCHED_SLICES, TOUCHED_VOXELS, ASSISTED, CORRECTED_WARNINGS):
         segment.RemoveTag(PREFIX + name)
 
 

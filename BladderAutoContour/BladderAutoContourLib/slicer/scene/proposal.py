@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 
 from ..process.result import SliceWarning
 from .kept_contour import ASSISTED, set_fact
+from .outcome import keep_corrected_warnings
 from .segmentation import Contour, SaveState, as_it_stands, segment_of, set_voxels
 from .touched import Touched, remember
 from .voxels import VoxelBox
@@ -53,6 +54,7 @@ class Corrected:
         """Make the contour what the engine made of it, as one step for undo."""
         save_state()
         set_fact(segment_of(self.contour.segmentation, self.contour.segment_id), ASSISTED, "yes")
+        keep_corrected_warnings(self.contour, self.warnings)
         set_voxels(self.contour, self.after)
 
 

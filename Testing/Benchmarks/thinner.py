@@ -20,13 +20,13 @@ from typing import Any
 
 import torch
 from BladderAutoContourLib import host
-from BladderAutoContourLib.evaluation.files import write_text
 from BladderAutoContourLib.evaluation.precision import FIRST_SEED, Network, agreement, generated_crop, masks
 from BladderAutoContourLib.networks.channels import dual_channel
 from BladderAutoContourLib.networks.number_type import number_type
 from BladderAutoContourLib.networks.plan import StagePlan
 from BladderAutoContourLib.networks.vnet import VNet
 from BladderAutoContourLib.networks.weights import Networks, default_weights, load_weights
+from BladderAutoContourLib.output_files import write_text
 from torch import nn
 
 RESULT = Path(__file__).parent / "results" / "thinner.json"

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from .. import host
 from ..errors import InputError, UsageError
 from ..events import Events
+from ..output_files import check_output, put, write_text
 from .parser import at_least
-from .segment import check_output
 
 if TYPE_CHECKING:
     import torch
@@ -66,7 +66,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Train, judge and compare. Raises the family's errors."""
-    from ..evaluation.files import write_text
     from ..pipeline.device import resolve_device
     from ..training.ablation import LEAN, ROWS, check_plan, with_budget
     from ..training.plan import TrainingPlan
@@ -162,7 +161,6 @@ class _Study:
         import numpy as np
 
         from ..evaluation.ablation import score_crop
-        from ..evaluation.files import write_text
         from ..training.ablation import bladder_probability, train_row
 
         def tell(fraction: float) -> None:
@@ -226,7 +224,6 @@ def _what(training: "TrainingPlan", cases: "list[KnownCase]") -> dict[str, Any]:
 def _write_report(output: Path, training: "TrainingPlan", scores: "Scores", what: dict[str, Any]) -> str | None:
     """Write TABLE and REPORT of what there is; returns the table's text, None where there is no row yet."""
     from ..evaluation.ablation import as_markdown, report
-    from ..evaluation.files import write_text
 
     if not scores:
         return None
@@ -260,7 +257,6 @@ def _draw(output: Path, events: Events) -> None:
         events.note(f"{PICTURE} is not drawn: vtk is not installed here. The same command draws it where it is.")
         return
     from ..evaluation.ablation_plot import ablation_plot
-    from ..evaluation.files import put
     from ..pipeline.lettering import write_png
 
     found = json.loads((output / REPORT).read_text(encoding="utf-8"))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from .. import host
 from ..errors import InputError
 from ..events import Events
-from .segment import add_engine_arguments, check_output
+from ..output_files import check_output, put, write_text
+from .engine_arguments import add_engine_arguments
 
 if TYPE_CHECKING:
     from ..imaging.volume import Volume
@@ -76,7 +77,6 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
         check_output(arguments.output)
     if arguments.ct is not None and not host.is_there(arguments.ct):
         raise InputError(f"{arguments.ct} does not exist. Check the path.", [arguments.ct])
-    from ..evaluation.files import put, write_text
     from ..networks.weights import default_weights
     from ..pipeline.lettering import write_png
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import host
-from ..errors import OutputError
 from ..events import Events
+from ..output_files import write_text
 
 if TYPE_CHECKING:
     from ..dicom.structure_reader import Roi
@@ -29,13 +28,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
 
     roi = read_structure_set(arguments.rtstruct).roi(arguments.roi)
     text = "\n".join(lines(roi)) + "\n"
-    try:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        host.put_text(arguments.output, text)
-    except OSError as fault:
-        raise OutputError(
-            f"{arguments.output} cannot be written: {fault.strerror}. Choose another place.", [arguments.output]
-        ) from fault
+    write_text(arguments.output, text)
     events.result(arguments.output.parent)
     return 0
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from ..errors import BladderError, Cancelled
 from ..events import Events
 from ..failures import as_bladder_error
+from ..output_files import check_output
+from .engine_arguments import add_engine_arguments, load_engine
 from .roi_names import add_roi_argument, roi_names
-from .segment import add_engine_arguments, check_output, load_engine
 
 if TYPE_CHECKING:
     from ..evaluation.accuracy import CaseResult

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import BladderError, InputError, UsageError
+from ..output_files import write_text
 from .roi_names import add_roi_argument, roi_names
 
 if TYPE_CHECKING:
@@ -115,7 +116,6 @@ class OwnPatients:
 
     def keep_split(self, output: Path) -> None:
         """Write down who is held out. Raises InputError where what the folder has trained held out others."""
-        from ..evaluation.files import write_text
         from ..training.record import has_begun
 
         path = output / SPLIT

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..events import Events
+from ..output_files import put
 from .parser import at_least, millimetres
 
 if TYPE_CHECKING:
@@ -82,7 +83,6 @@ def _write_case(arguments: argparse.Namespace, seed: int, folder: Path, events: 
     else:
         write_volume(ct, folder / "ct.nrrd")
     if arguments.preview and bladder.array.any():
-        from ..evaluation.files import put
         from ..pipeline.lettering import write_png
         from ..pipeline.preview import preview
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from .. import host
 from ..errors import InputError, OutputError
 from ..events import Events
-from .segment import add_engine_arguments, check_output, load_engine
+from ..output_files import check_output
+from .engine_arguments import add_engine_arguments, load_engine
 
 if TYPE_CHECKING:
     from ..pipeline.engine import Engine

@@ -4,16 +4,17 @@ What can be known before torch is loaded (missing inputs, an output that cannot 
 """
 
 import argparse
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import host
-from ..errors import BladderError, Cancelled, InputError, OutputError
+from ..errors import BladderError, Cancelled, InputError
 from ..events import Events
 from ..failures import as_bladder_error
+from ..output_files import check_output
+from .engine_arguments import add_engine_arguments, load_engine
 
 if TYPE_CHECKING:
     from ..pipeline.engine import Engine
@@ -62,14 +63,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--export-name", default="Bladder", metavar="NAME", help="structure name (default: Bladder)")
 
 
-def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that say which engine is loaded."""
-    parser.add_argument(
-        "--device", choices=("auto", "cuda", "cpu"), default="auto", help="where the networks run (default: auto)"
-    )
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="weights to use instead of the shipped ones")
-
-
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Contour every CT. Raises the family's errors."""
     sources = sources_of(arguments.ct)
@@ -78,16 +71,6 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     options = Options(arguments.series, not arguments.no_crf, arguments.export_name)
     contour_all(sources, arguments.output, options, engine, events)
     return 0
-
-
-def load_engine(arguments: argparse.Namespace, events: Events) -> "Engine":
-    """The engine that the arguments ask for. Raises WeightsError, EnvironmentFault."""
-    events.progress("load", 0.0)
-    from ..pipeline.engine import Engine  # here, because torch comes with it
-
-    engine = Engine.load(arguments.weights, arguments.device)
-    events.progress("load", 1.0)
-    return engine
 
 
 def sources_of(paths: Sequence[Path]) -> list[Source]:
@@ -111,25 +94,6 @@ def sources_of(paths: Sequence[Path]) -> list[Source]:
     for group in groups:
         names.append(_unused(_name_of(group), names))
     return [Source(name, group) for name, group in zip(names, groups, strict=True)]
-
-
-def check_output(folder: Path) -> None:
-    """Raise OutputError where nothing could be written to `folder`, which need not exist. Leaves no trace."""
-    whole = folder.absolute()
-    existing = next((parent for parent in (whole, *whole.parents) if host.is_there(parent)), None)
-    if existing is None:  # on Windows: a drive letter, or a share of the network
-        raise OutputError(
-            f"There is no {whole.anchor} to write to. Connect it, or choose another output folder.", [folder]
-        )
-    if not existing.is_dir():
-        raise OutputError(f"{existing} is a file, not a folder. Choose another output folder.", files=[existing])
-    try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
-    except OSError as error:
-        raise OutputError(
-            f"Nothing can be written to {existing} ({error.strerror}). Choose another output folder.", files=[existing]
-        ) from error
 
 
 def contour_all(

@@ -32,7 +32,9 @@ from .. import host
 from ..errors import Cancelled, UsageError
 from ..events import CANCEL_GRACE_SECONDS, Events
 from ..failures import told
+from ..output_files import check_output
 from . import refine, segment
+from .engine_arguments import add_engine_arguments, load_engine
 from .parser import Parser
 
 if TYPE_CHECKING:
@@ -47,14 +49,14 @@ Inbox = queue.SimpleQueue  # of lines; None at the end of standard input or at a
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    segment.add_engine_arguments(parser)
+    add_engine_arguments(parser)
 
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Load the engine, then do requests until `quit` or the end of standard input. Raises the family's errors."""
     inbox: Inbox = queue.SimpleQueue()
     host.read_lines(sys.stdin.fileno(), inbox.put)
-    engine = segment.load_engine(arguments, events)
+    engine = load_engine(arguments, events)
     # the rest of a CT's way: the first one need not wait for it
     importlib.import_module("..pipeline.job", __package__)
     from ..pipeline.reading import Reader
@@ -135,7 +137,7 @@ def _segment(fields: Fields, engine: "Engine", events: Events, reader: "Reader")
         export_name=_field(fields, "export_name", str, "Bladder"),
     )
     sources = segment.sources_of([Path(path) for path in paths])
-    segment.check_output(Path(output))
+    check_output(Path(output))
     segment.contour_all(sources, Path(output), options, engine, events, reader)
 
 

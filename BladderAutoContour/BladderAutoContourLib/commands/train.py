@@ -63,12 +63,12 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     import torch
 
     from ..networks.number_type import number_type
+    from ..output_files import check_output
     from ..pipeline.device import resolve_device
     from ..training.fine_tuning import PROCESSES
     from ..training.ranks import joined
     from ..training.run import run_training
     from .curve_picture import draw_curve
-    from .segment import check_output
 
     start, training = _training(arguments)
     _check_stages(arguments.stage, training)

@@ -10,8 +10,8 @@ import numpy as np
 
 from .. import SOFTWARE_NAME, __version__
 from ..networks.plan import Plan
+from ..output_files import write_text
 from .accuracy import CaseResult
-from .files import write_text
 
 SCHEMA = 1
 TEXT, REPORT = "held-out.txt", "held-out.json"

@@ -12,9 +12,9 @@ import numpy as np
 
 from .. import SOFTWARE_NAME, __version__
 from ..networks.plan import Plan
+from ..output_files import put, remove, write_text
 from ..pipeline.lettering import write_png
 from .accuracy import CONTOURED, OUTCOMES, CaseResult, summary
-from .files import put, remove, write_text
 from .reliability import reliability, reliability_plot
 from .volumes import volume_agreement, volume_plot
 

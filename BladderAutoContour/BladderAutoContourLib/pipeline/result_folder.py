@@ -1,13 +1,13 @@
 """A result folder that holds either all the files of a run or none of them."""
 
 import contextlib
-import errno
 import uuid
 from pathlib import Path
 from types import TracebackType
 
 from .. import TEMPORARY_PREFIX, host
 from ..errors import OutputError
+from ..output_files import unwritable
 
 MASK = "bladder.nrrd"
 PROBABILITY = "bladder_probability.nrrd"
@@ -100,21 +100,6 @@ class ResultFolder:
             # a folder into which somebody else put a file meanwhile stays
             with contextlib.suppress(OSError):
                 folder.rmdir()
-
-
-def unwritable(folder: Path, error: OSError) -> OutputError:
-    """The error for a folder that does not take the results."""
-    if host.is_disk_full(error):
-        return OutputError(
-            f"The disk of the output folder {folder} is full; nothing was written. Free some space or choose another.",
-            [folder],
-        )
-    if error.errno in (errno.EEXIST, errno.ENOTDIR):
-        return OutputError(f"The output folder {folder} cannot be made: a file is in its way.", [folder])
-    return OutputError(
-        f"The output folder {folder} cannot be written ({error.strerror or 'unknown reason'}). Choose another one.",
-        [folder],
-    )
 
 
 def _make(folder: Path) -> list[Path]:

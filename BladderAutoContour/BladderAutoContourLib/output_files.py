@@ -1,0 +1,65 @@
+"""Files that a user asked for: whether they can be written, and each written whole or not at all."""
+
+import errno
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from . import host
+from .errors import OutputError
+
+
+def check_output(folder: Path) -> None:
+    """Raise OutputError where nothing could be written to `folder`, which need not exist. Leaves no trace."""
+    whole = folder.absolute()
+    existing = next((parent for parent in (whole, *whole.parents) if host.is_there(parent)), None)
+    if existing is None:  # on Windows: a drive letter, or a share of the network
+        raise OutputError(
+            f"There is no {whole.anchor} to write to. Connect it, or choose another output folder.", [folder]
+        )
+    if not existing.is_dir():
+        raise OutputError(f"{existing} is a file, not a folder. Choose another output folder.", files=[existing])
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"Nothing can be written to {existing} ({error.strerror}). Choose another output folder.", files=[existing]
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file whole or not at all, and its folder where there is none. Raises OutputError."""
+    put(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+
+
+def put(path: Path, write: Callable[[Path], object]) -> None:
+    """Have `write` make a file under another name, then put it in place. Raises OutputError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        host.put_file(path, write)
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there. Raises OutputError, as where a viewer on Windows holds it."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise unwritable(path.parent, error) from error
+
+
+def unwritable(folder: Path, error: OSError) -> OutputError:
+    """The error for a folder that does not take the results."""
+    if host.is_disk_full(error):
+        return OutputError(
+            f"The disk of the output folder {folder} is full; nothing was written. Free some space or choose another.",
+            [folder],
+        )
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return OutputError(f"The output folder {folder} cannot be made: a file is in its way.", [folder])
+    return OutputError(
+        f"The output folder {folder} cannot be written ({error.strerror or 'unknown reason'}). Choose another one.",
+        [folder],
+    )

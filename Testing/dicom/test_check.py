@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from BladderAutoContourLib.dicom.check import check_rtstruct
+from BladderAutoContourLib.dicom.belonging import same_name
+from BladderAutoContourLib.dicom.check import check_rtstruct, drawn_on_other_images
 from BladderAutoContourLib.dicom.pydicom_versions import save
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
+from BladderAutoContourLib.dicom.structure_reader import read_structure_set
 from BladderAutoContourLib.dicom.structure_set import write_rtstruct
 from BladderAutoContourLib.errors import InputError
 from pydicom.dataset import Dataset
@@ -233,8 +235,64 @@ def test_a_name_may_be_written_with_its_empty_parts(series, structure_set, end):
     """Planning systems write all five parts of a name, archives those that are filled."""
     edit(structure_set, lambda dataset: setattr(dataset, "PatientName", f"{dataset.PatientName}{end}"))
     assert check_rtstruct(structure_set, series.ct) == []
-    edit(structure_set, lambda dataset: setattr(dataset, "PatientName", f"{dataset.PatientName}JR"))
+    edit(structure_set, lambda dataset: setattr(dataset, "PatientName", f"JR{dataset.PatientName}"))
     assert "patient-mismatch" in {finding.code for finding in check_rtstruct(structure_set, series.ct)}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("PatientName", "Phantom^Elsewise"), ("PatientSex", "F")],
+)
+def test_the_number_makes_the_patient(series, structure_set, keyword, value):
+    """Planning systems write a name in their own way."""
+    edit(structure_set, lambda dataset: setattr(dataset, keyword, value))
+    (finding,) = check_rtstruct(structure_set, series.ct)
+    assert (finding.code, finding.severity) == ("patient-mismatch", "warning")
+    edit(structure_set, lambda dataset: setattr(dataset, "PatientID", "somebody else"))
+    assert {finding.severity for finding in check_rtstruct(structure_set, series.ct)} == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("PHANTOM^SEED", "Phantom^Seed", True),
+        ("Yamada^Tarou=山田^太郎", "Yamada^Tarou", True),
+        ("Yamada^Tarou=山田^太郎", "=山田^太郎", True),
+        ("Yamada^Tarou=山田^太郎", "Yamada^Hanako=山田^太郎", False),
+        ("Yamada^Tarou", "=山田^太郎", False),
+        ("", "", False),
+    ],
+)
+def test_names_are_compared_by_the_groups_that_both_have(one, other, same):
+    assert same_name(one, other) is same
+
+
+def test_a_structure_that_names_no_frame_lies_where_its_images_do(series, structure_set):
+    edit(
+        structure_set, lambda dataset: setattr(dataset.StructureSetROISequence[0], "ReferencedFrameOfReferenceUID", "")
+    )
+    found = [(finding.code, finding.severity) for finding in check_rtstruct(structure_set, series.ct)]
+    assert ("no-frame", "warning") in found
+    structures = read_structure_set(structure_set)
+    assert drawn_on_other_images(structures, structures.rois, series.ct) == []
+
+
+def test_the_files_own_frame_is_one_beside_those_of_its_structures(series, structure_set):
+    edit(structure_set, lambda dataset: setattr(dataset, "FrameOfReferenceUID", generate_uid()))
+    structures = read_structure_set(structure_set)
+    assert drawn_on_other_images(structures, structures.rois, series.ct) == []
+    wrong = [finding for finding in check_rtstruct(structure_set, series.ct) if finding.code == "wrong-frame"]
+    assert [finding.severity for finding in wrong] == ["warning"]
+
+
+def test_a_structure_drawn_on_an_mr_keeps_nobody_from_another(series, structure_set):
+    """One set may hold structures of several frames of reference (PS3.3 C.8.8.5.1)."""
+    edit(structure_set, mixed_frames)
+    structures = read_structure_set(structure_set)
+    bladder, elsewhere = structures.rois
+    assert drawn_on_other_images(structures, [bladder], series.ct) == []
+    with pytest.raises(InputError, match="another frame of reference"):
+        drawn_on_other_images(structures, [elsewhere], series.ct)
 
 
 def test_a_repeated_point_is_a_note(series, structure_set):

@@ -60,6 +60,17 @@ def test_no_room_to_unpack_is_no_damaged_ct(tmp_path, compressed, monkeypatch):
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)
+def test_how_values_are_shown_says_nothing_of_what_they_are(tmp_path, compressed, syntax):
+    """MONOCHROME1 is shown dark for bright (PS3.3 C.7.6.3.1.2); its Hounsfield units are as they stand."""
+    volume = texture(grid((32, 24, 5)))
+    files = write_series(tmp_path / "plain", volume.geometry)
+    for file in files:
+        set_in(file, PhotometricInterpretation="MONOCHROME1")
+    folder, _given = compressed(SYNTAXES[syntax][0], files)
+    assert np.array_equal(read_ct([folder]).volume.array, volume.array)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
 def test_pixels_and_references_are_the_same(tmp_path, compressed, syntax):
     command, uid = SYNTAXES[syntax]
     volume = texture(grid((32, 24, 5)))

@@ -8,7 +8,12 @@ import pydicom
 import pytest
 import SimpleITK
 from BladderAutoContourLib.dicom.ct_series import CtSeries, read_ct
+from BladderAutoContourLib.dicom.pydicom_versions import save
+from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
+from BladderAutoContourLib.dicom.structure_reader import read_structure_set
+from BladderAutoContourLib.dicom.structure_set import write_rtstruct
 from BladderAutoContourLib.errors import InputError
+from BladderAutoContourLib.imaging.volume import Volume
 from pydicom.fileset import FileSet
 from scenes import edit, grid, set_in, texture, write_series
 
@@ -62,6 +67,69 @@ def test_attributes_of_the_patient_that_differ_are_told_without_their_values(fil
     said = " ".join(one.sentence for one in ct.findings)
     assert all(word in said for word in ("PatientName", "PatientSex", "PatientBirthDate"))
     assert "Else" not in said
+
+
+def test_the_structure_set_is_for_the_patient_of_most_images(files):
+    set_in(files[0], PatientName="Someone^Else", PatientBirthDate="19000101")
+    header = read_ct([files[0].parent]).header
+    assert header.PatientName == pydicom.dcmread(files[1]).PatientName
+    assert header.PatientBirthDate == pydicom.dcmread(files[1]).PatientBirthDate
+
+
+@pytest.mark.parametrize("numbers", [[1, 1, 1, 1, 2, 2, 2, 2], [1, 2, 3, 4, 5, 6, 7, 8], [1, 1, 2, 2, 1, 1, 1, 1]])
+def test_acquisitions_one_after_the_other_are_one_volume(files, numbers):
+    for file, number in zip(files, numbers, strict=True):
+        set_in(file, AcquisitionNumber=number)
+    assert len(read_ct([files[0].parent]).slices) == len(files)
+
+
+@pytest.mark.parametrize(("unit", "codes"), [("HU", []), ("US", []), ("FUNNY", ["unknown-unit"])])
+def test_a_unit_that_nobody_knows_is_told(files, unit, codes):
+    for file in files:
+        set_in(file, RescaleType=unit)
+    assert [finding.code for finding in read_ct([files[0].parent]).findings] == codes
+
+
+def test_a_map_of_another_unit_beside_the_ct_is_no_second_ct(files, tmp_path):
+    for file in write_series(tmp_path / "map", GEOMETRY, seed=4):
+        set_in(file, RescaleType="Z_EFF")
+    ct = read_ct([tmp_path])
+    assert ct.series_uid == str(pydicom.dcmread(files[0]).SeriesInstanceUID)
+    assert [finding.code for finding in ct.findings] == ["other-series"]
+
+
+def test_a_tilt_that_is_no_number_is_no_damage(files):
+    for file in files:
+        set_in(file, GantryDetectorTilt="7.25")
+        content = file.read_bytes()
+        assert content.count(b"7.25") == 1
+        file.write_bytes(content.replace(b"7.25", b"0,0 "))
+    assert read_ct([files[0].parent]).findings == ()
+
+
+PRIVATE = {  # Philips and GE write texts where pydicom's dictionary of private elements has numbers
+    "1.2.840.10008.1.2": b"\xf1\x01\x10\x00\x08\x00\x00\x00ELSCINT1" + b"\xf1\x01\x26\x10\x06\x00\x00\x000.264 ",
+    "1.2.840.10008.1.2.1": b"\x19\x00\x10\x00LO\x0c\x00GEMS_ACQU_01" + b"\x19\x00\x27\x10FD\x06\x0015030 ",
+}
+BEFORE = {"1.2.840.10008.1.2": b"\xe0\x7f\x10\x00", "1.2.840.10008.1.2.1": b"\x20\x00\x0d\x00UI"}
+
+
+@pytest.mark.parametrize("syntax", PRIVATE)
+def test_a_private_element_that_is_not_what_it_should_be_hinders_nobody(files, tmp_path, syntax):
+    """PS3.5 7.8: what a program does not know of private elements, it passes over."""
+    for file in files:
+        dataset = pydicom.dcmread(file)
+        dataset.file_meta.TransferSyntaxUID = syntax
+        save(dataset, file)
+        content = file.read_bytes()
+        assert content.count(BEFORE[syntax]) == 1
+        file.write_bytes(content.replace(BEFORE[syntax], PRIVATE[syntax] + BEFORE[syntax]))
+    ct = read_ct([files[0].parent])
+    assert ct.findings == ()
+    mask = np.zeros(GEOMETRY.shape, np.uint8)
+    mask[2:6, 3:9, 4:12] = 1
+    write_rtstruct(ct, Volume(mask, ct.volume.geometry), tmp_path / "RS.dcm", StructureRequest())
+    assert read_structure_set(tmp_path / "RS.dcm").rois[0].outlined
 
 
 def test_a_file_with_two_identifiers_is_told(files):

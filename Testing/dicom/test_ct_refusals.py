@@ -98,6 +98,21 @@ def enhanced(files: list[Path]) -> None:
         set_in(file, SOPClassUID=ENHANCED_CT)
 
 
+def interleaved_acquisitions(files: list[Path]) -> None:
+    for number, file in enumerate(files):
+        set_in(file, AcquisitionNumber=1 + number % 2)
+
+
+def electron_densities(files: list[Path]) -> None:
+    for file in files:
+        set_in(file, RescaleType="EDW")
+
+
+def iodine_map(files: list[Path]) -> None:
+    for file in files:
+        set_in(file, ImageType=["DERIVED", "PRIMARY", "AXIAL", "MAT_SPECIFIC"])
+
+
 def unknown_compression(files: list[Path]) -> None:
     for file in files:
         dataset = pydicom.dcmread(file)
@@ -127,6 +142,9 @@ REFUSALS: dict[Callable[[list[Path]], None], tuple[str, str]] = {
     no_frame: ("no frame of reference", "ct_0001.dcm"),
     magnetic_resonance: ("no CT image in", "ct_0001.dcm"),
     enhanced: ("enhanced CT that does not describe each of its frames", "ct_0001.dcm"),
+    interleaved_acquisitions: ("alternate between several acquisitions (numbers 1, 2)", "ct_0001.dcm"),
+    electron_densities: ("no Hounsfield units, but EDW", "ct_0001.dcm"),
+    iodine_map: ("no Hounsfield units, but MAT_SPECIFIC", "ct_0001.dcm"),
     unknown_compression: ("cannot be read (MPEG-4", "ct_0001.dcm"),
 }
 

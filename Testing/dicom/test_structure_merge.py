@@ -185,6 +185,22 @@ def test_a_structure_set_that_lacks_what_the_archive_knows_is_this_patients(seri
     ]
 
 
+def test_a_merged_file_is_by_whoever_merged_it(series, base, tmp_path):
+    dataset = pydicom.dcmread(base)
+    dataset.file_meta.ImplementationClassUID, dataset.file_meta.ImplementationVersionName = "1.2.246.352.70.2", "OTHER"
+    dataset.file_meta.SourceApplicationEntityTitle = "ARIA"
+    dataset.SeriesDate, dataset.SeriesTime = "20010101", "000000"
+    dataset.StationName, dataset.DeviceSerialNumber = "PLANNING", "999"
+    save(dataset, base)
+    path = tmp_path / "merged.dcm"
+    merge_rtstruct(series.ct, mask(series, "shell"), path, StructureRequest(roi_name="New"), MergeRequest(base))
+    merged, own = pydicom.dcmread(path), pydicom.uid.PYDICOM_IMPLEMENTATION_UID
+    assert merged.file_meta.ImplementationClassUID == own
+    assert "SourceApplicationEntityTitle" not in merged.file_meta
+    assert merged.SeriesDate == merged.StructureSetDate != "20010101"
+    assert not {"StationName", "DeviceSerialNumber"} & {element.keyword for element in merged}
+
+
 def test_explicit_encoding_and_other_letters(series, base, tmp_path, dciodvfy_errors):
     dataset = pydicom.dcmread(base)
     dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     structures = read_structure_set(arguments.rtstruct)
     wanted = [structures.roi(name) for name in arguments.roi] if arguments.roi else list(structures.rois)
     ct = read_ct(arguments.ct, arguments.series, lambda share: events.progress("read", share))
-    _tell(drawn_on_other_images(structures, ct), events)
+    _tell(drawn_on_other_images(structures, wanted, ct), events)
     try:
         arguments.output.mkdir(parents=True, exist_ok=True)
     except OSError as fault:

@@ -11,6 +11,21 @@ DECISIVE = "PatientID"
 """Of the patient's attributes, the one that tells patients apart; names are also written in two ways."""
 
 
+def same_name(one: str, other: str) -> bool:
+    """Whether two names of a person do not differ but in letter case, or in groups of letters that one of them lacks.
+
+    A name has up to three groups, in Latin letters, ideographs and by sound; each may be absent (PS3.5 6.2.1.1).
+    """
+    pairs = [(a, b) for a, b in zip(one.casefold().split("="), other.casefold().split("="), strict=False) if a and b]
+    return bool(pairs) and all(a == b for a, b in pairs)
+
+
+def typical(images: Sequence[ImageHeader]) -> ImageHeader:
+    """The first of the images that say of the patient what most of them say."""
+    most = Counter(image.patient for image in images).most_common(1)[0][0]
+    return next(image for image in images if image.patient == most)
+
+
 def belonging_findings(images: Sequence[ImageHeader]) -> list[Finding]:
     """What the images of a series say differently about the patient and about themselves. Values are not quoted.
 

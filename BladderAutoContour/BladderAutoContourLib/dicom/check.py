@@ -1,5 +1,6 @@
 """Is this structure set fit to act on? Ours after writing, or any maker's: attributes, references, geometry."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from .check_contours import contour_findings
 from .check_references import reference_findings
 from .ct_series import CtSeries
 from .findings import Finding
-from .structure_reader import StructureSet, read_structure_set
+from .structure_reader import Roi, StructureSet, read_structure_set
 
 ELSEWHERE = ("patient-mismatch", "wrong-frame", "mixed-frames")
 """Findings on a structure set whose contours lie in another patient, or cannot be placed in the CT."""
@@ -34,9 +35,13 @@ def check_belongs(structures: StructureSet, ct: CtSeries, codes: Sequence[str]) 
     return findings
 
 
-def drawn_on_other_images(structures: StructureSet, ct: CtSeries) -> list[Finding]:
-    """Findings of OTHER_IMAGES. Raises InputError where the contours lie ELSEWHERE."""
-    return [finding for finding in check_belongs(structures, ct, ELSEWHERE) if finding.code in OTHER_IMAGES]
+def drawn_on_other_images(structures: StructureSet, rois: Sequence[Roi], ct: CtSeries) -> list[Finding]:
+    """Findings of OTHER_IMAGES. Raises InputError where the contours of one of `rois` lie ELSEWHERE.
+
+    Other structures of the set may lie in frames of reference of their own, as those drawn on an MR (PS3.3 C.8.8.5.1).
+    """
+    wanted = dataclasses.replace(structures, rois=tuple(rois))
+    return [finding for finding in check_belongs(wanted, ct, ELSEWHERE) if finding.code in OTHER_IMAGES]
 
 
 def check_structure_set(structures: StructureSet, ct: CtSeries | None) -> list[Finding]:

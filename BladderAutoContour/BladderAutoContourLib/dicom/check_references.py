@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 
 from pydicom.dataset import Dataset
 
+from .belonging import DECISIVE, same_name
 from .ct_series import CtSeries
 from .findings import Finding
 from .image_header import SAME_PATIENT, patient_value
@@ -21,12 +22,15 @@ def reference_findings(structures: StructureSet, ct: CtSeries | None) -> list[Fi
 
 
 def _patient_and_study(dataset: Dataset, ct: CtSeries) -> Iterator[Finding]:
+    same_number = _same_patient_number(dataset, ct)
     for keyword in SAME_PATIENT:
         values = patient_value(dataset, keyword), patient_value(ct.header, keyword)
-        if values[0] != values[1]:
-            # planning systems leave out what the archive knows, and the reverse; a number makes the patient
-            is_lacking = keyword != "PatientID" and not all(values)
-            yield Finding("patient-mismatch", "warning" if is_lacking else "error", f"{keyword} is not that of the CT")
+        if values[0] != values[1] and not (keyword == "PatientName" and same_name(*values)):
+            # Planning systems leave out what the archive knows, and the reverse, and write names in their own way: a
+            # number makes the patient.
+            is_lacking = keyword != DECISIVE and not all(values)
+            severity = "warning" if same_number or is_lacking else "error"
+            yield Finding("patient-mismatch", severity, f"{keyword} is not that of the CT")
     study = str(ct.header.StudyInstanceUID)
     if str(dataset.get("StudyInstanceUID", "")) != study:
         yield Finding("wrong-study", "error", "The structure set is filed under another study than the CT")
@@ -36,26 +40,35 @@ def _patient_and_study(dataset: Dataset, ct: CtSeries) -> Iterator[Finding]:
         yield Finding("wrong-study", "error", "The referenced study is not that of the CT")
 
 
+def _same_patient_number(dataset: Dataset, ct: CtSeries) -> bool:
+    number = patient_value(ct.header, DECISIVE)
+    return number != "" and patient_value(dataset, DECISIVE) == number
+
+
 def _frames(structures: StructureSet, ct: CtSeries) -> Iterator[Finding]:
     dataset, frame = structures.dataset, ct.frame_of_reference_uid
     own = str(dataset.get("FrameOfReferenceUID", "") or "")
     if own not in ("", frame):
-        yield Finding("wrong-frame", "error", "The frame of reference of the structure set is not that of the CT")
-    listed = [str(item.get("FrameOfReferenceUID", ""))
+        # each structure names the frame that its contours lie in (PS3.3 C.8.8.5); the file's own is one beside them
+        severity = "warning" if {roi.frame_uid for roi in structures.rois} == {frame} else "error"
+        yield Finding("wrong-frame", severity, "The frame of reference of the structure set is not that of the CT")
+    listed = [str(item.get("FrameOfReferenceUID", "") or "")
               for item in _items(dataset, "ReferencedFrameOfReferenceSequence")]  # fmt: skip
     if not listed:
         yield Finding("no-reference", "warning", "The structure set does not list the images it was drawn on")
-    elif frame not in listed:
+    elif frame not in listed and any(listed):
         yield Finding("wrong-frame", "error", "The CT's frame of reference is not among the referenced ones")
     for roi in structures.rois:
-        if roi.frame_uid != frame:
+        if not roi.frame_uid:
+            yield Finding("no-frame", "warning", f"Structure {roi.name!r} names no frame of reference")
+        elif roi.frame_uid != frame:
             yield Finding(
                 "wrong-frame", "error", f"Structure {roi.name!r} lies in another frame of reference than the CT"
             )
 
 
 def _mixed_frames(structures: StructureSet) -> Iterator[Finding]:
-    if len({roi.frame_uid for roi in structures.rois}) > 1:
+    if len({roi.frame_uid for roi in structures.rois} - {""}) > 1:
         yield Finding("mixed-frames", "error", "The structures lie in different frames of reference")
 
 

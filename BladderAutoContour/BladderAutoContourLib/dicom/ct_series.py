@@ -10,7 +10,7 @@ from pydicom.uid import UID
 
 from ..errors import InputError
 from ..imaging.volume import Volume
-from .belonging import belonging_findings
+from .belonging import belonging_findings, typical
 from .damage import DamagedDicomError, making_sense
 from .findings import Finding
 from .image_header import ImageHeader, file_names
@@ -18,9 +18,10 @@ from .patient_and_study import TAKEN_OVER
 from .pixels import read_hu, same_pixels
 from .reading import NotDicomError, open_dataset
 from .scan import Scan, scan
-from .stack import MINIMUM_SLICES, Stack, build_stack
+from .stack import MINIMUM_SLICES, OTHER_UNITS, Stack, build_stack
 
 REPLACED = "\ufffd"  # what stands for bytes that are no letter of a character set
+PLACE = ("FrameOfReferenceUID", "PositionReferenceIndicator")
 HEADER_SHARE = 0.4
 """Share of the reading time that the headers take."""
 
@@ -41,7 +42,9 @@ class SliceReference:
 
 @dataclass(frozen=True)
 class CtSeries:
-    """volume: HU (z, y, x), ascending along the slice normal. slices: one a z index. header: of the first slice."""
+    """volume: HU (z, y, x), ascending along the slice normal. slices: one a z index. header: what a structure set
+    takes over, of the first slice that says of the patient what most say.
+    """
 
     volume: Volume
     slices: tuple[SliceReference, ...]
@@ -97,7 +100,7 @@ def read_ct(
             "Export it from the archive again.",
             [str(first.path)],
         )
-    header = _full_header(first)
+    header = _header(typical(stack.images))
     array = read_hu(stack.images, lambda share: tell(HEADER_SHARE + (1 - HEADER_SHARE) * share))
     return CtSeries(
         volume=Volume(array, stack.geometry),
@@ -182,8 +185,8 @@ def _choose(
         return series[series_uid], ()
     if len(series) == 1:
         return next(iter(series.values())), ()
-    # Scouts and single reformats stand beside most CTs as series of their own; they are no rival to a volume.
-    volumes = {uid: images for uid, images in series.items() if sum(not i.localizer for i in images) >= MINIMUM_SLICES}
+    # Scouts, single reformats and maps of other units stand beside CTs as series of their own: no rivals to a volume.
+    volumes = {uid: images for uid, images in series.items() if sum(map(_may_be_ct, images)) >= MINIMUM_SLICES}
     if len(volumes) != 1:
         raise InputError(
             f"There are several CT series here; choose one by its UID (--series): {_listing(series.values())}.",
@@ -191,8 +194,13 @@ def _choose(
         )
     chosen = next(iter(volumes))
     others = [image for uid, images in series.items() if uid != chosen for image in images]
-    sentence = f"{len(others)} images of {len(series) - 1} other series (localisers or single images) left out"
+    what = "localisers, single images or maps of other units"
+    sentence = f"{len(others)} images of {len(series) - 1} other series ({what}) left out"
     return volumes[chosen], (Finding("other-series", "note", sentence, tuple(str(image.path) for image in others)),)
+
+
+def _may_be_ct(image: ImageHeader) -> bool:
+    return not image.localizer and image.unit not in OTHER_UNITS
 
 
 def _listing(series: Sequence[Sequence[ImageHeader]]) -> str:
@@ -226,9 +234,10 @@ def _letter_findings(header: pydicom.Dataset) -> tuple[Finding, ...]:
     return (Finding("unknown-letters", "warning", sentence),)
 
 
-def _full_header(image: ImageHeader) -> pydicom.Dataset:
+def _header(image: ImageHeader) -> pydicom.Dataset:
+    """What a structure set takes over. Nothing else is read: what nobody needs cannot be damaged."""
     try:
-        header = open_dataset(image.path)
+        header = open_dataset(image.path, only=(*TAKEN_OVER, "SpecificCharacterSet", *PLACE))
         with making_sense():
             # Text becomes text now, so that a damaged one is told now.
             header.decode()

@@ -119,9 +119,10 @@ def _one_frame(dataset: FileDataset, frame: bytes) -> FileDataset:
     meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
     single = FileDataset(None, {}, file_meta=meta, preamble=b"\0" * 128)
     single.SOPClassUID, single.SOPInstanceUID = CT_IMAGE, "1.2.3"
-    for keyword in ("SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated", "BitsStored",
-                    "HighBit", "PixelRepresentation"):  # fmt: skip
+    for keyword in ("SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit",
+                    "PixelRepresentation"):  # fmt: skip
         single[keyword] = dataset[keyword]
+    single.PhotometricInterpretation = "MONOCHROME2"  # of MONOCHROME1, which is how values are shown, GDCM turns them
     single.PixelData = encapsulate([frame])
     single["PixelData"].VR = "OB"
     single["PixelData"].is_undefined_length = True

@@ -1,5 +1,6 @@
 """What the header of a CT image says, as far as it is needed before pixels are read."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,12 +20,16 @@ TAGS = (
     "SeriesInstanceUID", "FrameOfReferenceUID", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient",
     "PixelSpacing", "GantryDetectorTilt", "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation", "PhotometricInterpretation", "PixelPaddingValue", "RescaleSlope",
-    "RescaleIntercept", "LossyImageCompression", *SAME_PATIENT, *FRAME_GROUPS,
+    "RescaleIntercept", "RescaleType", "AcquisitionNumber", "LossyImageCompression", *SAME_PATIENT, *FRAME_GROUPS,
 )  # fmt: skip
 JPEG_LOSSY = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 53, 55))
 """JPEG by cosine transform: always with loss."""
 MAYBE_LOSSY = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (81, 91, 93, 203))
 """JPEG-LS near-lossless and JPEG 2000: with loss, unless the file denies it."""
+
+
+MATERIAL_MAPS = ("MAT_SPECIFIC", "MAT_FRACTIONAL", "EFF_ATOMIC_NUM", "ELECTRON_DENSITY")
+"""Fourth values of ImageType that stand for maps of something else than HU (PS3.3 C.8.2.1.1.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,8 @@ class ImageHeader:
     (row spacing, column spacing: PS3.3 10.7.1.3) are empty tuples where the file lacks them. pixel_offset: byte at
     which uncompressed 16-bit little-endian values begin, else None. patient: a hash of each of SAME_PATIENT, enough to
     tell two patients apart; nothing of the patient itself is kept. uid_in_file_header: MediaStorageSOPInstanceUID.
-    lossy: whether the values were compressed with loss, now or earlier.
+    lossy: whether the values were compressed with loss, now or earlier. unit: what the values are after rescaling (HU
+    where nothing else is said). acquisition: AcquisitionNumber, 0 where it is absent.
     """
 
     path: Path
@@ -57,6 +63,8 @@ class ImageHeader:
     columns: int
     slope: float
     intercept: float
+    unit: str
+    acquisition: int
     signed: bool
     bits_allocated: int
     bits_stored: int
@@ -164,11 +172,13 @@ def image_header(
         position_mm=_numbers(described.position, "ImagePositionPatient", 3),
         orientation=_numbers(described.orientation, "ImageOrientationPatient", 6),
         pixel_spacing_mm=_numbers(described.measures, "PixelSpacing", 2),
-        tilt_degrees=float(described.acquisition.get("GantryDetectorTilt", 0) or 0),
+        tilt_degrees=_tilt(described.acquisition),
         rows=int(dataset.Rows),
         columns=int(dataset.Columns),
         slope=_number(described.rescale, "RescaleSlope", 1),
         intercept=_number(described.rescale, "RescaleIntercept", 0),
+        unit=_unit(described),
+        acquisition=_whole(dataset, "AcquisitionNumber"),
         signed=signed,
         bits_allocated=bits_allocated,
         bits_stored=int(dataset.get("BitsStored", bits_allocated)),
@@ -212,6 +222,27 @@ def _numbers(dataset: pydicom.Dataset, keyword: str, count: int) -> tuple[float,
 def _number(dataset: pydicom.Dataset, keyword: str, absent: float) -> float:
     value = dataset.get(keyword)
     return float(absent if value is None else value)
+
+
+def _tilt(dataset: pydicom.Dataset) -> float:
+    """GantryDetectorTilt, which serves a remark alone: 0 for one that cannot be read."""
+    with contextlib.suppress(ValueError, TypeError):
+        return float(dataset.get("GantryDetectorTilt", 0) or 0)
+    return 0.0
+
+
+def _whole(dataset: pydicom.Dataset, keyword: str) -> int:
+    """A whole number that is worth no refusal: 0 where it is absent or cannot be read."""
+    with contextlib.suppress(ValueError, TypeError):
+        return int(dataset.get(keyword, 0) or 0)
+    return 0
+
+
+def _unit(described: Described) -> str:
+    """What the values are: RescaleType (PS3.3 C.11.1.1.2), or what kind of map the image type calls them."""
+    said = str(described.rescale.get("RescaleType", "") or "").strip()
+    kind = described.image_type[3] if len(described.image_type) > 3 else ""
+    return kind if kind in MATERIAL_MAPS else said or "HU"
 
 
 def _padding(dataset: pydicom.Dataset, signed: bool) -> int | None:

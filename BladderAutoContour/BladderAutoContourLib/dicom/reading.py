@@ -18,10 +18,14 @@ from .damage import DamagedDicomError, making_sense
 
 config.settings.reading_validation_mode = config.IGNORE
 config.settings.writing_validation_mode = config.IGNORE
+config.convert_wrong_length_to_UN = True
+"""A value that its kind does not allow stays as bytes: private elements hold texts where pydicom knows numbers."""
 logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 warnings.filterwarnings("ignore", module=r"pydicom\b")
 
 PREAMBLE_BYTES = 132
+LAST_FIRST_ELEMENT = 0x0018
+"""A data set has its class and its instance identifier, (0008,0016) and (0008,0018): no other begins it later."""
 
 
 class NotDicomError(Exception):
@@ -30,8 +34,10 @@ class NotDicomError(Exception):
 
 def begins_as_dicom(head: bytes) -> bool:
     """Whether the first bytes are a DICOM preamble (PS3.10 7.1), or a data set without one (group 0002 or 0008)."""
-    return head[128:132] == b"DICM" or (len(head) >= 8 and head[:4] in (b"\x08\x00\x05\x00", b"\x08\x00\x00\x00",
-                                        b"\x08\x00\x08\x00", b"\x08\x00\x16\x00", b"\x02\x00\x00\x00"))  # fmt: skip
+    if head[128:132] == b"DICM":
+        return True
+    first = int.from_bytes(head[2:4], "little")
+    return len(head) >= 8 and ((head[:2] == b"\x08\x00" and first <= LAST_FIRST_ELEMENT) or head[:4] == b"\2\0\0\0")
 
 
 def header_texts(path: Path, *keywords: str) -> tuple[str, ...]:

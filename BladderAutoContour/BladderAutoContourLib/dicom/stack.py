@@ -3,6 +3,7 @@
 Sources: PS3.3 C.7.6.2 (image plane), 10.7.1.3 (pixel spacing). Tolerances are named below.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from ..errors import InputError
 from ..imaging.geometry import Geometry
 from .findings import Finding, name_files
-from .image_header import ImageHeader, file_names
+from .image_header import MATERIAL_MAPS, ImageHeader, file_names
 from .slice_grid import plane_axes, regular_grid
 
 MINIMUM_SLICES = 4
@@ -25,6 +26,13 @@ SAME_POSITION_MM = 0.01
 """Images nearer to each other than this along the normal lie at one position."""
 FARTHEST_MM, WIDEST_MM = 1e5, 100.0
 """No position is farther from the origin, no pixel wider."""
+
+
+HOUNSFIELD = ("HU", "HU_MOD", "US")
+"""RescaleType of CT values; US, unspecified, is what some scanners write for them (PS3.3 C.11.1.1.2)."""
+OTHER_UNITS = ("OD", "MGML", "Z_EFF", "ED", "EDW", "PCT", *MATERIAL_MAPS)
+INTERLEAVED_SHARE = 0.25
+"""Two acquisitions between each other change at every slice; one that was taken up again, once."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +49,18 @@ def build_stack(images: Sequence[ImageHeader], identical: Callable[[ImageHeader,
 
     `identical` tells whether two images at one position hold the same pixels: then one is dropped, else they are
     refused. Images of another orientation or size than most (localisers among them) are left out with a finding.
-    Raises InputError: too few slices, missing or contradictory geometry, gap, mixed spacing, gantry tilt.
+    Raises InputError: too few slices, missing or contradictory geometry, gap, mixed spacing, gantry tilt, values that
+    are no HU, slices that alternate between two acquisitions.
     """
     findings: list[Finding] = []
     images = _main_group(images, findings)
+    _judge_units(images, findings)
     _refuse_mixed(images)
     axes = plane_axes(images, findings)
     normal = axes[:, 2]
     images = sorted(images, key=lambda image: (float(normal @ image.position_mm), image.instance_number))
     images = _without_duplicates(images, normal, identical, findings)
+    _refuse_interleaved(images)
     if len(images) < MINIMUM_SLICES:
         raise InputError(
             f"The CT series has too few slices ({len(images)}): at least {MINIMUM_SLICES} are needed. "
@@ -148,6 +159,37 @@ def _refuse_mixed(images: Sequence[ImageHeader]) -> None:
             f"The images of the series have different pixel spacings ({spacings}; see {_short(odd)}). "
             "Give the files of one reconstruction only.",
             file_names(odd),
+        )
+
+
+def _judge_units(images: Sequence[ImageHeader], findings: list[Finding]) -> None:
+    odd = [image for image in images if image.unit not in HOUNSFIELD]
+    if not odd:
+        return
+    units = " and ".join(sorted({image.unit for image in odd}))
+    if any(image.unit in OTHER_UNITS for image in odd):
+        raise InputError(
+            f"The images show no Hounsfield units, but {units} ({_short(odd)}). Choose the series of the CT itself.",
+            file_names(odd),
+        )
+    sentence = f"{len(odd)} images declare an unknown unit ({units}); their values are taken as Hounsfield units"
+    findings.append(Finding("unknown-unit", "warning", sentence, tuple(file_names(odd))))
+
+
+def _refuse_interleaved(images: Sequence[ImageHeader]) -> None:
+    """Slices of two acquisitions between each other are no image of one moment; one after the other they are."""
+    ended: set[int] = set()
+    returns = 0
+    for before, image in itertools.pairwise(images):
+        if image.acquisition != before.acquisition:
+            ended.add(before.acquisition)
+            returns += image.acquisition in ended
+    if returns > INTERLEAVED_SHARE * len(images):
+        numbers = ", ".join(map(str, sorted(ended)[:4]))
+        raise InputError(
+            f"The slices of the series alternate between several acquisitions (numbers {numbers}), which may show the "
+            "organ at different times. Give the files of one acquisition.",
+            file_names(images),
         )
 
 

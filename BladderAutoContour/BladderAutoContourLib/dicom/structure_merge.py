@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 
 from ..errors import InputError, VerificationError
@@ -22,6 +22,8 @@ from .verify import verify
 
 NOT_THIS_CT = ("patient-mismatch", "wrong-study", "wrong-frame", "mixed-frames")
 """Another series is no hindrance: in the same frame of reference its structures lie right on this CT too."""
+OF_THE_OTHER_MACHINE = ("StationName", "DeviceSerialNumber", "ReferencedPerformedProcedureStepSequence")
+"""What the base says of the machine and the work that it came from, and the merged file does not."""
 BY_NUMBER = {
     "StructureSetROISequence": "ROINumber",
     "ROIContourSequence": "ReferencedROINumber",
@@ -95,6 +97,7 @@ def _prepare(base: StructureSet, ct: CtSeries, request: StructureRequest) -> Fil
     dataset = read_structure_set(base.path).dataset
     dataset.decode()
     make_room_for(request.texts, dataset)
+    dataset.file_meta = FileMetaDataset()  # this program writes the file now, whoever wrote the other (PS3.10 7.1)
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
     source = Dataset()
     source.ReferencedSOPClassUID = dataset.SOPClassUID
@@ -104,6 +107,10 @@ def _prepare(base: StructureSet, ct: CtSeries, request: StructureRequest) -> Fil
     dataset.SeriesDescription = request.series_description
     dataset.StructureSetLabel = request.label
     stamp(dataset, datetime.datetime.now())
+    dataset.SeriesDate, dataset.SeriesTime = dataset.InstanceCreationDate, dataset.InstanceCreationTime
+    for keyword in OF_THE_OTHER_MACHINE:
+        if keyword in dataset:
+            del dataset[keyword]
     for keyword in BY_NUMBER:
         if keyword not in dataset:
             setattr(dataset, keyword, [])

@@ -69,7 +69,7 @@ def _on_grid(roi: Roi, ct: CtSeries) -> Roi:
 def inherited_findings(ct: CtSeries) -> list[Finding]:
     """Faults of the CT's own patient and study attributes and identifiers: they go into a structure set as they are."""
     inherited = Dataset()
-    for keyword in (*TAKEN_OVER, "FrameOfReferenceUID", "SpecificCharacterSet"):
+    for keyword in (*TAKEN_OVER, "FrameOfReferenceUID", "PositionReferenceIndicator", "SpecificCharacterSet"):
         if keyword in ct.header:
             inherited[keyword] = ct.header[keyword]
     study_uid = str(ct.header.get("StudyInstanceUID", ""))

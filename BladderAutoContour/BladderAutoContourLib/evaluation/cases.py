@@ -18,7 +18,7 @@ from ..dicom.rasterise import roi_mask
 from ..dicom.reading import header_texts
 from ..dicom.structure_reader import STRUCTURE_SET, StructureSet, read_structure_set
 from ..errors import InputError
-from ..imaging.files import read_mask, read_volume
+from ..imaging.files import is_volume_file, read_mask, read_volume
 from ..imaging.volume import Volume
 
 CT_IMAGES = (CT_IMAGE, *ENHANCED_CT)
@@ -81,13 +81,13 @@ def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
     InputError: unreadable, a mask on another grid or of several values, a structure set of another CT, no such
     structure or an empty one.
     """
-    structures = read_structure_set(case.reference) if case.reference.suffix.lower() == ".dcm" else None
+    structures = None if is_volume_file(case.reference) else read_structure_set(case.reference)
     series = read_ct([case.ct], _drawn_on(structures, case.ct)) if case.ct.is_dir() else None
     ct = series.volume if series else read_volume(case.ct)
     findings: tuple[Finding, ...] = ()
     if structures:
-        elsewhere = drawn_on_other_images(structures, series) if series else ()
         roi = structures.roi(*roi_names)
+        elsewhere = drawn_on_other_images(structures, [roi], series) if series else ()
         mask, lacking = roi_mask(roi, ct.geometry)
         findings = (*elsewhere, *lacking)
         if not mask.array.any():

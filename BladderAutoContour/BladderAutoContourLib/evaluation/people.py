@@ -9,6 +9,7 @@ from typing import Any
 from ..dicom.reading import header_texts
 from ..dicom.structure_reader import STRUCTURE_SET
 from ..errors import InputError
+from ..imaging.files import is_volume_file
 from .cases import CT_IMAGES, CaseFolder
 
 KEYWORDS = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
@@ -48,7 +49,7 @@ def identities(case: CaseFolder) -> frozenset[str]:
     the case's reader judges them. Raises InputError where a file cannot be read.
     """
     told = set()
-    if case.reference.suffix.lower() == ".dcm":
+    if not is_volume_file(case.reference):
         told |= _told_by(case.reference, (STRUCTURE_SET,), KEYWORDS[:2])
     if not case.ct.is_file():
         files = (path for path in case.ct.rglob("*") if path.is_file())

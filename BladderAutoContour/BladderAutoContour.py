@@ -109,7 +109,7 @@ class BladderAutoContourTest(ScriptedLoadableModuleTest):
             self.assertEqual(ui.messageLabel.text, "")
             (contour,) = contours_of(ct)
             self._expect_inside(contour, ct)
-            self.assertFalse(is_edited(contour.segmentation, contour.segment_id))
+            self.assertFalse(is_edited(contour))
             self.delayDisplay("Correcting a slice, and carrying it on")
             drawn = slicer.util.arrayFromSegmentBinaryLabelmap(contour.segmentation, contour.segment_id, ct).copy()
             slices = drawn.any(axis=(1, 2)).nonzero()[0]

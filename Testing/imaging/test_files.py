@@ -1,6 +1,7 @@
 """Volume files keep voxels and their place in the patient, and say in a sentence what they cannot be."""
 
 import gzip
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,14 @@ import pytest
 import SimpleITK as sitk
 from BladderAutoContourLib import host
 from BladderAutoContourLib.errors import InputError, OutputError
-from BladderAutoContourLib.imaging.files import from_sitk, is_volume_file, read_volume, to_sitk, write_volume
+from BladderAutoContourLib.imaging.files import (
+    from_sitk,
+    is_volume_file,
+    read_volume,
+    says_orientation,
+    to_sitk,
+    write_volume,
+)
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
 from hypothesis import given, settings
@@ -150,6 +158,39 @@ def test_what_is_no_volume_is_said_with_the_files_name(tmp_path: Path, write) ->
         read_volume(path)
     assert "scan.nrrd" in caught.value.message
     assert caught.value.files == (str(path),)
+
+
+@pytest.mark.parametrize(
+    ("space", "told"), [("space: left-posterior-superior\nspace directions: (2,0,0) (0,2,0) (0,0,3)", True),
+                        ("spacings: 2 2 3", False)],
+)  # fmt: skip
+def test_a_nrrd_need_not_say_how_the_patient_lies(tmp_path: Path, space: str, told: bool) -> None:
+    path = tmp_path / "ct.nrrd"
+    path.write_bytes(_nrrd(space))
+    assert says_orientation(path) is told
+
+
+@pytest.mark.parametrize(("code", "told"), [(1, True), (0, False)])
+def test_nor_need_a_nifti(tmp_path: Path, code: int, told: bool) -> None:
+    path = tmp_path / "ct.nii"
+    sitk.WriteImage(sitk.Image(4, 5, 6, sitk.sitkInt16), str(path))
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<hh", content, 252, code, code)  # qform_code, sform_code
+    path.write_bytes(content)
+    assert says_orientation(path) is told
+
+
+def test_axes_that_are_not_at_right_angles_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tilted.nrrd"
+    path.write_bytes(_nrrd("space: left-posterior-superior\nspace directions: (2,0,0) (0,2,0) (0,0.728,2)"))
+    with pytest.raises(InputError, match=r"axes of tilted\.nrrd are not at right angles"):
+        read_volume(path)
+
+
+def _nrrd(space: str) -> bytes:
+    """A NRRD of 4 x 5 x 6 voxels that says this of its place."""
+    head = f"NRRD0004\ntype: int16\ndimension: 3\nsizes: 4 5 6\n{space}\nendian: little\nencoding: raw\n\n"
+    return head.encode() + bytes(2 * 4 * 5 * 6)
 
 
 def test_missing_file_and_folder_are_said(tmp_path: Path) -> None:

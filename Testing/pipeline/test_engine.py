@@ -242,12 +242,15 @@ def test_a_closer_look_that_sees_nothing_is_told_and_does_not_count(monkeypatch)
         seen.append(segment(inference, hu, mirrored))
         return seen[0] if len(seen) == 1 else torch.stack((20.0 - seen[0][:, 1], seen[0][:, 1] - 20.0), dim=1)
 
-    assert not any(warning.code == "fallback" for warning in Engine(closer, "cpu").contour(ct, silent).warnings)
+    plain = Engine(closer, "cpu").contour(ct, silent)
+    assert not any("from closer" in warning.sentence for warning in plain.warnings)
     monkeypatch.setattr(Inference, "segment", blind_the_second_time)
     found = Engine(closer, "cpu").contour(ct, silent)
     assert len(seen) == 2
     np.testing.assert_array_equal(found.mask.array, once.mask.array)
-    assert [warning.code for warning in found.warnings if "from closer" in warning.sentence] == ["fallback"]
+    (told,) = [warning for warning in found.warnings if "from closer" in warning.sentence]
+    assert (told.code, told.severity) == ("unsure-slices", "warning")
+    assert told.slices == tuple(np.flatnonzero(found.mask.array.any(axis=(1, 2))))
 
 
 def test_same_ct_same_contour(engine: Engine) -> None:
@@ -303,6 +306,16 @@ def test_values_that_are_no_hounsfield_units_are_refused(engine: Engine) -> None
     ct = ct_of(Body(), scan_grid())
     with pytest.raises(InputError, match="Hounsfield"):
         engine.contour(Volume(ct.array + np.int16(1024), ct.geometry), silent)
+    ct.array[:, :3, :3] = -2000 - 1024  # what stands for no value outside the scanner's field
+    with pytest.raises(InputError, match="Hounsfield"):
+        engine.contour(Volume(ct.array + np.int16(1024), ct.geometry), silent)
+
+
+def test_a_spacing_that_is_wrong_by_ten_is_refused(engine: Engine) -> None:
+    ct = ct_of(Body(), scan_grid())
+    grown = dataclasses.replace(ct.geometry, spacing_mm=tuple(20 * step for step in ct.geometry.spacing_mm))
+    with pytest.raises(InputError, match=r"would be \d+\.\d m long"):
+        engine.contour(Volume(ct.array, grown), silent)
 
 
 def test_absent_graphics_card_is_said() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,18 @@ def test_report_says_what_ran_and_nothing_of_the_patient(engine: Engine, tmp_pat
     assert all(set(warning) == {"code", "severity", "sentence", "slices"} for warning in report["warnings"])
     assert {warning["code"] for warning in report["warnings"]} <= CODES
     assert all(0 <= doubt <= 1 for doubt in report["slice_doubt"])
+
+
+def test_a_volume_file_that_does_not_say_how_the_patient_lies_is_told(engine: Engine, tmp_path: Path) -> None:
+    path = tmp_path / "ct.nii"
+    sitk.WriteImage(to_sitk(ct_of(BODY, scan_grid())), str(path))
+    for code, told_so in ((1, False), (0, True)):
+        content = bytearray(path.read_bytes())
+        struct.pack_into("<hh", content, 252, code, code)  # qform_code, sform_code
+        path.write_bytes(content)
+        output = run_job(Job((path,), tmp_path / f"out {code}"), engine, Events(io.StringIO()))
+        warnings = json.loads((output / "report.json").read_text(encoding="utf-8"))["warnings"]
+        assert any("does not say how the patient lies" in warning["sentence"] for warning in warnings) is told_so
 
 
 @pytest.mark.parametrize("suffix", [".nrrd", ".nii.gz", ".mha"])

@@ -63,6 +63,7 @@ def test_with_a_byte_too_little_one_network_at_a_time_is_used_and_it_says_so(car
     (sentence,) = fallbacks(contouring)
     assert "one network at a time" in sentence
     assert contouring.device.startswith("GPU (pretended)")
+    assert [cost.name for cost in contouring.steps] == [cost.name for cost in plain.steps]
     assert dice(contouring.mask.array > 0, plain.mask.array > 0) >= 0.998
 
 

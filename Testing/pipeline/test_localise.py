@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from analytic import PLAN, Body, ct_of, points_of, scan_grid
-from BladderAutoContourLib.imaging.geometry import Geometry
+from BladderAutoContourLib.imaging.geometry import Geometry, coverage
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.networks.plan import StagePlan
 from BladderAutoContourLib.pipeline.localise import coarse_copy, localise, positions, slide, window_starts
@@ -83,6 +83,22 @@ def test_restored_probability_is_the_same_field_on_the_scans_grid() -> None:
     assert restored.array.dtype == np.float32
     assert np.abs(restored.array.sum() / truth.sum() - 1) < 0.01
     assert ((restored.array >= 0.5) != (truth >= 0.5)).mean() < 0.002
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("step_mm", [0.75, 1.0, 2.0, 3.0, 5.0])
+def test_a_bladder_that_goes_on_beyond_the_scan_is_contoured_to_its_end(axis: int, step_mm: float) -> None:
+    """Wherever the scan's face lies among the crop's voxels; those beyond it are zero: nothing is known there."""
+    size, spacing = [30, 30, 30], [2.0, 2.0, 2.0]
+    size[axis], spacing[axis] = 40, step_mm
+    ct = Geometry(tuple(size), tuple(spacing), (0.0, 0.0, 0.0))
+    for phase in range(12):
+        origin = [-9.0, -9.0, -9.0]
+        origin[axis] += phase / 4
+        crop = Geometry((20, 20, 20), (3.0, 3.0, 3.0), tuple(origin))
+        found = restore(Volume(np.float32(0.95) * coverage(ct, crop), crop), ct).array >= 0.5
+        inside = np.moveaxis(found, 2 - axis, 0)
+        assert inside[0].any(), phase
 
 
 @pytest.mark.parametrize("shift_mm", [60.0, 500.0])

@@ -1,8 +1,11 @@
 """Corrections of a few slices carry over to the others, and nothing that a clinician decided changes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from BladderAutoContourLib.errors import InputError
+from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.pipeline.corrections.planes import touched_planes
 from BladderAutoContourLib.pipeline.corrections.refine import Corrections, Refinement
 from BladderAutoContourLib.pipeline.engine import Engine
@@ -182,6 +185,35 @@ def test_touched_voxels_are_sorted_by_the_view_they_were_painted_in():
     axial, sagittal = touched_planes(touched)
     assert (axial.axis, axial.numbers, sagittal.axis, sagittal.numbers) == (0, (3,), 2, (7,))
     assert (axial.voxels ^ sagittal.voxels == touched).all()
+
+
+def test_whole_slices_are_axial_however_many_there_are():
+    touched = np.zeros((80, 40, 40), dtype=bool)
+    touched[10:70] = True
+    (planes,) = touched_planes(touched)
+    assert planes.axis == 0
+    assert planes.numbers == tuple(range(10, 70))
+
+
+def test_an_emptied_slice_ends_what_goes_on_far_beyond_it(engine, pelvis):
+    """A false column on the dome, longer than corrections reach."""
+    more = 16  # 64 mm
+
+    def taller(array: np.ndarray, value: float) -> np.ndarray:
+        return np.pad(array, ((0, more), (0, 0), (0, 0)), constant_values=value)
+
+    x, y, z = pelvis.ct.geometry.size
+    grid = dataclasses.replace(pelvis.ct.geometry, size=(x, y, z + more))
+    tall = Scene(Volume(taller(pelvis.ct.array, -95), grid), taller(pelvis.bladder, False), taller(pelvis.bowel, False))
+    top = int(np.flatnonzero(tall.bladder.any(axis=(1, 2)))[-1])
+    predicted = tall.bladder.copy()
+    predicted[top + 1 : top + more + 3, y // 2 - 4 : y // 2 + 4, x // 2 - 4 : x // 2 + 4] = True
+    drawn, touched = predicted.copy(), np.zeros_like(predicted)
+    drawn[top + 1], touched[top + 1] = False, True
+    corrections = Corrections(tall.probability(predicted), tall.volume(drawn), tall.volume(touched))
+    refinement = engine.refine(tall.ct, corrections).result
+    check(refinement, drawn, touched)
+    assert not refinement.mask.array[top + 1 :].any()
 
 
 def test_a_copied_contour_snaps_to_the_ct(engine, pelvis):

@@ -1,5 +1,7 @@
 """Each warning appears where it should, names its slices, and stays away from a plain case."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from BladderAutoContourLib.imaging.geometry import Geometry
@@ -45,6 +47,21 @@ def test_cut_bladder(place, slices, words) -> None:
     assert warning.slices == slices
     assert words in warning.sentence
     assert warning.severity == "warning"
+
+
+@pytest.mark.parametrize(("step_mm", "first", "warned"), [(1.0, 2, True), (1.0, 3, False), (3.0, 1, False)])
+def test_a_contour_that_ends_beside_the_scans_end_counts_as_cut(step_mm: float, first: int, warned: bool) -> None:
+    grid = Geometry((60, 50, 30), (2.0, 2.0, step_mm))
+    plain = case((slice(first, first + 10), slice(15, 35), slice(20, 40)))
+    contoured = dataclasses.replace(plain, ct=Volume(plain.ct.array, grid), mask=Volume(plain.mask.array, grid))
+    found = [warning.slices for warning in warnings_of(contoured) if warning.code == "bladder-cut"]
+    assert found == ([(first,)] if warned else [])
+
+
+def test_a_contour_that_a_closer_look_contradicts_is_unsure_all_through() -> None:
+    warning = only(case(contradicted=True), "unsure-slices")
+    assert warning.severity == "warning"
+    assert warning.slices == tuple(range(10, 20))
 
 
 def test_bladder_cut_by_the_round_field() -> None:

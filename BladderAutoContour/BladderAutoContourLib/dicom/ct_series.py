@@ -56,15 +56,13 @@ class CtSeries:
 
 @dataclass(frozen=True)
 class SeriesSummary:
-    """One CT series. spacing_mm (x, y, z) and length_mm are None where it is no volume; `problem` says why."""
+    """One CT series. spacing_mm (x, y, z) is None where it is no volume; a finding says why."""
 
     series_uid: str
     images: int
     rows: int
     columns: int
     spacing_mm: tuple[float, float, float] | None
-    length_mm: float | None
-    problem: str
     findings: tuple[Finding, ...]
 
     def __str__(self) -> str:
@@ -129,17 +127,17 @@ def summarise(images: Sequence[ImageHeader]) -> SeriesSummary:
     first = images[0]
     if all(image.localizer for image in images):
         note = Finding("localizer", "note", f"{len(images)} localiser images only")
-        return SeriesSummary(first.series_uid, len(images), first.rows, first.columns, None, None, "", (note,))
+        return SeriesSummary(first.series_uid, len(images), first.rows, first.columns, None, (note,))
     try:
         stack = _stack(images)
     except InputError as fault:
         return SeriesSummary(
-            first.series_uid, len(images), first.rows, first.columns, None, None, fault.message,
+            first.series_uid, len(images), first.rows, first.columns, None,
             (Finding("no-volume", "error", fault.message, fault.files),),
         )  # fmt: skip
     columns, rows, slices = stack.geometry.size
     spacing = stack.geometry.spacing_mm
-    return SeriesSummary(first.series_uid, slices, rows, columns, spacing, spacing[2] * slices, "", stack.findings)
+    return SeriesSummary(first.series_uid, slices, rows, columns, spacing, stack.findings)
 
 
 def _stack(images: Sequence[ImageHeader]) -> Stack:

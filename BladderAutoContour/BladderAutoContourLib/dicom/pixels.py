@@ -11,7 +11,7 @@ from .decode import stored_values
 from .image_header import ImageHeader
 from .scan import WORKERS
 
-AIR_HU = -1024
+LOWEST_HU = -1024
 """The least that air measures: lower values become this, unless they are padding."""
 OUTSIDE_HU = -2000
 """What padding outside the scanner's round field becomes, whatever the scanner writes there."""
@@ -98,8 +98,8 @@ def _rescaled(image: ImageHeader, stored: np.ndarray, dtype: np.dtype) -> np.nda
     if image.padding is not None:
         padding_hu = image.padding * image.slope + image.intercept
         if not PADDING_HU[0] < padding_hu < PADDING_HU[1]:
-            hu[stored == image.padding] = AIR_HU if PADDING_BELOW_HU < padding_hu <= PADDING_HU[0] else OUTSIDE_HU
-    below = hu < AIR_HU
+            hu[stored == image.padding] = LOWEST_HU if PADDING_BELOW_HU < padding_hu <= PADDING_HU[0] else OUTSIDE_HU
+    below = hu < LOWEST_HU
     if below.any():
-        hu[below] = np.where(hu[below] <= PADDING_BELOW_HU, OUTSIDE_HU, AIR_HU)
+        hu[below] = np.where(hu[below] <= PADDING_BELOW_HU, OUTSIDE_HU, LOWEST_HU)
     return np.minimum(hu, 32767) if whole else hu

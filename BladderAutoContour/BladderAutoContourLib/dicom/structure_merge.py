@@ -78,7 +78,7 @@ def merge_rtstruct(
         return agreement
 
     agreement = put_in_place(dataset, path, judge)
-    return written(path, dataset, number, contours, agreement, request, findings)
+    return written(path, contours, agreement, request, findings)
 
 
 def _same_name(base: StructureSet, name: str, merge: MergeRequest) -> list[int]:

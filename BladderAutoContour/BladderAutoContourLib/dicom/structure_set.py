@@ -30,8 +30,6 @@ class WrittenStructure:
     """What was put in place. agreement: Dice of the contours, read back and filled, with the source mask."""
 
     path: Path
-    sop_instance_uid: str
-    roi_number: int
     contours: int
     points: int
     agreement: float
@@ -55,13 +53,11 @@ def write_rtstruct(
     findings = [
         Finding("taken-over", "warning", f"{finding.sentence}, as in the CT") for finding in inherited_findings(ct)
     ]
-    return written(Path(path), dataset, number, contours, agreement, request, findings)
+    return written(Path(path), contours, agreement, request, findings)
 
 
 def written(
     path: Path,
-    dataset: FileDataset,
-    number: int,
     contours: Sequence[SliceContour],
     agreement: float,
     request: StructureRequest,
@@ -74,8 +70,6 @@ def written(
         findings.append(Finding("long-name", "warning", sentence))
     return WrittenStructure(
         path=path,
-        sop_instance_uid=str(dataset.SOPInstanceUID),
-        roi_number=number,
         contours=len(contours),
         points=sum(len(contour.points_mm) for contour in contours),
         agreement=agreement,

@@ -18,6 +18,8 @@ from .volume import Volume, sparse_copy
 SUFFIXES = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 """How the names of volume files end."""
 
+RIGHT_ANGLE = 1e-3
+"""How far the products of unit axes may be off those at right angles (0.06 degrees)."""
 FASTEST = 1  # zlib's level: a mask becomes a few per cent larger than at level 6, ten times sooner
 _NRRD_TYPES = {"uint8": "uint8", "int16": "int16", "uint16": "uint16", "int32": "int32", "float32": "float"}
 _CHUNK_BYTES = 2**18
@@ -76,7 +78,8 @@ def read_volume(path: Path) -> Volume:
     """The volume of a NRRD, NIfTI or MetaImage file.
 
     Stored int16 and uint8 stay as they are; other whole numbers become int16 where they fit; all else float32.
-    Raises InputError: missing, unreadable, not a volume, not three-dimensional, several values a voxel, no numbers.
+    Raises InputError: missing, unreadable, not a volume, not three-dimensional, several values a voxel, no
+    numbers, axes that are not at right angles.
     """
     path = Path(path)
     if not path.is_file():
@@ -97,8 +100,25 @@ def read_volume(path: Path) -> Volume:
         image = image[:, :, :, 0]  # NIfTI writers add a time axis of one
     if image.GetDimension() != 3:
         raise InputError(f"{path.name} is not three-dimensional.", [path])
+    axes = np.asarray(image.GetDirection()).reshape(3, 3)
+    if np.abs(axes.T @ axes - np.eye(3)).max() > RIGHT_ANGLE:
+        raise InputError(
+            f"The axes of {path.name} are not at right angles (a tilted gantry?). Resample it to a grid whose are.",
+            [path],
+        )
     volume = from_sitk(image)
     return Volume(_economical(volume.array, path), volume.geometry)
+
+
+def says_orientation(path: Path) -> bool:
+    """Whether a volume file that can be read says how its axes lie in the patient; NRRD and NIfTI need not."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(host.path_for_libraries(Path(path)))
+    reader.ReadImageInformation()
+    said = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys()}
+    if path.name.lower().endswith((".nii", ".nii.gz")):
+        return any(int(float(said.get(code) or 0)) > 0 for code in ("qform_code", "sform_code"))
+    return "NRRD_space" in said or not path.name.lower().endswith((".nrrd", ".nhdr"))
 
 
 def _economical(array: np.ndarray, path: Path) -> np.ndarray:

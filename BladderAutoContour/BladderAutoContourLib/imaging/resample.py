@@ -11,6 +11,8 @@ from .geometry import Geometry, coverage
 from .volume import Volume
 
 _WORTH_THREADS = 500_000  # voxels; below, waking ITK's threads costs more than they save
+LEAST_SHARE = 1e-3
+"""Of the known voxels around a point; with less they say nothing of it."""
 _ROUNDING = 1e-3  # a ratio of 1.9999 is meant as 2
 
 
@@ -32,6 +34,17 @@ def resample_to(volume: Volume, geometry: Geometry, *, fill: float, antialias: b
         source = _averaged(source, factors)
     array = sitk.GetArrayFromImage(_interpolated(source, geometry, fill))
     array[~coverage(volume.geometry, geometry)] = fill
+    return Volume(array, geometry)
+
+
+def resample_known(volume: Volume, known: np.ndarray, geometry: Geometry, *, fill: float) -> Volume:
+    """As `resample_to`, from the voxels that are `known` (boolean (z, y, x)) alone; `fill` where none is near."""
+    if known.all():
+        return resample_to(volume, geometry, fill=fill)
+    values = resample_to(Volume(volume.array * known, volume.geometry), geometry, fill=0.0).array
+    shares = resample_to(Volume(known.astype(np.float32), volume.geometry), geometry, fill=0.0).array
+    array = np.full(geometry.shape, fill, dtype=np.float32)
+    np.divide(values, shares, out=array, where=shares > LEAST_SHARE)
     return Volume(array, geometry)
 
 

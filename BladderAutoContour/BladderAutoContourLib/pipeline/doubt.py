@@ -13,10 +13,11 @@ import numpy as np
 
 from ..imaging.components import bounding_box, widened
 from ..imaging.distance import signed_distance_mm
-from ..imaging.resample import resample_to
+from ..imaging.geometry import coverage
+from ..imaging.resample import resample_known
+from ..imaging.smoothing import smoothed
 from ..imaging.volume import Volume
 from ..networks.plan import DoubtPlan
-from .corrections.appearance import smoothed
 from .decide import logit
 from .suitability import LOWEST_HU
 
@@ -81,7 +82,8 @@ def slice_features(ct: Volume, cnn_probability: Volume, mask: Volume, evidence: 
     columns = widened(box[2], NEIGHBOURHOOD_MM / x_mm, mask.array.shape[2])
     inside = mask.array[box[0], rows, columns] > 0
     around = mask.geometry.region((columns.start, rows.start, box[0].start), inside.shape[::-1])
-    values = resample_to(cnn_probability, around, fill=0.0).array
+    seen = coverage(ct.geometry, cnn_probability.geometry)
+    values = resample_known(cnn_probability, seen, around, fill=0.0).array
     hu = smoothed(np.maximum(ct.array[box[0], rows, columns], LOWEST_HU), around.spacing_mm, SMOOTH_MM)
     pixel_mm2 = mask.geometry.pixel_mm2
     last = len(inside) - 1

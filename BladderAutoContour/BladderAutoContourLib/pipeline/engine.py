@@ -17,7 +17,7 @@ from .fallback import Computed, Workplace
 from .inference import Inference
 from .localise import Candidate, localise
 from .restore import restore
-from .segment import Refined, segment
+from .segment import Segmented, segment
 from .steps import Progress, StepCost, Steps
 from .suitability import check_suitable, without_padding
 from .warnings import Contoured, QualityWarning, fallback_warning, warnings_of
@@ -26,10 +26,6 @@ CORRECTION_MM = (2.0, 2.0, 3.0)
 """The grid (x, y, z) of the CRF-RNN in corrections where the plan has it work on the CNN's coarse one."""
 
 WITHOUT_CRF = "The CRF-RNN was switched off: the border is the CNN's alone."
-CONTRADICTED = (
-    "Looked at from closer, this small bladder was hardly seen, so the contour is that of the first look alone. Check "
-    "every slice of it."
-)
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,8 @@ class Contouring:
 @dataclass(frozen=True)
 class _Seen:
     candidates: tuple[Candidate, ...]
-    refined: Refined | None
+    segmented: Segmented | None
+    costs: tuple[StepCost, ...]
 
 
 class Engine:
@@ -99,22 +96,21 @@ class Engine:
         Raises NoBladderError, InputError for a volume that cannot be a pelvic CT, and whatever `progress` raises.
         """
         check_suitable(volume)
-        steps = Steps(progress)
-        look = self._look(without_padding(volume), steps, use_crf)
-        seen = look.result
-        if seen.refined is None:
+        computed = self._localise_and_segment(volume, progress, use_crf)
+        candidates, segmented = computed.result.candidates, computed.result.segmented
+        if segmented is None:
             raise NoBladderError(NOTHING_SEEN)
-        contradicted = CONTRADICTED if seen.refined.contradicted else ""
-        notes = (look.fallback, "" if use_crf else WITHOUT_CRF, contradicted)
+        notes = (computed.fallback, "" if use_crf else WITHOUT_CRF)
+        steps = Steps(progress)
         with steps.step("restore"):
-            probability = restore(seen.refined.probability, volume.geometry)
+            probability = restore(segmented.probability, volume.geometry)
         with steps.step("decide") as tell:
-            decision = decide(probability, seen.refined.evidence, self.plan.decision)
+            decision = decide(probability, segmented.evidence, self.plan.decision)
             tell(0.5)
-            features = slice_features(volume, seen.refined.cnn_probability, decision.mask, seen.refined.evidence)
+            features = slice_features(volume, segmented.cnn_probability, decision.mask, segmented.evidence)
             slice_doubt = doubts(features, self.plan.doubt)
-            masses_ml = [candidate.mass_ml for candidate in seen.candidates]
-            masses_ml.insert(0, masses_ml.pop(seen.refined.candidate))
+            masses_ml = [candidate.mass_ml for candidate in candidates]
+            masses_ml.insert(0, masses_ml.pop(segmented.candidate))
             contoured = Contoured(
                 volume,
                 decision.mask,
@@ -122,7 +118,8 @@ class Engine:
                 tuple(masses_ml),
                 features.first_slice,
                 slice_doubt,
-                seen.refined.cut,
+                segmented.cut,
+                segmented.contradicted,
             )
             found = warnings_of(contoured)
         return Contouring(
@@ -131,21 +128,26 @@ class Engine:
             confidence=decision.confidence,
             volume_ml=decision.volume_ml,
             warnings=found + tuple(fallback_warning(note) for note in notes if note),
-            steps=steps.costs,
-            crf_change_in_band=seen.refined.crf_change_in_band,
+            steps=computed.result.costs + steps.costs,
+            crf_change_in_band=segmented.crf_change_in_band,
             slice_doubt=slice_doubt,
             slice_features=features,
-            device=look.device,
+            device=computed.device,
         )
 
     def refine(self, volume: Volume, corrections: Corrections) -> Computed[Refinement]:
-        """Carry a clinician's corrections to what lies around them; see `corrections.refine`."""
+        """Carry a clinician's corrections to what lies around them; see `corrections.refine`. Raises InputError."""
+        check_suitable(volume)
         return self._workplace.compute(
             lambda inference: refine(volume, corrections, inference.solve, self._correction_mm)
         )
 
     def copy_and_fit(self, volume: Volume, mask: Volume, source: int, target: int) -> Computed[Volume]:
-        """Put the contour of one axial slice on another and snap it to the CT; see `corrections.copy_fit`."""
+        """Put the contour of one axial slice on another and snap it to the CT; see `corrections.copy_fit`.
+
+        Raises InputError.
+        """
+        check_suitable(volume)
         return self._workplace.compute(
             lambda inference: copy_and_fit(volume, mask, source, target, inference.solve, self._correction_mm)
         )
@@ -160,18 +162,20 @@ class Engine:
         What the plan's calibration is fitted on. The CRF-RNN has no say in it.
         """
         check_suitable(volume)
-        seen = self._look(without_padding(volume), Steps(progress), use_crf=False).result
-        return seen.refined.evidence if seen.refined else 0.0
+        segmented = self._localise_and_segment(volume, progress, use_crf=False).result.segmented
+        return segmented.evidence if segmented else 0.0
 
-    def _look(self, ct: Volume, steps: Steps, use_crf: bool) -> Computed[_Seen]:
-        """Localise and segment."""
-        return self._workplace.compute(lambda inference: _see(ct, inference, steps, use_crf))
+    def _localise_and_segment(self, volume: Volume, progress: Progress, use_crf: bool) -> Computed[_Seen]:
+        ct = without_padding(volume)
+        return self._workplace.compute(lambda inference: _see(ct, inference, Steps(progress), use_crf))
 
 
 def _see(ct: Volume, inference: Inference, steps: Steps, use_crf: bool) -> _Seen:
+    # steps of its own: what a card that failed has cost is no step of the run
     with steps.step("localise") as tell:
         candidates = localise(ct, inference.plan.localiser, inference.localise, tell)
     if not candidates:
-        return _Seen((), None)
+        return _Seen((), None, steps.costs)
     with steps.step("segment") as tell:
-        return _Seen(candidates, segment(ct, candidates, inference, use_crf, tell))
+        segmented = segment(ct, candidates, inference, use_crf, tell)
+    return _Seen(candidates, segmented, steps.costs)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..dicom.ct_series import CtSeries, read_ct
 from ..errors import InputError
-from ..imaging.files import is_volume_file, read_volume
+from ..imaging.files import is_volume_file, read_volume, says_orientation
 from ..imaging.volume import Volume
 from .report import InputFacts
 from .steps import Tell
@@ -15,17 +15,29 @@ from .warnings import QualityWarning, geometry_warning
 _Stamp = tuple[tuple[str, int, int], ...]
 
 
+NOT_PLACED = (
+    "The file does not say how the patient lies in it: head first and on the back was assumed. Where that is wrong, so "
+    "is the contour. Take the DICOM series, or a file with its orientation."
+)
+
+
 @dataclass(frozen=True)
 class ReadCt:
-    """A CT that was read; `series` is None for a volume file."""
+    """A CT that was read; `series` is None for a volume file.
+
+    placed: whether the file says how the patient lies in it.
+    """
 
     volume: Volume
     series: CtSeries | None
+    placed: bool = True
 
     @property
     def warnings(self) -> tuple[QualityWarning, ...]:
         """The reader's findings, as warnings."""
         findings = self.series.findings if self.series else ()
+        if not self.placed:
+            return (geometry_warning(NOT_PLACED),)
         return tuple(
             geometry_warning(finding.sentence, "note" if finding.severity == "note" else "warning")
             for finding in findings
@@ -76,7 +88,7 @@ def _read(sources: Sequence[Path], series_uid: str | None, tell: Tell) -> ReadCt
     if any(is_volume_file(source) for source in sources):
         if len(sources) > 1:
             raise InputError("A volume file is a whole CT: give one at a time, or DICOM files alone.", sources)
-        return ReadCt(read_volume(sources[0]), None)
+        return ReadCt(read_volume(sources[0]), None, says_orientation(sources[0]))
     series = read_ct(sources, series_uid=series_uid, progress=tell)
     return ReadCt(series.volume, series)
 

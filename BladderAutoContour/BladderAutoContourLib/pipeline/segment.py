@@ -17,7 +17,7 @@ from ..networks.finer import finer_grid, on_grid
 from .decide import THRESHOLD
 from .inference import Inference, bladder_probability
 from .localise import LEAST_MASS_ML, Candidate
-from .looks import Look, look_around, look_at, main_part, mean_on, middle_mm
+from .looks import Look, look_around, look_at, mean_on, middle_mm
 from .steps import Tell
 from .suitability import AIR_HU
 
@@ -27,15 +27,15 @@ CLOSER = 0.75
 is all the same; with less, the field of view is too small."""
 LEAST_LEFT = 0.5
 """Share of what the first look sees that the closer one leaves at least: with less they contradict each other."""
-CRF_MARGIN_MM = 24.0  # around what the CNN sees: four times the reach of the CRF's wider kernel
+CRF_MARGIN_MM = 24.0  # around what the CNN sees: six times the reach of the shipped CRF's wider kernel
 
 
 @dataclass(frozen=True)
-class Refined:
+class Segmented:
     """A contoured candidate, on the CRF-RNN's grid about it.
 
     probability: after the CRF-RNN (after the CNN where it is switched off); cnn_probability: before it.
-    volume_ml: of the mask. evidence: the CNN's, see `Look`; the CRF-RNN's own probabilities are surer than it is right.
+    evidence: the CNN's, see `Look`; the CRF-RNN's own probabilities are surer than it is right.
     crf_change_in_band: share of the voxels within BAND_MM of the CNN's boundary whose label the CRF-RNN changed.
     contradicted: whether the closer look at a small bladder hardly saw it, so that the first one alone counts.
     candidate: number of the contoured one among those given. cut: whether the mask goes on beyond what the CNN saw.
@@ -43,7 +43,6 @@ class Refined:
 
     probability: Volume
     cnn_probability: Volume
-    volume_ml: float
     evidence: float
     crf_change_in_band: float
     contradicted: bool = False
@@ -51,7 +50,7 @@ class Refined:
     cut: bool = False
 
 
-def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, use_crf: bool, tell: Tell) -> Refined:
+def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, use_crf: bool, tell: Tell) -> Segmented:
     """The CNN looks at every candidate; the surest, one of bladder size before a smaller one, is contoured.
 
     On the coarse grid a full stomach may outweigh a small bladder; at working resolution the CNN tells them apart.
@@ -66,7 +65,7 @@ def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, u
     return dataclasses.replace(contour_of(ct, looks[chosen], inference, use_crf), candidate=chosen)
 
 
-def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> Refined:
+def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> Segmented:
     """The contour of a look, by the CRF-RNN, on the CRF's own grid about the CNN's mask.
 
     The CNN's logits are interpolated, not its probabilities: their 0.5 surface is the smoother one. On the CNN's grid
@@ -89,11 +88,9 @@ def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> R
     if use_crf and look.mask.any():
         hu = resample_to(ct, grid, fill=AIR_HU).array
         after = bladder_probability(inference.sharpen(logits.contiguous(), hu, grid.spacing_mm)) * covered
-    mask = main_part(after)
-    return Refined(
+    return Segmented(
         probability=Volume(after, grid),
         cnn_probability=Volume(before, grid),
-        volume_ml=float(np.count_nonzero(mask)) * grid.voxel_ml,
         evidence=look.evidence,
         crf_change_in_band=change_in_band(before, after, grid) if use_crf else 0.0,
         contradicted=contradicted,

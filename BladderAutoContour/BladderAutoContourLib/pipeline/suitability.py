@@ -2,17 +2,19 @@
 
 import numpy as np
 
+from ..dicom.pixels import PADDING_BELOW_HU
+from ..dicom.stack import MINIMUM_SLICES
 from ..errors import InputError
 from ..imaging.volume import Volume
 
-MINIMUM_SLICES = 5
+LARGEST_EXTENT_MM = 3000.0  # nobody is taller, and a spacing that is wrong by ten would fill the memory
 MINIMUM_EXTENT_MM = 40.0  # a bladder of 20 mL is about 34 mm wide
 AIR_HU = -1000.0
 LOWEST_HU = -1024  # scanners pad outside their field with -2000, -3024 and the like; air is enough
 
 
 def check_suitable(volume: Volume) -> None:
-    """Raise InputError where the volume is too small, or its values are not Hounsfield units."""
+    """Raise InputError where the volume is too small or too large, or its values are not Hounsfield units."""
     size, spacing = volume.geometry.size, volume.geometry.spacing_mm
     extent_mm = [n * step for n, step in zip(size, spacing, strict=True)]
     if min(size) < MINIMUM_SLICES or min(extent_mm) < MINIMUM_EXTENT_MM:
@@ -21,8 +23,14 @@ def check_suitable(volume: Volume) -> None:
             f"{extent_mm[0]:.0f} x {extent_mm[1]:.0f} x {extent_mm[2]:.0f} mm: too little to show a whole bladder. "
             "Choose a series that covers the pelvis (a localiser or a single slice is not enough)."
         )
+    if max(extent_mm) > LARGEST_EXTENT_MM:
+        raise InputError(
+            f"This CT would be {max(extent_mm) / 1000:.1f} m long: its spacing of {spacing[0]:g} x {spacing[1]:g} x "
+            f"{spacing[2]:g} mm cannot be right. Export it again."
+        )
     sample = volume.array[:: max(size[2] // 64, 1), ::2, ::2]
-    low, high = float(sample.min()), float(sample.max())
+    sample = sample[sample > PADDING_BELOW_HU]  # what stands for no value at all says nothing of the others
+    low, high = (float(sample.min()), float(sample.max())) if sample.size else (0.0, 0.0)
     if low > -50 or high < 50:
         raise InputError(
             f"The values of this volume run from {low:.0f} to {high:.0f}: they are not the Hounsfield units of a CT "

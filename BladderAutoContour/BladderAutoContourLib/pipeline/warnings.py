@@ -11,6 +11,8 @@ from ..imaging.volume import Volume
 
 SMALLEST_PLAUSIBLE_ML = 20.0
 LARGEST_PLAUSIBLE_ML = 1200.0
+END_MM = 3.0
+"""A contour that ends nearer to the scan's end than this is taken for one that the scan cuts."""
 METAL_HU = 2500
 METAL_REACH_MM = 60.0
 METAL_SMALLEST_ML = 0.2  # a few bright voxels are cortical bone or a calcification
@@ -36,7 +38,8 @@ class Contoured:
     """What the rules look at: the CT and the mask on its grid, and what the walk found on the way.
 
     candidate_masses_ml: the localiser's, that of the contoured one first. slice_doubt: of the slices `first_slice`,
-    `first_slice` + 1, ..., in [0, 1]. beyond_field: whether it goes on beyond what the networks saw.
+    `first_slice` + 1, ..., in [0, 1]. beyond_field: whether it goes on beyond what the networks saw. contradicted:
+    whether a closer look at a small bladder hardly saw it.
     """
 
     ct: Volume
@@ -46,6 +49,7 @@ class Contoured:
     first_slice: int = 0
     slice_doubt: tuple[float, ...] = ()
     beyond_field: bool = False
+    contradicted: bool = False
 
 
 def warnings_of(contoured: Contoured) -> tuple[QualityWarning, ...]:
@@ -60,8 +64,10 @@ def cut_bladder(contoured: Contoured) -> QualityWarning | None:
     box = bounding_box(mask, margin=1)
     part = mask[box] > 0
     low_field = contoured.ct.array[box] <= PADDING_BELOW_HU
-    last = mask.shape[0] - 1
-    slices = {number for number in (0, last) if mask[number].any()}
+    z_mm = contoured.mask.geometry.spacing_mm[2]
+    slices_held = bounding_box(mask)[0]
+    first, last = slices_held.start, slices_held.stop - 1
+    slices = {number for number, left in ((first, first), (last, len(mask) - 1 - last)) if left * z_mm < END_MM}
     at_end = bool(slices)
     sides = np.zeros(part.shape, dtype=bool)
     for axis in (1, 2):
@@ -173,6 +179,19 @@ def unsure_slices(contoured: Contoured) -> QualityWarning | None:
     )
 
 
+def contradicted(contoured: Contoured) -> QualityWarning | None:
+    """The networks do not agree with themselves."""
+    if not contoured.contradicted:
+        return None
+    return QualityWarning(
+        "unsure-slices",
+        "warning",
+        "Looked at from closer, this small bladder was hardly seen, so the contour is that of the first look alone: "
+        "check every slice of it.",
+        tuple(np.flatnonzero(contoured.mask.array.any(axis=(1, 2))).tolist()),
+    )
+
+
 def too_large(contoured: Contoured) -> QualityWarning | None:
     """The contour goes on beyond what the networks see at once."""
     if not contoured.beyond_field:
@@ -194,6 +213,7 @@ RULES: Sequence[Callable[[Contoured], QualityWarning | None]] = (
     contrast_inside,
     several_candidates,
     unsure_slices,
+    contradicted,
     too_large,
 )
 

@@ -1,7 +1,6 @@
 """What the organ looks like in this CT, learned from the corrected planes: the odds of its CT numbers."""
 
 import numpy as np
-import SimpleITK as sitk
 
 WINDOW_HU = (-200.0, 400.0)
 BIN_HU = 12.0
@@ -14,7 +13,8 @@ _SMOOTHING = np.array([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
 def log_odds(hu: np.ndarray, distance_mm: np.ndarray, voxels: np.ndarray) -> np.ndarray:
     """Log odds (float32) that a voxel is of the organ, from its CT number alone; zero where too little was corrected.
 
-    hu: smoothed CT. distance_mm: signed distance from the edited outlines. voxels: which of them are corrected.
+    All arrays (z, y, x). hu: smoothed CT. distance_mm: signed distance from the edited outlines. voxels: which of them
+    are corrected.
     """
     inside = hu[voxels & (distance_mm < -1.0)]
     around = hu[voxels & (distance_mm > 1.0) & (distance_mm < RING_MM)]
@@ -29,12 +29,3 @@ def log_odds(hu: np.ndarray, distance_mm: np.ndarray, voxels: np.ndarray) -> np.
     odds = np.log(shares[0] / shares[1]).clip(-STRONGEST, STRONGEST)
     centres = (bins[1:] + bins[:-1]) / 2
     return np.interp(hu, centres, odds).astype(np.float32)
-
-
-def smoothed(hu: np.ndarray, spacing_mm: tuple[float, float, float], sigma_mm: float) -> np.ndarray:
-    """The CT (z, y, x) under a Gaussian of `sigma_mm` in its axial planes; spacing_mm: (x, y, z)."""
-    image = sitk.GetImageFromArray(hu.astype(np.float32, copy=False))
-    image.SetSpacing(spacing_mm)
-    for direction in (0, 1):
-        image = sitk.RecursiveGaussian(image, sigma_mm, direction=direction)
-    return sitk.GetArrayFromImage(image)

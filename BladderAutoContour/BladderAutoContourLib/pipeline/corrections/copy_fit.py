@@ -5,10 +5,11 @@ import numpy as np
 from ...errors import InputError
 from ...imaging.components import as_mask, bounding_box, components, fill_holes, widened
 from ...imaging.geometry import Triple
+from ...imaging.smoothing import smoothed
 from ...imaging.volume import Volume
 from ..suitability import LOWEST_HU
-from .appearance import log_odds, smoothed
-from .crf import Sharpen, crf_change
+from .appearance import log_odds
+from .crf import Solve, crf_change
 from .distance import in_plane_mm
 
 MARGIN_MM = 15.0
@@ -19,9 +20,7 @@ SMOOTH_MM = 1.5
 _SURE = 12.0
 
 
-def copy_and_fit(
-    ct: Volume, mask: Volume, source: int, target: int, sharpen: Sharpen, crf_spacing_mm: Triple
-) -> Volume:
+def copy_and_fit(ct: Volume, mask: Volume, source: int, target: int, solve: Solve, crf_spacing_mm: Triple) -> Volume:
     """The mask (uint8) with the contour of axial slice `source` on slice `target`, fitted to the CT (HU) there.
 
     The slices are indices along z; no other slice changes. How the organ looks is learned from the source slice. The
@@ -48,7 +47,7 @@ def copy_and_fit(
     unary = -distance / MM_PER_LOGIT + APPEARANCE * odds
     unary[0] = np.where(copied, _SURE, -_SURE)
     apart_mm = max(abs(target - source) * z_mm, z_mm)
-    solved = unary + crf_change(unary, hu, (x_mm, y_mm, apart_mm), sharpen, (*crf_spacing_mm[:2], apart_mm))
+    solved = unary + crf_change(unary, hu, (x_mm, y_mm, apart_mm), solve, (*crf_spacing_mm[:2], apart_mm))
     fitted = ((solved[1] > 0) | (distance[1] < -FARTHEST_MOVE_MM)) & (distance[1] < FARTHEST_MOVE_MM)
     result = as_mask(mask.array)
     result[target] = 0

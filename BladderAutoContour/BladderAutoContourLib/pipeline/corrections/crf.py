@@ -7,12 +7,12 @@ import torch
 
 from ...imaging.geometry import Triple
 
-Sharpen = Callable[[torch.Tensor, np.ndarray, Triple], torch.Tensor]
+Solve = Callable[[torch.Tensor, np.ndarray, Triple], torch.Tensor]
 """Logits (1, 2, z, y, x), HU (z, y, x) and spacing (x, y, z) in mm to refined logits, before any temperature."""
 
 
 def crf_change(
-    unary: np.ndarray, hu: np.ndarray, spacing_mm: Triple, sharpen: Sharpen, crf_spacing_mm: Triple
+    unary: np.ndarray, hu: np.ndarray, spacing_mm: Triple, solve: Solve, crf_spacing_mm: Triple
 ) -> np.ndarray:
     """What the CRF-RNN adds to the logits of the bladder; all arrays (z, y, x), spacings (x, y, z).
 
@@ -24,7 +24,7 @@ def crf_change(
     logits = torch.from_numpy(np.stack((np.zeros_like(unary), unary)))[None].float()
     coarse = _averaged(logits, kernel)
     coarse_hu = _averaged(torch.from_numpy(hu.astype(np.float32))[None, None], kernel)[0, 0].numpy()
-    solved = sharpen(coarse, coarse_hu, tuple(step * mm for step, mm in zip(steps, spacing_mm, strict=True)))
+    solved = solve(coarse, coarse_hu, tuple(step * mm for step, mm in zip(steps, spacing_mm, strict=True)))
     change = solved.cpu() - coarse
     margin = change[:, 1:] - change[:, :1]
     if max(kernel) > 1:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...events import Events
-from ...imaging.files import read_volume, write_volume
+from ...imaging.files import read_mask, read_volume, write_volume
 from ...imaging.volume import Volume
 from ...networks.plan import Plan
 from ..engine import Engine
@@ -76,7 +76,7 @@ def run_refine(job: RefineJob, engine: Engine, events: Events, reader: Reader) -
 
     def prepare(ct: Volume, mask: Volume) -> Callable[[], _Corrected]:
         probability = _on_grid_of(ct, _probability(reader, job.probability), job.probability)
-        corrections = Corrections(probability, mask, _on_grid_of(ct, read_volume(job.touched), job.touched))
+        corrections = Corrections(probability, mask, _on_grid_of(ct, _touched(job.touched), job.touched))
         return lambda: _refined(engine.refine(ct, corrections))
 
     return _run(job, prepare, engine, events, reader)
@@ -111,7 +111,7 @@ def _run(job: CorrectionJob, prepare: _Prepare, engine: Engine, events: Events, 
         steps = Steps(events.progress)
         with steps.step("read") as tell:
             ct = reader.ct(job.ct, job.series_uid, tell)
-            work = prepare(ct.volume, _on_grid_of(ct.volume, read_volume(job.mask), job.mask))
+            work = prepare(ct.volume, _on_grid_of(ct.volume, read_mask(job.mask), job.mask))
         with steps.step("correct"):
             corrected = work()
         with steps.step("write") as tell:
@@ -137,6 +137,13 @@ def _probability(reader: Reader, path: Path) -> Volume:
     volume = reader.kept_volume(path)
     if volume.array.min() < 0 or volume.array.max() > 1:
         raise InputError(f"{path.name} is no probability: its values leave the range from 0 to 1.", [path])
+    return volume
+
+
+def _touched(path: Path) -> Volume:
+    volume = read_volume(path)
+    if volume.array.min() < 0:
+        raise InputError(f"{path.name} does not say what was touched: it holds values below 0.", [path])
     return volume
 
 

@@ -26,12 +26,15 @@ class TouchedPlanes:
 def touched_planes(touched: np.ndarray) -> tuple[TouchedPlanes, ...]:
     """The touched voxels (boolean, (z, y, x)) sorted by the plane they were painted in.
 
-    A stroke lies in one plane, so a voxel belongs to that of its three planes which holds most touched voxels; in
-    doubt to the axial one.
+    A stroke lies in one plane, so a voxel belongs to that of its three planes which holds most touched voxels, and a
+    plane that was touched as a whole comes before others; in doubt to the axial one. Many whole axial slices hold more
+    touched voxels of a coronal plane than one of them does of its own.
     """
     if not touched.any():
         return ()
     counts = [touched.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
+    for count in counts:
+        count[count * count.size == touched.size] = touched.size
     z, y, x = np.nonzero(touched)
     held = np.stack([counts[0][z], counts[1][y], counts[2][x]])
     chosen = held.argmax(axis=0)  # the first of equals: the axial one
@@ -47,12 +50,18 @@ def touched_planes(touched: np.ndarray) -> tuple[TouchedPlanes, ...]:
 
 
 def box_that_matters(
-    predicted: Box | None, drawn: Box | None, touched: Box | None, shape: tuple[int, ...], spacing_mm: Triple
+    predicted: Box | None,
+    drawn: Box | None,
+    touched: Box | None,
+    shape: tuple[int, ...],
+    spacing_mm: Triple,
+    ends: bool = False,
 ) -> Box | None:
     """The part of the CT that corrections can change; None where nothing was touched, predicted or drawn.
 
     predicted, drawn, touched: the boxes (z, y, x) around the voxels that are; shape: the CT's, (z, y, x); spacing_mm:
-    (x, y, z). What was drawn above or below the prediction may go on as far as corrections reach.
+    (x, y, z). What was drawn above or below the prediction may go on as far as corrections reach. ends: whether an
+    axial slice was emptied; then what lies beyond it may have to go, however far it goes on.
     """
     organ = box_of_both(predicted, drawn)
     if organ is None or touched is None:
@@ -62,8 +71,10 @@ def box_that_matters(
         whole, near = organ[axis], touched[axis]
         is_new = predicted is None or whole.start < predicted[axis].start or whole.stop > predicted[axis].stop
         margin_mm = REACH_MM if is_new and axis == 0 else MARGIN_MM
-        low_mm = max(whole.start * step_mm - margin_mm, near.start * step_mm - REACH_MM)
-        high_mm = min(whole.stop * step_mm + margin_mm, near.stop * step_mm + REACH_MM)
+        low_mm, high_mm = whole.start * step_mm - margin_mm, whole.stop * step_mm + margin_mm
+        if axis > 0 or not ends:
+            low_mm = max(low_mm, near.start * step_mm - REACH_MM)
+            high_mm = min(high_mm, near.stop * step_mm + REACH_MM)
         start, stop = max(0, int(low_mm / step_mm)), min(shape[axis], int(np.ceil(high_mm / step_mm)))
         if stop <= start:
             return None

@@ -1,40 +1,33 @@
 """Corrections that propagate: the field of the disagreement moves the network's odds, the CRF-RNN draws the border."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from ...imaging.components import as_mask, bounding_box, components, fill_holes
 from ...imaging.geometry import Triple
+from ...imaging.smoothing import smoothed
 from ...imaging.volume import Volume, sparse_copy
 from ..decide import JUST_BELOW, THRESHOLD, agree, logit
 from ..suitability import LOWEST_HU
-from .appearance import log_odds, smoothed
-from .crf import Sharpen, crf_change
+from .appearance import log_odds
+from .crf import Solve, crf_change
 from .field import Field, Reach, disagreement
 from .planes import box_that_matters, touched_planes
 
 SUREST = 0.0025  # a prediction surer than this would outweigh every correction
 
 
-@dataclass(frozen=True)
-class Tuning:
-    """How strongly each kind of evidence speaks; chosen on generated cases of the training family.
-
-    mm_per_logit: how far from the expected outline the odds rise by e. appearance: weight of the CT numbers' odds.
-    band_mm: where, around the expected outline, those count. crf: the share of the CRF-RNN's change that is taken.
-    """
-
-    reach: Reach = field(default_factory=Reach)
-    mm_per_logit: float = 1.2
-    appearance: float = 0.6
-    band_mm: float = 8.0
-    smooth_mm: float = 1.5
-    crf: float = 1.0
-    least_weight: float = 0.1
-
-
-DEFAULT = Tuning()
+MM_PER_LOGIT = 1.2
+"""How far from the expected outline the odds rise by e. This and the next three: chosen on generated cases of the
+training family."""
+APPEARANCE = 0.6
+"""Weight of the CT numbers' odds."""
+BAND_MM = 8.0
+"""Where, around the expected outline, those count."""
+SMOOTH_MM = 1.5
+LEAST_WEIGHT = 0.1
+"""Of corrections at a voxel; with less it stays as it was."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +58,7 @@ class Refinement:
     changed_slices: tuple[int, ...]
 
 
-def refine(
-    ct: Volume, corrections: Corrections, sharpen: Sharpen, crf_spacing_mm: Triple, tuning: Tuning = DEFAULT
-) -> Refinement:
+def refine(ct: Volume, corrections: Corrections, solve: Solve, crf_spacing_mm: Triple) -> Refinement:
     """Carry a clinician's corrections of a CT (HU) to what lies around them. Touched voxels stay as they are.
 
     Only what a correction reaches is computed anew, from the probability and from all that was ever touched; the rest
@@ -77,13 +68,15 @@ def refine(
     touched, mask = corrections.touched.array, as_mask(corrections.mask.array)
     probability = sparse_copy(corrections.probability.array, np.float32)
     predicted = bounding_box(probability, above=JUST_BELOW)
-    box = box_that_matters(predicted, bounding_box(mask), bounding_box(touched), mask.shape, spacing_mm)
+    near = bounding_box(touched)
+    ends = near is not None and _ends_organ(touched[near[0]], mask[near[0]], probability[near[0]])
+    box = box_that_matters(predicted, bounding_box(mask), near, mask.shape, spacing_mm, ends)
     changed: tuple[int, ...] = ()
     if box is not None:
         part = _Part(
             np.maximum(ct.array[box], LOWEST_HU), probability[box], mask[box] > 0, touched[box] > 0, spacing_mm
         )
-        found, share = _solved(part, sharpen, crf_spacing_mm, tuning)
+        found, share = _solved(part, solve, crf_spacing_mm)
         share[part.decided] = found[part.decided]
         changed = _slices(found != part.drawn, first=box[0].start)
         mask[box], probability[box] = found, share
@@ -93,6 +86,12 @@ def refine(
         touched_slices=_slices(touched),
         changed_slices=changed,
     )
+
+
+def _ends_organ(touched: np.ndarray, mask: np.ndarray, probability: np.ndarray) -> bool:
+    """Whether somebody emptied an axial slice that the network drew on: what lies beyond it may belong to nothing."""
+    pairs = zip(touched, mask, probability, strict=True)
+    return any(hand.any() and not drawn.any() and bool((p >= THRESHOLD).any()) for hand, drawn, p in pairs)
 
 
 def _slices(where: np.ndarray, first: int = 0) -> tuple[int, ...]:
@@ -110,19 +109,17 @@ class _Part:
     spacing_mm: Triple
 
 
-def _solved(part: _Part, sharpen: Sharpen, crf_spacing_mm: Triple, tuning: Tuning) -> tuple[np.ndarray, np.ndarray]:
+def _solved(part: _Part, solve: Solve, crf_spacing_mm: Triple) -> tuple[np.ndarray, np.ndarray]:
     """Mask and probability of the box."""
     planes = touched_planes(part.decided)
     if not planes:
         return part.drawn, part.probability
-    expected = disagreement(part.probability >= THRESHOLD, part.drawn, planes, part.spacing_mm, tuning.reach)
+    expected = disagreement(part.probability >= THRESHOLD, part.drawn, planes, part.spacing_mm, Reach())
     before = logit(part.probability, least=SUREST)
-    unary = _evidence(part, expected, before, tuning)
-    after = unary
-    if tuning.crf:
-        after = unary + tuning.crf * crf_change(unary, part.hu, part.spacing_mm, sharpen, crf_spacing_mm)
+    unary = _evidence(part, expected, before)
+    after = unary + crf_change(unary, part.hu, part.spacing_mm, solve, crf_spacing_mm)
     after = before + expected.weight * (after - before)
-    free = ~part.decided & (expected.weight >= tuning.least_weight)
+    free = ~part.decided & (expected.weight >= LEAST_WEIGHT)
     found = np.where(free, after > 0, part.drawn)
     found = _tidied(found, free, part.drawn & part.decided)
     probability = np.where(free, 1 / (1 + np.exp(-after)), part.probability).astype(np.float32)
@@ -130,13 +127,12 @@ def _solved(part: _Part, sharpen: Sharpen, crf_spacing_mm: Triple, tuning: Tunin
     return found, probability
 
 
-def _evidence(part: _Part, shape: Field, before: np.ndarray, tuning: Tuning) -> np.ndarray:
+def _evidence(part: _Part, shape: Field, before: np.ndarray) -> np.ndarray:
     """The unary logits: the network's, pulled towards the expected outline, and the CT's own along it."""
-    expected = (-shape.distance_mm / tuning.mm_per_logit).clip(-12, 12)
-    if tuning.appearance:
-        hu = smoothed(part.hu, part.spacing_mm, tuning.smooth_mm)
-        near = np.exp(-((shape.distance_mm / tuning.band_mm) ** 2))
-        expected = expected + tuning.appearance * near * log_odds(hu, shape.distance_mm, part.decided)
+    hu = smoothed(part.hu, part.spacing_mm, SMOOTH_MM)
+    near = np.exp(-((shape.distance_mm / BAND_MM) ** 2))
+    expected = (-shape.distance_mm / MM_PER_LOGIT).clip(-12, 12)
+    expected = expected + APPEARANCE * near * log_odds(hu, shape.distance_mm, part.decided)
     unary = before + shape.weight * (expected - before)
     unary[part.decided] = np.where(part.drawn[part.decided], 12.0, -12.0)
     return unary

@@ -53,7 +53,8 @@ INNER_ROOMS: dict[str, tuple[str, ...]] = {
     "scene": ("process.result",),
     "export": ("working_files", "process", "scene"),
     "correction": ("working_files", "process", "scene"),
-    "logic": ("working_files", "process", "scene", "export", "correction"),
+    "probability_files": ("working_files", "scene"),
+    "logic": ("working_files", "process", "scene", "export", "correction", "probability_files"),
     "panel": ("process", "scene", "export", "logic"),
 }
 
@@ -68,14 +69,10 @@ PACKAGES: dict[str, set[str]] = {
     "pipeline": {"torch", "numpy", "SimpleITK", "vtkmodules"},
     "evaluation": {"numpy"},
     "evaluation.metrics": {"torch", "numpy"},
-    "evaluation.brute_force": {"torch"},
-    "evaluation.cosine_series": {"torch"},
-    "evaluation.floor": {"torch"},
-    "evaluation.crf_peers": {"torch", "numpy"},
-    "evaluation.crf_worker": {"torch", "numpy"},
     "evaluation.precision": {"torch", "numpy"},
-    "evaluation.network_peers": {"torch", "numpy"},
-    "evaluation.network_worker": {"torch", "numpy"},
+    "evaluation.peers": {"torch", "numpy"},
+    "evaluation.peers.measured_program": set(),  # both run where the peers alone are installed
+    "evaluation.speed.measured_process": set(),
     "commands": {"torch", "numpy"},
     "slicer": SCENE,
     "slicer.process.child_process": set(),

@@ -146,11 +146,6 @@ def voxels(contour: Contour, ct: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
     return slicer.util.arrayFromSegmentBinaryLabelmap(contour.segmentation, contour.segment_id, ct)
 
 
-def segment_of(contour: Contour) -> slicer.vtkSegment:
-    """The segment itself."""
-    return contour.segmentation.GetSegmentation().GetSegment(contour.segment_id)
-
-
 def refine(contour: Contour, mask: np.ndarray) -> slicer.vtkMRMLScalarVolumeNode:
     """Give a segment the voxels of `mask` on a lattice of half the spacing; returns a volume on that lattice."""
     half = OBLIQUE.matrix @ np.diag([0.5, 0.5, 0.5, 1])

@@ -20,7 +20,6 @@ from BladderAutoContourLib.slicer.scene.outcome import outcome_of, told_of, volu
 from BladderAutoContourLib.slicer.scene.segmentation import Contour, contours_of
 from BladderAutoContourLib.slicer.working_files import PREFIX
 from clinic import add_volume, is_alive, load_ct
-from ct_scene import segment_of
 from exporting import outlined_area
 from small_engine import water_scene
 from watching import Witness
@@ -190,9 +189,9 @@ def test_the_look_and_the_export_are_of_the_contour_and_use_its_probability(logi
     areas = []
     for remembered in ("file and tag", "tag", "nothing"):
         if remembered != "file and tag":
-            logic._forget_probabilities()
+            logic._probabilities.forget_all()
         if remembered == "nothing":
-            segment_of(contour).RemoveTag("BladderAutoContour.probability")
+            contour.segment.RemoveTag("BladderAutoContour.probability")
         areas.append(exported_area(logic, desk, contour, out))
     smooth, from_tag, stepped = areas
     assert from_tag == pytest.approx(smooth, rel=0.002)

@@ -15,8 +15,10 @@ from .own_patients import OwnPatients, add_patient_arguments, find_patients
 from .parser import at_least
 
 if TYPE_CHECKING:
+    from ..evaluation.before_after import Judged
     from ..networks.weights import Networks
     from ..training.plan import TrainingPlan
+    from ..training.ranks import Ranks
 
 HELP = "Train the localiser, the network and the CRF-RNN as a plan file says, or finished weights on own patients."
 CALIBRATION_SCANS = 30
@@ -83,18 +85,10 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
         if number_type(device) == torch.float32 and any(stage.precision == "bf16" for stage in training.stages):
             heard.note("This machine does not compute in bfloat16: it trains in float32, which takes longer.")
         before = None
-        if patients and ranks.first:
-            patients.keep_split(arguments.output)
-            for case in patients.held_out:
-                patients.read(case)  # the sooner a bad one is told the better
         if patients:
-            counts = {"patients": len(patients.shown), "held_out": len(patients.held_out)}
-            training = dataclasses.replace(training, notes={**training.notes, **counts, "shown": patients.seal()})
-            heard.note(f"{counts['patients']} patients are trained on, {counts['held_out']} are held out.")
-        if patients and start and ranks.first:
-            from ..pipeline.engine import Engine
-
-            before = patients.judge(Engine(start, arguments.device), "before", heard)
+            training = _prepare_patients(patients, training, arguments.output, ranks, heard)
+            if start and ranks.first:
+                before = _judge_before(patients, start, arguments.device, heard)
         with _memory_told(fine_tuning=start is not None):
             weights = run_training(
                 training,
@@ -108,22 +102,60 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
                 start=start,
                 stage_done=draw_curve,
             )
-    if not ranks.first:
-        return 0
+    if ranks.first:
+        _conclude(arguments, weights, patients, before, events)
+        events.result(arguments.output)
+    return 0
+
+
+def _prepare_patients(
+    patients: OwnPatients, training: "TrainingPlan", output: Path, ranks: "Ranks", events: Events
+) -> "TrainingPlan":
+    """The plan with notes on the patients that it is shown. The first process writes down who is held out.
+
+    Raises InputError for a patient held out who cannot be used, and for a folder that held out others.
+    """
+    if ranks.first:
+        patients.keep_split(output)
+        for case in patients.held_out:
+            patients.read(case)  # the sooner a bad one is told the better
+    counts = {"patients": len(patients.shown), "held_out": len(patients.held_out)}
+    told = dataclasses.replace(training, notes={**training.notes, **counts, "shown": patients.seal()})
+    events.note(f"{counts['patients']} patients are trained on, {counts['held_out']} are held out.")
+    return told
+
+
+def _judge_before(patients: OwnPatients, start: "Networks", device: str, events: Events) -> "Judged":
+    """What the weights that the training starts from make of the patients held out. Raises InputError."""
+    from ..pipeline.engine import Engine
+
+    return patients.judge(Engine(start, device), "before", events)
+
+
+def _conclude(
+    arguments: argparse.Namespace,
+    weights: Path | None,
+    patients: OwnPatients | None,
+    before: "Judged | None",
+    events: Events,
+) -> None:
+    """Say what has come of the stages; calibrate finished weights, and judge them by the patients held out.
+
+    before: what was made of those before the training, which the printed comparison stands beside. Raises InputError
+    and OutputError.
+    """
     if weights is None:
         events.note("The chosen stages are done; others are not trained yet.")
-    else:
-        if arguments.calibrate:
-            _calibrate(weights, arguments.calibrate, events)
-        if patients:
-            from ..evaluation.before_after import write_comparison
-            from ..pipeline.engine import Engine
+        return
+    if arguments.calibrate:
+        _calibrate(weights, arguments.calibrate, events)
+    if patients:
+        from ..evaluation.before_after import write_comparison
+        from ..pipeline.engine import Engine
 
-            after = patients.judge(Engine.load(weights, arguments.device), "after", events)
-            print(write_comparison(arguments.output, before, after), flush=True)
-        events.note(f"Weights: {weights}")
-    events.result(arguments.output)
-    return 0
+        after = patients.judge(Engine.load(weights, arguments.device), "after", events)
+        print(write_comparison(arguments.output, before, after), flush=True)
+    events.note(f"Weights: {weights}")
 
 
 @contextlib.contextmanager
@@ -191,21 +223,22 @@ def _calibrate(weights: Path, scans: int, events: Events) -> None:
 
     The plan also says how the masks of this processor's number type agree with float32 ones.
     """
-    from ..evaluation import calibration, doubt_fit, precision, temperature
-    from ..evaluation.known_scans import contoured_scans
+    from ..evaluation import precision
+    from ..evaluation.calibration import confidence, doubt, temperature
+    from ..evaluation.calibration.known_scans import contoured_scans
     from ..networks.weights import load_weights, save_weights
     from ..pipeline.engine import Engine
 
     networks = load_weights(weights, "cpu")
     engine = Engine(networks, "cpu")
-    decision = calibration.fit(calibration.gather(engine, scans, events.progress), networks.plan.decision)
+    decision = confidence.fit(confidence.gather(engine, scans, events.progress), networks.plan.decision)
     plan = dataclasses.replace(networks.plan, decision=decision)
     slices, voxels = [], []
     for found, bladder in contoured_scans(engine, scans, events.progress):
-        slices.append(doubt_fit.known_slices(found, bladder))
+        slices.append(doubt.known_slices(found, bladder))
         voxels.append(temperature.near_contour(found, bladder))
     if slices:
-        plan = dataclasses.replace(plan, doubt=doubt_fit.fit(slices))
+        plan = dataclasses.replace(plan, doubt=doubt.fit(slices))
         networks = temperature.with_temperature(networks, temperature.fit(voxels))
     agreement = precision.measured(networks, COMPARED_CROPS, events.progress)
     plan = dataclasses.replace(plan, scores={"precision": agreement})  # others were reached with other numbers

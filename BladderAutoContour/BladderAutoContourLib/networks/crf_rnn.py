@@ -78,31 +78,22 @@ class CrfRnn(nn.Module):
         return BilateralGaussian(hu, spacing_mm, plan.theta_alpha_mm, plan.theta_beta_hu, plan.window_hu)
 
 
-def voxel_unit_plan(
-    spacing_mm: Triple,
-    hu_range: tuple[float, float],
-    theta_alpha_voxels: float = 1.0,
-    theta_beta_scaled: float = 0.005,
-    theta_gamma_voxels: float = 1.0,
-    spatial_weight: float = 1.0,
-    bilateral_weight: float = 15.0,
-    iterations: int = 3,
-) -> CrfPlan:
-    """The plan of a CRF given in the paper's units; the defaults are the starting values of its authors' code.
+def voxel_unit_plan(spacing_mm: Triple, hu_range: tuple[float, float], theta_alpha_voxels: float = 1.0) -> CrfPlan:
+    """The plan of a CRF with the starting values of the paper's authors' code, which counts in voxels and scaled HU.
 
-    Thetas of position are in voxels of `spacing_mm` (x, y, z); `theta_beta_scaled` is in units of the CT scaled to
-    [0, 1], where `hu_range` (minimum, maximum) is what that scaling spanned.
+    `theta_alpha_voxels` is in voxels of `spacing_mm` (x, y, z); theta gamma is one such voxel. Theta beta is 0.005 of
+    the CT scaled to [0, 1], where `hu_range` (minimum, maximum) is what that scaling spanned.
     """
     x, y, z = spacing_mm
     low, high = hu_range
     return CrfPlan(
         theta_alpha_mm=(theta_alpha_voxels * x, theta_alpha_voxels * y, theta_alpha_voxels * z),
-        theta_beta_hu=theta_beta_scaled * (high - low),
-        theta_gamma_mm=(theta_gamma_voxels * x, theta_gamma_voxels * y, theta_gamma_voxels * z),
+        theta_beta_hu=0.005 * (high - low),
+        theta_gamma_mm=spacing_mm,
         window_hu=(low, high),
-        iterations=iterations,
-        spatial_weight=spatial_weight,
-        bilateral_weight=bilateral_weight,
+        iterations=3,
+        spatial_weight=1.0,
+        bilateral_weight=15.0,
     )
 
 

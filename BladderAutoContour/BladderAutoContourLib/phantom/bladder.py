@@ -6,11 +6,9 @@ import torch
 
 from .bladder_prior import BladderShape
 from .canvas import Block, Canvas
-from .case import Case
+from .case import Case, Stream
 from .shapes import Ellipsoid, Point, Shape, Tube
 from .waves import Waves
-
-NEIGHBOUR_STREAM = 8
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def _smooth_union(a: torch.Tensor, b: torch.Tensor, radius: float) -> torch.Tens
 
 def make_bladder(case: Case, neighbours: list[Shape]) -> Bladder:
     """The case's bladder among the organs that may press on it."""
-    rng = case.generator(NEIGHBOUR_STREAM)
+    rng = case.generator(Stream.BLADDER_SURFACE)
     pressing = tuple(shape for shape in neighbours if rng.random() < 0.6)
     return Bladder(case.bladder, Waves.draw(rng, 1, (1.6, 5.0)), pressing)
 
@@ -106,7 +104,7 @@ def _urine(case: Case, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
 
 def _paint_guests(canvas: Canvas, case: Case, block: Block, lumen: torch.Tensor) -> None:
     """Catheter with its balloon, stones: inside the outer wall, so inside the label."""
-    rng = case.generator(9)
+    rng = case.generator(Stream.CATHETER_AND_STONES)
     (x, y, z), (_, _, c) = case.bladder.centre, case.bladder.radii
     neck: Point = (x, y + 4.0, z - c)
     radius = case.contents.balloon_radius

@@ -12,6 +12,9 @@ import numpy as np
 
 from .shapes import Ellipsoid, Point, Shape, Tube, as_point
 
+Face = tuple[Point, float]
+"""A plane that flattens a bladder: its outward unit normal, and its distance from the bladder's centre in mm."""
+
 TRAINING_KINDS = ("ellipsoid", "lobed", "flat-top", "faceted", "horned", "collapsed")
 TRAINING_SHARES = (0.2, 0.15, 0.1, 0.25, 0.18, 0.12)
 HELD_OUT_KINDS = ("pear", "box", "twin")
@@ -24,7 +27,7 @@ TETRAHEDRON = ((0.0, -0.25, 1.0), (0.75, -0.35, -0.6), (-0.75, -0.35, -0.6), (0.
 class BladderShape:
     """An outer wall surface: an ellipsoid that leans and ripples, with lobes, flat faces, and the neighbours' dents.
 
-    faces: (outward unit normal, distance from the centre in mm) of the planes that flatten it.
+    faces: the planes that flatten it.
     """
 
     kind: str
@@ -34,7 +37,7 @@ class BladderShape:
     exponent: float
     ripple: float
     lobes: tuple[Shape, ...]
-    faces: tuple[tuple[Point, float], ...]
+    faces: tuple[Face, ...]
     wall_mm: float
     indentation_mm: float
     fat_plane_mm: float
@@ -65,6 +68,26 @@ def draw_bladder_shape(
         tilt[0],
     )
     kind = str(rng.choice(HELD_OUT_KINDS) if held_out else rng.choice(TRAINING_KINDS, p=TRAINING_SHARES))
+    radii, exponent, lobes, faces = _form(kind, rng, centre, radii, tilt)
+    return BladderShape(
+        kind=kind,
+        centre=centre,
+        radii=radii,
+        tilt_degrees=tilt,
+        exponent=exponent,
+        ripple=0.0 if kind in ("box", "twin") else float(rng.uniform(0.02, 0.16)),
+        lobes=lobes,
+        faces=faces,
+        wall_mm=float(rng.uniform(2, 4) + (1 - fullness) * rng.uniform(0, 4.5)),
+        indentation_mm=float(rng.uniform(0, 0.45) * min(radii)),
+        fat_plane_mm=float(max(0.0, rng.uniform(-3, 5))),
+    )
+
+
+def _form(
+    kind: str, rng: np.random.Generator, centre: Point, radii: Point, tilt: Point
+) -> tuple[Point, float, tuple[Shape, ...], tuple[Face, ...]]:
+    """What a kind makes of the ellipsoid that was drawn: radii, exponent, lobes, faces, as BladderShape has them."""
     lobes, faces, exponent = [], [], 2.0
     if kind == "lobed":
         where = np.array(centre) + _direction(rng) * np.array(radii) * rng.uniform(0.4, 0.75)
@@ -90,19 +113,7 @@ def draw_bladder_shape(
         ears = ((centre[0] + s * 0.5 * radii[0], centre[1], centre[2] + 0.25 * radii[2]) for s in (-1, 1))
         lobes = [Ellipsoid(ear, (radii[0] * 0.6, radii[1] * 0.85, radii[2] * 0.85), tilt) for ear in ears]
         radii = (radii[0] * 0.95, radii[1] * 0.9, radii[2] * 0.75)
-    return BladderShape(
-        kind=kind,
-        centre=centre,
-        radii=as_point(radii),
-        tilt_degrees=tilt,
-        exponent=exponent,
-        ripple=0.0 if kind in ("box", "twin") else float(rng.uniform(0.02, 0.16)),
-        lobes=tuple(lobes),
-        faces=tuple(faces),
-        wall_mm=float(rng.uniform(2, 4) + (1 - fullness) * rng.uniform(0, 4.5)),
-        indentation_mm=float(rng.uniform(0, 0.45) * min(radii)),
-        fat_plane_mm=float(max(0.0, rng.uniform(-3, 5))),
-    )
+    return as_point(radii), exponent, tuple(lobes), tuple(faces)
 
 
 def _draw_volume_ml(rng: np.random.Generator, stratum: str | None) -> float:
@@ -128,9 +139,7 @@ def _direction(rng: np.random.Generator) -> np.ndarray:
     return side / np.linalg.norm(side)
 
 
-def _face(
-    rng: np.random.Generator, normal: np.ndarray, radii: Point, depth: tuple[float, float]
-) -> tuple[Point, float]:
+def _face(rng: np.random.Generator, normal: np.ndarray, radii: Point, depth: tuple[float, float]) -> Face:
     """A plane that cuts the ellipsoid at a share `depth` of its reach along the normal."""
     reach = float(np.linalg.norm(normal * np.array(radii)))
     return as_point(normal), reach * float(rng.uniform(*depth))

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from .canvas import Canvas
-from .case import Case
+from .case import Case, Stream
 from .shapes import Ellipsoid, Point, Shape, Tube
 from .torso import CAVITY_BACK, CAVITY_FRONT, CAVITY_WIDTH, CAVITY_Z
 from .waves import Waves
@@ -64,7 +64,7 @@ def paint_gut(
 
 def paint_bowel(canvas: Canvas, case: Case) -> None:
     """Small bowel as balls and winding tubes, the colon, the sigmoid and the rectum."""
-    rng = case.generator(5)
+    rng = case.generator(Stream.BOWEL)
     wall = rng.uniform(28, 50) + (20 if case.enhanced else 0)
     if rng.random() < 0.05:  # ascites
         canvas.paint(Ellipsoid((0, -15, 110), (95, 52, 90)), rng.uniform(0, 16))
@@ -95,7 +95,7 @@ def paint_bowel(canvas: Canvas, case: Case) -> None:
 
 def dome_loops(case: Case) -> list[tuple[Shape, Filling]]:
     """Gut lying on the bladder's dome, and now and then beside or before it; water-dense in fluid-bowel cases."""
-    rng = case.generator(7)
+    rng = case.generator(Stream.DOME_LOOPS)
     (x, y, z), (a, b, c) = case.bladder.centre, case.bladder.radii
     loops: list[tuple[Shape, Filling]] = []
     for number in range(int(rng.integers(1, 6))):

@@ -7,6 +7,7 @@ bladder's own in `bladder_prior`.
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 
@@ -16,6 +17,32 @@ from .shapes import Point
 GENERATOR_VERSION = 3
 FAMILIES = ("training", "held-out")
 STRATA = ("small", "medium", "large", "very-large", "contrast", "catheter", "gas", "metal", "fluid-bowel", "rotated")
+
+
+class Stream(IntEnum):
+    """The random streams of a case, one for each part of the anatomy and of the scan.
+
+    Streams, so that one organ's draw never moves another's: a loop of bowel more leaves bones, vessels and noise as
+    they were. The numbers enter the seeds: another one makes other voxels, and needs a new GENERATOR_VERSION.
+    """
+
+    PATIENT = 0  # the case's own properties: habitus, bladder, contents, scanner
+    TORSO = 1
+    SKELETON = 2
+    VESSELS = 3
+    ABDOMEN = 4
+    BOWEL = 5
+    GENITAL_ORGANS = 6
+    DOME_LOOPS = 7
+    BLADDER_SURFACE = 8  # its ripples, and which neighbours press on it
+    CATHETER_AND_STONES = 9
+    COUCH = 10
+    METAL = 11
+    EXPOSURE = 12  # noise and photon starvation, of each slab anew
+    WARP = 13
+    CLUTTER = 14
+    DOME_LOOP_STOOL = 15  # the grain of what the dome's loops hold
+    TEST_SCAN = 77  # which field of a patient the frozen test set shows
 
 
 @dataclass(frozen=True)
@@ -80,7 +107,7 @@ class Case:
     prostate_scale: float
     gland_shift_mm: Point = (0.0, 0.0, 0.0)  # of the prostate, off where the prior places it
 
-    def generator(self, stream: int) -> np.random.Generator:
+    def generator(self, stream: Stream) -> np.random.Generator:
         """A random stream of its own for one part of the anatomy, the same on every grid."""
         return np.random.default_rng([GENERATOR_VERSION, FAMILIES.index(self.family), self.seed, stream])
 
@@ -91,7 +118,7 @@ def draw_case(seed: int, family: str = "training", stratum: str | None = None) -
         raise ValueError(f"unknown family {family!r}: one of {', '.join(FAMILIES)}")
     if stratum is not None and stratum not in STRATA:
         raise ValueError(f"unknown stratum {stratum!r}: one of {', '.join(STRATA)}")
-    rng = np.random.default_rng([GENERATOR_VERSION, FAMILIES.index(family), seed, 0])
+    rng = np.random.default_rng([GENERATOR_VERSION, FAMILIES.index(family), seed, Stream.PATIENT])
     held_out = family == "held-out"
     sex = "female" if rng.random() < 0.5 else "male"
     habitus = _draw_habitus(rng, held_out, stratum)

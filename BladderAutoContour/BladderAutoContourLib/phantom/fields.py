@@ -17,6 +17,7 @@ EXTENTS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "abdomen": ((150.0, 175.0), (360.0, 460.0)),
     "thighs": ((-440.0, -380.0), (-130.0, -95.0)),
 }
+FIELD_OF_VIEW_MM = (420.0, 520.0)  # from side to side and from front to back
 WITH_BLADDER = ("pelvis", "abdomen-pelvis", "whole-body")
 WITHOUT_BLADDER = ("chest", "abdomen", "thighs")
 
@@ -35,18 +36,15 @@ class Scan:
     geometry: Geometry
 
 
-def draw_scan(
-    case: Case, kind: str, spacing_mm: Triple, rng: np.random.Generator, width_mm: float | None = None
-) -> Scan:
-    """A scan of `kind` (a key of EXTENTS) at `spacing_mm` (x, y, z), its field of view 420 to 520 mm unless given."""
+def draw_scan(case: Case, kind: str, spacing_mm: Triple, rng: np.random.Generator) -> Scan:
+    """A scan of `kind` (a key of EXTENTS) at `spacing_mm` (x, y, z), its field of view 420 to 520 mm wide."""
     low, high = (rng.uniform(*ends) for ends in EXTENTS[kind])
-    return _scan(case, kind, spacing_mm, rng, (low, high), width_mm or rng.uniform(420, 520))
+    return _scan(case, kind, spacing_mm, rng, (low, high))
 
 
-def _scan(
-    case: Case, kind: str, spacing_mm: Triple, rng: np.random.Generator, extent: tuple[float, float], width: float
-) -> Scan:
+def _scan(case: Case, kind: str, spacing_mm: Triple, rng: np.random.Generator, extent: tuple[float, float]) -> Scan:
     low, high = extent
+    width = rng.uniform(*FIELD_OF_VIEW_MM)
     size = (round(width / spacing_mm[0]), round(width / spacing_mm[1]), round((high - low) / spacing_mm[2]))
     centre = canonical_to_patient(case, np.array([rng.normal(0, 12), 12 + rng.normal(0, 12), (low + high) / 2]))
     return Scan(kind, patient_grid(centre, spacing_mm, size))
@@ -57,7 +55,7 @@ def draw_cut_scan(case: Case, spacing_mm: Triple, rng: np.random.Generator) -> S
     low, high = (rng.uniform(*ends) for ends in EXTENTS["pelvis"])
     through = case.bladder.centre[2] + rng.uniform(-0.3, 0.3) * case.bladder.radii[2]
     low, high = (through, high) if rng.random() < 0.5 else (low, through)
-    return _scan(case, "pelvis", spacing_mm, rng, (low, high), rng.uniform(420, 520))
+    return _scan(case, "pelvis", spacing_mm, rng, (low, high))
 
 
 def draw_window(

@@ -3,13 +3,13 @@
 import numpy as np
 
 from .canvas import Canvas
-from .case import Case
+from .case import Case, Stream
 from .shapes import Ellipsoid, Shape, Tube
 
 
 def paint_vessels(canvas: Canvas, case: Case) -> None:
     """Aorta, cava, iliac and femoral vessels."""
-    rng = case.generator(3)
+    rng = case.generator(Stream.VESSELS)
     blood = rng.uniform(110, 260) if case.enhanced and rng.random() < 0.7 else rng.uniform(30, 60)
     canvas.paint(Tube(((-10, 0, 150), (-14, 0, 520)), (11, 11)), blood)
     canvas.paint(Tube(((12, -2, 150), (10, -2, 520)), (9, 11)), blood * rng.uniform(0.85, 1.15))
@@ -23,7 +23,7 @@ def paint_vessels(canvas: Canvas, case: Case) -> None:
 
 def paint_abdomen(canvas: Canvas, case: Case) -> None:
     """Liver, spleen, kidneys, gallbladder, stomach, heart: coarse, for fields that reach beyond the pelvis."""
-    rng = case.generator(4)
+    rng = case.generator(Stream.ABDOMEN)
     extra = 45.0 if case.enhanced else 0.0
     canvas.paint(Ellipsoid((-62, -12, 300), (66, 66, 72), (0, 18, 0)), rng.uniform(45, 65) + extra)
     canvas.paint(Ellipsoid((88, 40, 320), (26, 38, 52)), rng.uniform(40, 55) + extra)
@@ -50,7 +50,7 @@ def _ball(centre: np.ndarray, radius: float) -> Ellipsoid:
 
 def genital_organs(case: Case) -> list[tuple[Shape, float]]:
     """(shape, HU) of prostate and seminal vesicles, or uterus, vagina and ovaries with their cysts."""
-    rng = case.generator(6)
+    rng = case.generator(Stream.GENITAL_ORGANS)
     bladder = case.bladder
     x, y, _ = bladder.centre
     neck_z = bladder.centre[2] - bladder.radii[2]
@@ -104,7 +104,7 @@ def _seminal_vesicles(rng: np.random.Generator, case: Case, neck_z: float) -> li
 
 def paint_clutter(canvas: Canvas, case: Case) -> None:
     """Nameless soft tissue between bladder and side walls: nodes, plexus, adnexa, scars."""
-    rng = case.generator(14)
+    rng = case.generator(Stream.CLUTTER)
     centre, radii = np.asarray(case.bladder.centre), np.asarray(case.bladder.radii)
     for _ in range(int(rng.integers(0, 18))):
         where = rng.normal(size=3)

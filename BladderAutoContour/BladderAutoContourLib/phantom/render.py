@@ -9,7 +9,7 @@ from ..imaging.geometry import Geometry
 from .bladder import make_bladder, paint_bladder
 from .bowel import dome_loops, paint_bowel, paint_gut
 from .canvas import Canvas
-from .case import Case
+from .case import Case, Stream
 from .organs import genital_organs, paint_abdomen, paint_clutter, paint_vessels
 from .scanner import expose, paint_couch, paint_metal
 from .shapes import rotation_matrix
@@ -60,7 +60,7 @@ def canonical_coordinates(case: Case, geometry: Geometry, device: torch.device |
     )
     steps = _coarse_steps(geometry)
     coarse_shape = [int(np.ceil((n - 1) / step)) + 1 for n, step in zip(geometry.shape, steps, strict=True)]
-    waves = Waves.draw(case.generator(13), 3, habitus.warp_wavelength_mm)
+    waves = Waves.draw(case.generator(Stream.WARP), 3, habitus.warp_wavelength_mm)
     nodes = torch.stack(
         torch.meshgrid(
             *[
@@ -85,25 +85,24 @@ def render(
     geometry: Geometry,
     device: torch.device | str = "cpu",
     with_bladder: bool = True,
-    exposure: int = 0,
     slab_voxels: int = 8_000_000,
 ) -> Rendered:
     """The case's CT and label on a grid of any size, spacing and direction, both on `device`.
 
-    `exposure` changes the noise alone. `with_bladder` False leaves the organ out (after cystectomy). Large grids are
-    painted in slabs of at most `slab_voxels` to bound memory; noise then differs from slab to slab, as it should.
+    `with_bladder` False leaves the organ out (after cystectomy). Large grids are painted in slabs of at most
+    `slab_voxels` to bound memory; noise then differs from slab to slab, as it should.
     """
     nz, ny, nx = geometry.shape
     step = _coarse_steps(geometry)[0]  # slabs begin where the warp has a node: it is the same in every slab
     rows = max(1, slab_voxels // max(1, ny * nx) // step) * step
     if nz <= rows:
-        return _render_slab(case, geometry, device, with_bladder, exposure)
+        return _render_slab(case, geometry, device, with_bladder, 0)
     hu, label = (torch.empty(nz, ny, nx, device=device) for _ in range(2))
     for number, start in enumerate(range(0, nz, rows)):
         stop = min(nz, start + rows)
         low, high = max(0, start - step), min(nz, stop + 2)  # a margin for the blur along z
         part = geometry.region((0, 0, low), (nx, ny, high - low))
-        slab = _render_slab(case, part, device, with_bladder, exposure + 1000 * (number + 1))
+        slab = _render_slab(case, part, device, with_bladder, 1000 * (number + 1))
         hu[start:stop] = slab.hu[start - low : stop - low]
         label[start:stop] = slab.bladder[start - low : stop - low]
     return Rendered(hu, label)
@@ -115,7 +114,7 @@ def _coarse_steps(geometry: Geometry) -> tuple[int, int, int]:
 
 
 def _render_slab(
-    case: Case, geometry: Geometry, device: torch.device | str, with_bladder: bool, exposure: int
+    case: Case, geometry: Geometry, device: torch.device | str, with_bladder: bool, field_seed: int
 ) -> Rendered:
     spacing = geometry.spacing_mm
     voxel_mm = float(np.prod(spacing)) ** (1 / 3) / float(np.mean(case.habitus.scale))
@@ -131,7 +130,7 @@ def _render_slab(
         canvas.paint(shape, hu)
     loops = dome_loops(case)
     wall = case.contents.wall_hu
-    rng = case.generator(15)
+    rng = case.generator(Stream.DOME_LOOP_STOOL)
     for loop, filling in loops:
         paint_gut(canvas, case, rng, loop, wall, 2.0, filling)
     if with_bladder:
@@ -141,4 +140,4 @@ def _render_slab(
         label = torch.zeros_like(canvas.hu)
     paint_couch(canvas, case)
     paint_metal(canvas, case)
-    return Rendered(expose(canvas, case, spacing, exposure), label)
+    return Rendered(expose(canvas, case, spacing, field_seed), label)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from .canvas import Canvas
-from .case import Case
+from .case import Case, Stream
 from .shapes import Ellipsoid, Tube
 from .torso import CORE_BACK, CORE_FRONT
 from .waves import Waves
@@ -16,7 +16,7 @@ def paint_couch(canvas: Canvas, case: Case) -> None:
     """A table behind the back, or before the belly of a prone patient; it replaces nothing but air."""
     if not case.scanner.couch:
         return
-    rng = case.generator(10)
+    rng = case.generator(Stream.COUCH)
     habitus = case.habitus
     if habitus.prone:
         top, away = min(CORE_FRONT) - 0.35 * habitus.fat_front - 4, -1
@@ -34,7 +34,7 @@ def paint_couch(canvas: Canvas, case: Case) -> None:
 
 def paint_metal(canvas: Canvas, case: Case) -> None:
     """Hip prostheses, and the dark and bright rays that they throw across the pelvis."""
-    rng = case.generator(11)
+    rng = case.generator(Stream.METAL)
     for side in case.scanner.metal:
         s = 1 if side == "left" else -1
         head = (90.0 * s, -1.0, -2.0)
@@ -56,9 +56,12 @@ def paint_metal(canvas: Canvas, case: Case) -> None:
 
 
 def expose(canvas: Canvas, case: Case, spacing_mm: tuple[float, float, float], field_seed: int) -> torch.Tensor:
-    """HU (Z, Y, X) as scanned: blurred, starved between the hips, noisy, off calibration. spacing_mm is (x, y, z)."""
+    """HU (Z, Y, X) as scanned: blurred, starved between the hips, noisy, off calibration.
+
+    spacing_mm: (x, y, z). field_seed: one for each part of a scan; noise and starvation follow it, nothing else does.
+    """
     scanner = case.scanner
-    rng = np.random.default_rng([case.seed, field_seed, 12])
+    rng = np.random.default_rng([case.seed, field_seed, Stream.EXPOSURE])
     hu = canvas.hu
     x, y, z = canvas.coordinates
     if scanner.streak_hu > 0.5:

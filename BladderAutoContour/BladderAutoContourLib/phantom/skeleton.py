@@ -3,7 +3,7 @@
 import numpy as np
 
 from .canvas import Canvas
-from .case import Case
+from .case import Case, Stream
 from .shapes import Blade, Ellipsoid, Shape, Tube
 
 CORTEX_MM = (1.5, 4.5)
@@ -36,7 +36,7 @@ def bones() -> list[Shape]:
 
 def paint_skeleton(canvas: Canvas, case: Case) -> None:
     """Cortex first, marrow inside it; the symphysis stays soft."""
-    rng = case.generator(2)
+    rng = case.generator(Stream.SKELETON)
     marrow = rng.uniform(40, 320)
     cortex = rng.uniform(350, 1100)
     thickness = rng.uniform(*CORTEX_MM)

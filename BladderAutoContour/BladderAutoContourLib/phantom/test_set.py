@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..imaging.geometry import Triple, coverage, patient_grid
-from .case import Case, draw_case
+from .case import Case, Stream, draw_case
 from .fields import WITHOUT_BLADDER, Scan, draw_cut_scan, draw_scan
 from .render import bladder_centre_mm, render
 
@@ -56,7 +56,7 @@ def without_bladder(count: int = COUNT_WITHOUT) -> list[TestCase]:
     for number in range(count):
         seed = FIRST_SEED + 10_000 + number
         case = draw_case(seed, "held-out")
-        rng = np.random.default_rng([seed, 77])
+        rng = np.random.default_rng([seed, Stream.TEST_SCAN])
         kind = WITHOUT_BLADDER[number % len(WITHOUT_BLADDER)]
         result.append(TestCase(f"{kind}-{number:03d}", kind, case, draw_scan(case, kind, _spacing(rng), rng)))
     return result
@@ -86,7 +86,7 @@ def _positive(number: int) -> TestCase:
     seed = FIRST_SEED + number
     stratum = STRATA[number % len(STRATA)]
     case = draw_case(seed, "held-out", None if stratum in ("plain", "cut") else stratum)
-    rng = np.random.default_rng([seed, 77])
+    rng = np.random.default_rng([seed, Stream.TEST_SCAN])
     spacing = _spacing(rng)
     if stratum == "cut":
         return TestCase(f"cut-{number:03d}", stratum, case, _cut(case, spacing, rng))

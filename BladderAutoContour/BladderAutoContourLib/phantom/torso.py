@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from .canvas import Canvas
-from .case import Case
+from .case import Case, Stream
 from .shapes import Ellipsoid, Sleeve, Tube
 from .waves import Waves
 
@@ -29,7 +29,7 @@ def _grown(values: tuple[float, ...], by: float) -> tuple[float, ...]:
 
 def paint_torso(canvas: Canvas, case: Case) -> None:
     """Body fat, muscle with fatty septa, the cavity and its fat, the lungs, the deep muscles."""
-    rng = case.generator(1)
+    rng = case.generator(Stream.TORSO)
     habitus = case.habitus
     fat = rng.uniform(-115, -88)
     muscle = MUSCLE_HU + rng.uniform(-10, 8) + (8 if case.enhanced else 0)

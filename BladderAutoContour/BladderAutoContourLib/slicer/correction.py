@@ -15,7 +15,7 @@ from .process.result import read_correction
 from .scene.ct_source import CtSource, source_of, write_ct
 from .scene.kept_contour import is_begun_by_hand
 from .scene.proposal import Corrected
-from .scene.segmentation import Contour, as_it_stands, expect_meeting, segment_of, write_mask
+from .scene.segmentation import Contour, as_it_stands, expect_meeting, write_mask
 from .scene.touched import Touched, touched_of
 from .scene.volume_files import read_mask, write_volume
 from .scene.voxels import Grid, VoxelBox
@@ -108,7 +108,7 @@ class Correction:
         folder = Path(temporary.name)
         try:
             box, grid = as_it_stands(contour)
-            write_mask(contour.segmentation, contour.segment_id, contour.volume, folder / "mask.nrrd")
+            write_mask(contour, folder / "mask.nrrd")
             source = _source(contour, folder)
             common = {
                 "ct": source.paths,
@@ -169,17 +169,17 @@ class _Errand:
         self._ended()
 
     def _read(self, folder: Path) -> Corrected:
-        correction = read_correction(folder)
-        mask, _own_grid = read_mask(correction.mask)
+        result = read_correction(folder)
+        mask, _own_grid = read_mask(result.mask)
         after = expect_meeting(mask.on_lattice(self._grid.ijk_to_ras)).cropped()
         corrected = Corrected(
             self._contour,
             self._before,
             after,
             self._touched,
-            correction.changed_slices,
+            result.changed_slices,
             self._grid.voxel_ml,
-            correction.warnings,
+            result.warnings,
         )
         if not corrected.fits:
             raise InputError(_("The contour was changed meanwhile, so nothing was done to it. Try again."))
@@ -188,7 +188,7 @@ class _Errand:
 
 def _source(contour: Contour, folder: Path) -> CtSource:
     """The CT as the engine reads it: in the way that gives it the grid of the contour."""
-    if is_begun_by_hand(segment_of(contour.segmentation, contour.segment_id)):
+    if is_begun_by_hand(contour.segment):
         # No mask of the engine tells how it would count the slices of the files.
         return CtSource((write_ct(contour.volume, folder),), None)
     return source_of(contour.volume, folder)

@@ -1,8 +1,6 @@
 """One or several CTs of the scene through the engine, and contours out of it. No widgets."""
 
-import contextlib
 import enum
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -17,16 +15,17 @@ from ..errors import Cancelled, InputError
 from . import correction, working_files
 from .export.destinations import Destination
 from .export.structure_set import LastLook, StructureNames, StructureSetExport, generation_of, last_look
+from .probability_files import ProbabilityFiles
 from .process.engine_process import EngineChoice, EngineProcess, Listener
 from .process.messages import Failure, failure_of
 from .process.result import read_result
 from .process.weights_check import Answer, WeightsCheck
 from .scene.ct_source import source_of
-from .scene.kept_contour import fact, is_begun_by_hand
-from .scene.kept_probability import PROBABILITY, keep_probability, kept_probability
+from .scene.kept_contour import is_begun_by_hand
+from .scene.kept_probability import keep_probability
 from .scene.outcome import keep_outcome, told_of
-from .scene.segmentation import Contour, engine_grid, segment_of, show_result
-from .scene.volume_files import read_values, write_volume
+from .scene.segmentation import Contour, show_result
+from .scene.volume_files import read_values
 
 POLL_MILLISECONDS = 50
 
@@ -121,7 +120,7 @@ class Logic:
         self._export: StructureSetExport | None = None
         self._correction: correction.Correction | None = None
         self._check: WeightsCheck | None = None
-        self._probabilities: dict[Contour, _ProbabilityFile] = {}
+        self._probabilities = ProbabilityFiles()
         working_files.clear_leftovers(working_folder)
         self._observation = scene.AddObserver(scene.StartCloseEvent, lambda *_: self._scene_closes())
 
@@ -194,7 +193,7 @@ class Logic:
         """
         self._export = StructureSetExport(self._engine, self.working_folder)
         smooths = generation_of(contour) == "AUTOMATIC"
-        probability = self._probability_of(contour) if smooths else None
+        probability = self._probabilities.of(contour, self.working_folder) if smooths else None
         self._export.write(contour, names, destination, listener, probability)
         self._begin_ticking()
 
@@ -203,8 +202,8 @@ class Logic:
 
         InputError too: the scene was saved without the network's probability.
         """
-        by_hand = is_begun_by_hand(segment_of(contour.segmentation, contour.segment_id))
-        probability = self._probability_of(contour)
+        by_hand = is_begun_by_hand(contour.segment)
+        probability = self._probabilities.of(contour, self.working_folder)
         if probability is None and not by_hand:
             raise InputError(
                 _(
@@ -248,22 +247,12 @@ class Logic:
             self._run.clear_away()
         if self._correction is not None:
             self._correction.forget()
-        self._forget_probabilities()
+        self._probabilities.forget_all()
 
     def _scene_closes(self) -> None:
         self.cancel()
         self._jobs.clear()  # the next scene's CTs may have the same IDs
-        self._forget_probabilities()
-
-    def _forget_probabilities(self) -> None:
-        for contour in list(self._probabilities):
-            self._forget_probability(contour)
-
-    def _forget_probability(self, contour: Contour) -> None:
-        earlier = self._probabilities.pop(contour, None)
-        if earlier is not None:
-            with contextlib.suppress(OSError):  # what a virus scanner holds open stays
-                earlier.path.unlink()
+        self._probabilities.forget_all()
 
     def _begin_ticking(self) -> None:
         self._ticker.start(self._tick, POLL_MILLISECONDS)
@@ -295,45 +284,12 @@ class Logic:
             self._watcher.contour_comes()
             job.contour = show_result(self._volume_of(job), result)
             keep_outcome(job.contour, result)
-            keep_probability(segment_of(job.contour.segmentation, job.contour.segment_id), probability)
-            self._take_probability(job.contour, result.probability)
+            keep_probability(job.contour.segment, probability)
+            self._probabilities.take(job.contour, result.probability, self.working_folder)
         except Exception as error:  # noqa: BLE001
             self._failed(job, failure_of(error))
         else:
             self._end(job, State.DONE)
-
-    def _take_probability(self, contour: Contour, probability: Path) -> None:
-        """Keep the run's own file: corrections need it, and the outline of a structure set is smoother with it."""
-        kept = working_files.free_path(self.working_folder)
-        try:
-            shutil.move(probability, kept)
-        except OSError:  # a virus scanner holds it, the disk is full: the segment's tag has it too
-            with contextlib.suppress(OSError):
-                kept.unlink()
-        else:
-            self._know_probability(contour, kept)
-
-    def _know_probability(self, contour: Contour, path: Path) -> None:
-        self._forget_probability(contour)
-        self._probabilities[contour] = _ProbabilityFile(path, _probability_tag(contour))
-
-    def _probability_of(self, contour: Contour) -> Path | None:
-        """The network's probability as a file: that of this session, else written from what the segment remembers.
-
-        Undo brings an earlier run's contour back with its tags, but not its file. None where the segment remembers
-        nothing. Raises OutputError.
-        """
-        kept = self._probabilities.get(contour)
-        if kept is not None and kept.tag == _probability_tag(contour) and kept.path.is_file():
-            return kept.path
-        grid = engine_grid(contour)
-        remembered = kept_probability(segment_of(contour.segmentation, contour.segment_id), grid) if grid else None
-        if remembered is None:
-            return None
-        path = working_files.free_path(self.working_folder)
-        write_volume(remembered, grid.ijk_to_ras, path)
-        self._know_probability(contour, path)
-        return path
 
     def _failed(self, job: Job, failure: Failure) -> None:
         job.failure = failure
@@ -353,18 +309,6 @@ class Logic:
         if volume is None:
             raise InputError(_("The CT is no longer loaded. Load it again, then contour it again."))
         return volume
-
-
-@dataclass(frozen=True)
-class _ProbabilityFile:
-    """A run's probability for the engine to read. tag: what the segment remembered of it when the file was kept."""
-
-    path: Path
-    tag: str
-
-
-def _probability_tag(contour: Contour) -> str:
-    return fact(segment_of(contour.segmentation, contour.segment_id), PROBABILITY)
 
 
 class _Run:

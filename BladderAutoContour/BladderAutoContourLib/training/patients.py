@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from ..phantom.fields import draw_crop_error_mm
-from .appearance import BODY_HU
+from .augmentation import BODY_HU
 from .samples import AIR_HU, GeneratedSamples, Recipe, replay
 from .warp import PAPER, warp
 

@@ -31,7 +31,8 @@ class StageSchedule:
     about none, that are made on a finer grid: seen larger. warped: share of the generated crops that are bent by a
     spline, at each showing by another. patients: share of the samples that show the hospital's own patients, half of
     them warped in the plane as in the paper. first_sample: where in the samples this stage begins; unless given, later
-    rounds of a network see patients of their own.
+    rounds of a network see patients of their own. width: of the network in this stage, where a later stage that starts
+    from this one widens it to the plan's; None: the plan's.
     """
 
     stage: str

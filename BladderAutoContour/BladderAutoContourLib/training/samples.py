@@ -13,7 +13,7 @@ from ..phantom.case import draw_case
 from ..phantom.fields import draw_crop, draw_window
 from ..phantom.render import render
 from .anatomy import ellipsoid_ml, fill, wander
-from .appearance import vary
+from .augmentation import vary
 from .warp import draw_mesh, warp
 
 AIR_HU = -1000.0

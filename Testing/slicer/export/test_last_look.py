@@ -75,6 +75,16 @@ def test_a_segmentation_is_saved_whole_or_not_at_all(contour, tmp_path, full_dis
     assert list(full_disk.iterdir()) == [file]
 
 
+def test_why_a_segmentation_cannot_take_its_place_is_told(contour, tmp_path):
+    taken = tmp_path / "Ziel" / "Bladder.seg.nrrd"
+    taken.mkdir(parents=True)
+    with pytest.raises(OutputError, match="cannot be saved") as told:
+        save_segmentation(contour, taken)
+    assert isinstance(told.value.__cause__, OSError)
+    assert f"({told.value.__cause__.strerror})" in told.value.message
+    assert list(taken.parent.iterdir()) == [taken]
+
+
 def test_what_cannot_be_exported_is_refused(export, dicom_contour, work, target):
     contour, ct_files = dicom_contour
     everything = np.ones_like(voxels(contour))

@@ -36,7 +36,7 @@ def chosen(clinician: Clinician) -> tuple[str, str]:
 
 def names(contour: Contour) -> tuple[str, str]:
     """What `chosen` gives where this contour is the one."""
-    return contour.segmentation.GetSegmentation().GetSegment(contour.segment_id).GetName(), contour.segment_id
+    return contour.segment.GetName(), contour.segment_id
 
 
 def test_the_contour_that_was_chosen_stays_when_others_come_and_go(three_contours):

@@ -167,8 +167,8 @@ def test_a_proposal_is_not_exported_and_not_saved_and_a_loaded_scene_goes_on(at_
     again = shape_of(outlines()[0], ct)
     assert np.count_nonzero(again != proposed) <= 0.01 * np.count_nonzero(proposed)
 
-    contour.segmentation.GetSegmentation().GetSegment(contour.segment_id).RemoveTag("BladderAutoContour.probability")
-    clinician.panel.logic._forget_probabilities()
+    contour.segment.RemoveTag("BladderAutoContour.probability")
+    clinician.panel.logic._probabilities.forget_all()
     ui.propagateButton.click()
     clinician.settle()
     assert "Contour the CT again" in ui.correctionLabel.text

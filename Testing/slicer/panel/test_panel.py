@@ -176,7 +176,7 @@ def test_corrections_are_told_restored_undone_and_survive_a_rerun(quick_clinicia
 
     paint(editor, brush)
     clinician.settle()
-    assert is_edited(contour.segmentation, contour.segment_id)
+    assert is_edited(contour)
     assert ui.correctedLabel.isVisible()
     assert automatic in ui.correctedLabel.text
     assert ui.volumeLabel.text not in ("", automatic)

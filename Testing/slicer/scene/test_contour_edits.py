@@ -17,7 +17,7 @@ from BladderAutoContourLib.slicer.scene.segmentation import (
     write_mask,
 )
 from BladderAutoContourLib.slicer.scene.slices import slice_position_ras
-from ct_scene import CORNER, RAS, Editor, add_ct, blob, drawn, grid, refine, segment_of, texture, voxels
+from ct_scene import CORNER, RAS, Editor, add_ct, blob, drawn, grid, refine, texture, voxels
 from ct_scene import OBLIQUE as GRID
 
 
@@ -32,13 +32,13 @@ def test_an_edit_shows_and_one_undo_takes_it_back(ct, result):
     editor = Editor(node, ct)
     editor.paint(id_, CORNER)
     np.testing.assert_array_equal(voxels(contour, ct), blob(GRID) | CORNER)
-    assert is_edited(node, id_)
+    assert is_edited(contour)
     editor.logic.Undo()
-    assert not is_edited(node, id_)
+    assert not is_edited(contour)
     editor.logic.Redo()
-    assert is_edited(node, id_)
+    assert is_edited(contour)
     editor.erase(id_, CORNER)
-    assert not is_edited(node, id_)  # the same voxels, however they came about
+    assert not is_edited(contour)  # the same voxels, however they came about
     np.testing.assert_array_equal(voxels(contour, ct), blob(GRID))
 
 
@@ -52,7 +52,7 @@ def test_a_single_voxel_is_an_edit(ct, result, inside):
         editor.erase(contour.segment_id, one)
     else:
         editor.paint(contour.segment_id, np.roll(one, 10, axis=0) & ~blob(GRID) & 1 | CORNER)
-    assert is_edited(contour.segmentation, contour.segment_id)
+    assert is_edited(contour)
 
 
 def test_an_erased_contour_is_edited_and_can_be_restored(ct, result):
@@ -60,8 +60,8 @@ def test_an_erased_contour_is_edited_and_can_be_restored(ct, result):
     node, id_ = contour.segmentation, contour.segment_id
     Editor(node, ct).erase(id_, np.ones(GRID.shape, np.uint8))
     assert not voxels(contour, ct).any()
-    assert is_edited(node, id_)
-    restore_automatic(node, id_)
+    assert is_edited(contour)
+    restore_automatic(contour)
     np.testing.assert_array_equal(voxels(contour, ct), blob(GRID))
 
 
@@ -70,8 +70,8 @@ def test_restoring_is_one_step_that_undo_takes_back(ct, result):
     node, id_ = contour.segmentation, contour.segment_id
     editor = Editor(node, ct)
     editor.paint(id_, CORNER)
-    restore_automatic(node, id_, editor.logic.SaveStateForUndo)
-    assert not is_edited(node, id_)
+    restore_automatic(contour, editor.logic.SaveStateForUndo)
+    assert not is_edited(contour)
     np.testing.assert_array_equal(voxels(contour, ct), blob(GRID))
     editor.logic.Undo()
     np.testing.assert_array_equal(voxels(contour, ct), blob(GRID) | CORNER)
@@ -82,22 +82,23 @@ def test_restoring_is_one_step_that_undo_takes_back(ct, result):
 def test_a_contour_made_a_surface_is_restored_as_voxels(ct, result, tmp_path):
     contour = show_result(ct, result)
     contour.segmentation.SetSourceRepresentationToClosedSurface()
-    assert is_edited(contour.segmentation, contour.segment_id)
-    volume_ml = write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+    assert is_edited(contour)
+    volume_ml = write_mask(contour, tmp_path / "mask.nrrd")
     assert volume_ml == pytest.approx(blob(GRID).sum() * GRID.voxel_ml, rel=0.1)
-    restore_automatic(contour.segmentation, contour.segment_id)
-    assert not is_edited(contour.segmentation, contour.segment_id)
+    restore_automatic(contour)
+    assert not is_edited(contour)
     np.testing.assert_array_equal(voxels(contour, ct), blob(GRID))
 
 
 def test_a_segment_of_somebody_else_is_edited_and_has_nothing_to_restore(ct, result):
     contour = show_result(ct, result)
     contour.segmentation.GetSegmentation().AddEmptySegment("mine", "Prostate")
-    assert is_edited(contour.segmentation, "mine")
+    mine = Contour(contour.segmentation, "mine")
+    assert is_edited(mine)
     with pytest.raises(InputError, match="not drawn by the program"):
-        restore_automatic(contour.segmentation, "mine")
+        restore_automatic(mine)
     with pytest.raises(InputError, match="not drawn by the program"):
-        slice_position_ras(Contour(contour.segmentation, "mine"), 3)
+        slice_position_ras(mine, 3)
 
 
 def test_asking_takes_no_time(tmp_path):
@@ -107,11 +108,11 @@ def test_asking_takes_no_time(tmp_path):
     mask[50:110, 180:320, 170:320] = z**2 + y**2 + x**2 < 1
     ct = slicer.util.addVolumeFromArray(np.zeros(geometry.shape, np.uint8), ijkToRAS=RAS @ geometry.matrix)
     contour = show_result(ct, drawn(mask, geometry, tmp_path / "result"))
-    assert len(fact(segment_of(contour), "contour")) < 50_000
+    assert len(fact(contour.segment, "contour")) < 50_000
     times = []
     for _ in range(5):
         begun = time.perf_counter()
-        assert not is_edited(contour.segmentation, contour.segment_id)
+        assert not is_edited(contour)
         times.append(time.perf_counter() - begun)
     assert min(times) < 0.05
 
@@ -122,8 +123,8 @@ def test_an_untouched_contour_is_replaced(ct, result, other_result):
     assert second == first
     assert names(first.segmentation) == ["Bladder"]
     np.testing.assert_array_equal(voxels(second, ct), blob(GRID, seed=1))
-    assert not is_edited(second.segmentation, second.segment_id)
-    assert fact(segment_of(second), "model") == "mine/v2"
+    assert not is_edited(second)
+    assert fact(second.segment, "model") == "mine/v2"
     assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")) == 1
 
 
@@ -137,8 +138,8 @@ def test_edited_work_stays_and_the_new_contour_stands_beside_it(ct, result, othe
     assert contours_of(ct) == [first, second]
     np.testing.assert_array_equal(voxels(first, ct), blob(GRID) | CORNER)
     np.testing.assert_array_equal(voxels(second, ct), blob(GRID, seed=1))
-    assert is_edited(first.segmentation, first.segment_id)
-    assert not is_edited(second.segmentation, second.segment_id)
+    assert is_edited(first)
+    assert not is_edited(second)
     surface = second.segmentation.GetClosedSurfaceInternalRepresentation(second.segment_id)
     assert surface.GetNumberOfCells() > 100
     # The third run replaces the second's contour, and editing that one leaves the first alone.
@@ -146,7 +147,7 @@ def test_edited_work_stays_and_the_new_contour_stands_beside_it(ct, result, othe
     assert third == second
     editor.paint(third.segment_id, np.ones(GRID.shape, np.uint8))
     np.testing.assert_array_equal(voxels(first, ct), blob(GRID) | CORNER)
-    restore_automatic(first.segmentation, first.segment_id)
+    restore_automatic(first)
     np.testing.assert_array_equal(voxels(first, ct), blob(GRID))
     assert voxels(third, ct).all()
 
@@ -157,7 +158,7 @@ def test_of_two_untouched_contours_the_later_is_replaced(ct, result, other_resul
     editor.paint(first.segment_id, CORNER)
     second = show_result(ct, result)
     editor.erase(first.segment_id, CORNER)
-    assert not is_edited(first.segmentation, first.segment_id)
+    assert not is_edited(first)
     assert show_result(ct, other_result) == second
     np.testing.assert_array_equal(voxels(first, ct), blob(GRID))
 
@@ -169,17 +170,17 @@ def test_undo_takes_a_run_back(ct, result, other_result):
     show_result(ct, other_result)
     editor.logic.Undo()
     np.testing.assert_array_equal(voxels(contour, ct), blob(GRID))
-    assert not is_edited(contour.segmentation, contour.segment_id)
-    assert fact(segment_of(contour), "model") == "generated-pelves-2"
+    assert not is_edited(contour)
+    assert fact(contour.segment, "model") == "generated-pelves-2"
 
 
 def rename(contour: Contour) -> None:
-    segment_of(contour).SetName("Bladder approved")
+    contour.segment.SetName("Bladder approved")
 
 
 def review(contour: Contour) -> None:
     logic = slicer.vtkSlicerSegmentationsModuleLogic
-    logic.SetSegmentStatus(segment_of(contour), logic.Completed)
+    logic.SetSegmentStatus(contour.segment, logic.Completed)
 
 
 @pytest.mark.parametrize("work", [rename, review])

@@ -31,7 +31,6 @@ from ct_scene import (
     grid,
     refine,
     saved_and_loaded,
-    segment_of,
     texture,
     voxels,
 )
@@ -44,16 +43,17 @@ def test_a_seg_nrrd_keeps_what_was_drawn(ct, result, tmp_path, edited):
     contour = show_result(ct, result)
     if edited:
         Editor(contour.segmentation, ct).paint(contour.segment_id, CORNER)
-    kept, place = voxels(contour, ct), slice_position_ras(contour, 7)
+    kept, place, drawn_at = voxels(contour, ct), slice_position_ras(contour, 7), fact(contour.segment, "time")
     loaded = saved_and_loaded(contour.segmentation, tmp_path / "Blase ü.seg.nrrd")
     again = Contour(loaded, loaded.GetSegmentation().GetNthSegmentID(0))
     np.testing.assert_array_equal(voxels(again, ct), kept)
-    assert is_edited(loaded, again.segment_id) == edited
-    assert fact(segment_of(again), "time") == fact(segment_of(contour), "time")
+    assert is_edited(again) == edited
+    assert fact(again.segment, "time") == drawn_at
     assert slice_position_ras(again, 7) == pytest.approx(place)
-    write_mask(loaded, again.segment_id, ct, tmp_path / "mask.nrrd")
+    find_again([ct])
+    write_mask(again, tmp_path / "mask.nrrd")
     np.testing.assert_array_equal(read_volume(tmp_path / "mask.nrrd").array, kept)
-    restore_automatic(loaded, again.segment_id)
+    restore_automatic(again)
     np.testing.assert_array_equal(voxels(again, ct), blob(GRID))
 
 
@@ -92,7 +92,7 @@ def test_an_mrb_keeps_contour_ct_and_their_bond(ct, result, other_result, tmp_pa
     (ct,) = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     (again,) = contours_of(ct)
     np.testing.assert_array_equal(voxels(again, ct), kept)
-    assert is_edited(again.segmentation, again.segment_id) == edited
+    assert is_edited(again) == edited
     assert (show_result(ct, other_result) == again) != edited
 
 
@@ -104,15 +104,15 @@ def test_a_contour_beyond_the_ct_is_not_cut_in_silence(ct, result, tmp_path):
     mask[15:23, 10:20, 10:20] = 1
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask, contour.segmentation, contour.segment_id, longer)
     with pytest.raises(InputError, match=r"1\.2 mL\) lies outside"):
-        write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+        write_mask(contour, tmp_path / "mask.nrrd")
     assert not (tmp_path / "mask.nrrd").exists()
 
 
 def test_a_contour_on_a_finer_lattice_is_written_on_the_cts(ct, result, tmp_path):
     contour = show_result(ct, result)
     refine(contour, blob(GRID))
-    assert is_edited(contour.segmentation, contour.segment_id)
-    volume_ml = write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+    assert is_edited(contour)
+    volume_ml = write_mask(contour, tmp_path / "mask.nrrd")
     np.testing.assert_array_equal(read_volume(tmp_path / "mask.nrrd").array, blob(GRID))
     assert volume_ml == pytest.approx(blob(GRID).sum() * GRID.voxel_ml)
 
@@ -120,13 +120,13 @@ def test_a_contour_on_a_finer_lattice_is_written_on_the_cts(ct, result, tmp_path
 def test_slices_that_the_engine_left_out_are_not_cut_in_silence(ct, tmp_path):
     shorter = grid(DIRECTIONS["oblique"], size=(40, 36, 19))
     contour = show_result(ct, drawn(blob(shorter), shorter, tmp_path / "result"))
-    write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+    write_mask(contour, tmp_path / "mask.nrrd")
     np.testing.assert_array_equal(read_volume(tmp_path / "mask.nrrd").array, blob(shorter))
     last = np.zeros(GRID.shape, np.uint8)
     last[19, 10:20, 10:20] = 1
     Editor(contour.segmentation, ct).paint(contour.segment_id, last)
     with pytest.raises(InputError, match=r"0\.4 mL\) lies outside"):
-        write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+        write_mask(contour, tmp_path / "mask.nrrd")
 
 
 def test_a_contour_moved_against_its_ct_is_not_written(ct, result, tmp_path):
@@ -134,15 +134,15 @@ def test_a_contour_moved_against_its_ct_is_not_written(ct, result, tmp_path):
     move = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     contour.segmentation.SetAndObserveTransformNodeID(move.GetID())
     with pytest.raises(InputError, match="different transforms"):
-        write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+        write_mask(contour, tmp_path / "mask.nrrd")
     ct.SetAndObserveTransformNodeID(move.GetID())
-    assert write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd") > 0
+    assert write_mask(contour, tmp_path / "mask.nrrd") > 0
 
 
 def test_an_erased_contour_is_written_empty(ct, result, tmp_path):
     contour = show_result(ct, result)
     Editor(contour.segmentation, ct).erase(contour.segment_id, np.ones(GRID.shape, np.uint8))
-    assert write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd") == 0.0
+    assert write_mask(contour, tmp_path / "mask.nrrd") == 0.0
     assert not read_volume(tmp_path / "mask.nrrd").array.any()
 
 
@@ -158,7 +158,7 @@ def test_a_segment_drawn_by_hand_is_written_on_the_engines_grid(tmp_path):
     np.testing.assert_array_equal(voxels(contour, ct), blob(GRID)[::-1])
     contour.segmentation.GetSegmentation().AddEmptySegment("mine", "Bladder by hand")
     Editor(contour.segmentation, ct).paint("mine", CORNER[::-1])
-    write_mask(contour.segmentation, "mine", ct, tmp_path / "mask.nrrd")
+    write_mask(Contour(contour.segmentation, "mine"), tmp_path / "mask.nrrd")
     written = read_volume(tmp_path / "mask.nrrd")
     assert written.geometry.same_as(GRID)
     np.testing.assert_array_equal(written.array, CORNER)

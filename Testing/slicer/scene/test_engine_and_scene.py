@@ -29,5 +29,5 @@ def test_a_ct_goes_to_the_engine_and_its_contour_comes_back(weights, ct_folder, 
     assert 2 * (seen & truth).sum() / (seen.sum() + truth.sum()) > 0.85
     middle = round(np.flatnonzero(truth.any(axis=(1, 2))).mean())
     assert np.abs(np.multiply(slice_position_ras(contour, middle), (-1, -1, 1)) - CENTRE_MM).max() < 6
-    volume_ml = write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+    volume_ml = write_mask(contour, tmp_path / "mask.nrrd")
     assert volume_ml == pytest.approx(result.volume_ml, abs=0.01)

@@ -18,7 +18,7 @@ from BladderAutoContourLib.slicer.scene.segmentation import (
 )
 from BladderAutoContourLib.slicer.scene.touched import touched_of
 from BladderAutoContourLib.slicer.scene.voxels import VoxelBox
-from ct_scene import CORNER, OBLIQUE, Editor, blob, segment_of, voxels
+from ct_scene import CORNER, OBLIQUE, Editor, blob, voxels
 from mrml_scene import reopened
 
 PROPOSED = np.roll(blob(OBLIQUE), 2, axis=2)
@@ -58,7 +58,7 @@ def test_a_proposal_is_an_outline_and_no_contour(ct, edited):
     assert display.GetVisibility2DOutline()
     assert not display.GetVisibility2DFill()
     assert not display.GetVisibility3D()
-    assert outline.GetSegmentation().GetNthSegment(0).GetColor() != segment_of(contour).GetColor()
+    assert outline.GetSegmentation().GetNthSegment(0).GetColor() != contour.segment.GetColor()
     assert contours_of(ct) == [contour]
     np.testing.assert_array_equal(voxels(contour, ct), before)
     proposal.discard()
@@ -89,7 +89,7 @@ def test_accepting_is_one_step_that_undo_takes_back_and_redo_brings_again(ct, ed
     editor.logic.Undo()
     np.testing.assert_array_equal(voxels(contour, ct), blob(OBLIQUE))
     assert touched_of(contour).slices == ()
-    assert not is_edited(contour.segmentation, contour.segment_id)
+    assert not is_edited(contour)
 
 
 def test_edits_after_an_accepted_proposal_add_to_what_was_touched(ct, edited):
@@ -99,7 +99,7 @@ def test_edits_after_an_accepted_proposal_add_to_what_was_touched(ct, edited):
     assert touched_of(contour).slices == (*TOUCHED, 10)
     editor.logic.Undo()
     assert touched_of(contour).slices == TOUCHED
-    restore_automatic(contour.segmentation, contour.segment_id, editor.logic.SaveStateForUndo)
+    restore_automatic(contour, editor.logic.SaveStateForUndo)
     assert touched_of(contour).slices == ()
     editor.logic.Undo()
     assert touched_of(contour).slices == TOUCHED

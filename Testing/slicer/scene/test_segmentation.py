@@ -25,7 +25,6 @@ from ct_scene import (
     drawn,
     grid,
     load_dicom,
-    segment_of,
     texture,
     voxels,
     write_series,
@@ -36,7 +35,7 @@ from ct_scene import OBLIQUE as GRID
 def test_the_result_stands_beside_its_ct(ct, result):
     before = datetime.datetime.now().astimezone().replace(microsecond=0)
     contour = show_result(ct, result)
-    node, segment = contour.segmentation, segment_of(contour)
+    node, segment = contour.segmentation, contour.segment
     assert node.GetName() == "Pelvis bladder"
     assert contour.volume is ct
     assert (contour.segment_id, segment.GetName()) == ("Bladder", "Bladder")
@@ -47,7 +46,7 @@ def test_the_result_stands_beside_its_ct(ct, result):
     facts = {name: fact(segment, name) for name in ("model", "model_sha256", "series_uid")}
     assert facts == {"model": "generated-pelves-2", "model_sha256": "ab" * 32, "series_uid": "1.2.826.0.1"}
     assert before <= datetime.datetime.fromisoformat(fact(segment, "time")) <= datetime.datetime.now().astimezone()
-    assert not is_edited(node, contour.segment_id)
+    assert not is_edited(contour)
 
 
 def test_it_is_seen_over_the_slices_and_in_3d(ct, result):
@@ -75,7 +74,7 @@ def test_it_is_voxel_exact_both_ways(tmp_path, direction):
     contour = show_result(ct, drawn(mask, geometry, tmp_path / "result"))
     np.testing.assert_array_equal(voxels(contour, ct), mask)
     path = tmp_path / "Maske ü.nrrd"
-    volume_ml = write_mask(contour.segmentation, contour.segment_id, ct, path)
+    volume_ml = write_mask(contour, path)
     written = read_volume(path)
     assert written.array.dtype == np.uint8
     np.testing.assert_array_equal(written.array, mask)
@@ -97,7 +96,7 @@ def test_the_scene_may_count_the_voxels_along_other_axes(tmp_path, axes, flips):
     ct = slicer.util.addVolumeFromArray(np.ascontiguousarray(array), ijkToRAS=RAS @ GRID.matrix @ to_scene)
     contour = show_result(ct, drawn(mask, GRID, tmp_path / "result"))
     np.testing.assert_array_equal(voxels(contour, ct), seen)
-    write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+    write_mask(contour, tmp_path / "mask.nrrd")
     written = read_volume(tmp_path / "mask.nrrd")
     np.testing.assert_array_equal(written.array, mask)
     assert written.geometry.same_as(GRID)
@@ -116,7 +115,7 @@ def test_a_ct_from_dicom_gets_its_contour_under_its_study(tmp_path, direction):
     study = tree.GetItemParent(tree.GetItemByDataNode(contour.segmentation))
     assert study == tree.GetItemParent(tree.GetItemByDataNode(ct))
     assert tree.GetItemLevel(study) == "Study"
-    write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+    write_mask(contour, tmp_path / "mask.nrrd")
     written = read_volume(tmp_path / "mask.nrrd")
     assert written.geometry.same_as(engine.geometry)
     np.testing.assert_array_equal(written.array, mask)
@@ -133,7 +132,7 @@ def test_a_contour_follows_the_slices_that_slicer_bent(tmp_path):
     np.testing.assert_array_equal(voxels(contour, ct), mask)
     for index in (0, 7, 19):
         assert slice_position_ras(contour, index)[2] == pytest.approx(engine.slices[index].position_mm[2], abs=1e-3)
-    write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+    write_mask(contour, tmp_path / "mask.nrrd")
     written = read_volume(tmp_path / "mask.nrrd")
     assert written.geometry.same_as(engine.volume.geometry)
     np.testing.assert_array_equal(written.array, mask)
@@ -144,7 +143,7 @@ def test_a_slice_spacing_that_was_rounded_keeps_slice_with_slice(ct, result, tmp
     ct.SetSpacing(1.2, 1.1, 3.01)
     contour = show_result(ct, result)
     np.testing.assert_array_equal(voxels(contour, ct), blob(GRID))
-    write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+    write_mask(contour, tmp_path / "mask.nrrd")
     written = read_volume(tmp_path / "mask.nrrd")
     assert written.geometry.same_as(GRID)
     np.testing.assert_array_equal(written.array, blob(GRID))
@@ -168,14 +167,16 @@ def test_a_ct_or_contour_that_is_gone_is_told(ct, result, tmp_path, end):
     else:
         slicer.mrmlScene.RemoveNode(ct)
         assert contour.volume is None
+        with pytest.raises(InputError, match="CT is no longer in the scene"):
+            write_mask(contour, tmp_path / "mask.nrrd")
         slicer.mrmlScene.RemoveNode(contour.segmentation)
     with pytest.raises(InputError, match="CT is no longer in the scene"):
         show_result(ct, result)
-    with pytest.raises(InputError, match="CT is no longer in the scene"):
-        write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+    with pytest.raises(InputError, match="contour is no longer in the scene"):
+        write_mask(contour, tmp_path / "mask.nrrd")
     for ask in (is_edited, restore_automatic):
         with pytest.raises(InputError, match="contour is no longer in the scene"):
-            ask(contour.segmentation, contour.segment_id)
+            ask(contour)
     with pytest.raises(InputError, match="contour is no longer in the scene"):
         slice_position_ras(contour, 3)
     assert not slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
@@ -185,7 +186,7 @@ def test_a_deleted_segment_is_told(ct, result, tmp_path):
     contour = show_result(ct, result)
     contour.segmentation.RemoveSegment(contour.segment_id)
     with pytest.raises(InputError, match="contour is no longer in the scene"):
-        write_mask(contour.segmentation, contour.segment_id, ct, tmp_path / "mask.nrrd")
+        write_mask(contour, tmp_path / "mask.nrrd")
     assert contours_of(ct) == []
 
 

@@ -20,7 +20,7 @@ from BladderAutoContourLib.slicer.scene.segmentation import (
 from BladderAutoContourLib.slicer.scene.slices import neighbour, slice_position_ras
 from BladderAutoContourLib.slicer.scene.touched import touched_of
 from BladderAutoContourLib.slicer.scene.voxels import Grid, VoxelBox
-from ct_scene import OBLIQUE, RAS, Editor, add_ct, blob, drawn, saved_and_loaded, segment_of, texture, voxels
+from ct_scene import OBLIQUE, RAS, Editor, add_ct, blob, drawn, saved_and_loaded, texture, voxels
 
 SHAPE = OBLIQUE.shape
 
@@ -85,11 +85,11 @@ def test_many_neighbouring_axial_slices_are_not_taken_for_another_view(ct, resul
 def test_an_empty_start_is_a_contour_and_what_is_drawn_in_it_is_touched(ct, result):
     contour = begin_by_hand(ct)
     assert contours_of(ct) == [contour]
-    assert is_begun_by_hand(segment_of(contour))
+    assert is_begun_by_hand(contour.segment)
     assert touched_of(contour).slices == ()
     Editor(contour.segmentation, ct).paint(contour.segment_id, patch(4, 11))
     assert touched_of(contour).slices == (4, 11)
-    assert is_edited(contour.segmentation, contour.segment_id)
+    assert is_edited(contour)
     assert slice_position_ras(contour, 11) == pytest.approx(
         (RAS @ OBLIQUE.matrix @ (round(34.5), round(14.5), 11, 1))[:3]
     )
@@ -101,7 +101,7 @@ def test_an_empty_start_is_a_contour_and_what_is_drawn_in_it_is_touched(ct, resu
 def test_an_empty_start_that_nobody_used_gives_way_to_the_program(ct, result):
     contour = begin_by_hand(ct)
     assert show_result(ct, result) == contour
-    assert not is_begun_by_hand(segment_of(contour))
+    assert not is_begun_by_hand(contour.segment)
     np.testing.assert_array_equal(voxels(contour, ct), blob(OBLIQUE))
     assert touched_of(contour).slices == ()
 
@@ -110,7 +110,7 @@ def test_restoring_the_automatic_contour_forgets_what_was_touched(ct, result):
     contour = show_result(ct, result)
     editor = Editor(contour.segmentation, ct)
     editor.paint(contour.segment_id, patch(8))
-    restore_automatic(contour.segmentation, contour.segment_id, editor.logic.SaveStateForUndo)
+    restore_automatic(contour, editor.logic.SaveStateForUndo)
     assert touched_of(contour).slices == ()
     editor.logic.Undo()
     assert touched_of(contour).slices == (8,)
@@ -132,13 +132,13 @@ def test_a_file_keeps_what_was_touched_and_the_probability(ct, result, tmp_path)
     contour = show_result(ct, result)
     grid = as_it_stands(contour)[1]
     probability = np.where(blob(OBLIQUE), 0.9, 0.1).astype(np.float32)
-    keep_probability(segment_of(contour), VoxelBox(probability, (0, 0, 0), grid.ijk_to_ras))
+    keep_probability(contour.segment, VoxelBox(probability, (0, 0, 0), grid.ijk_to_ras))
     Editor(contour.segmentation, ct).paint(contour.segment_id, patch(8))
     loaded = saved_and_loaded(contour.segmentation, tmp_path / "Blase ü.seg.nrrd")
     loaded.SetReferenceImageGeometryParameterFromVolumeNode(ct)
     again = Contour(loaded, loaded.GetSegmentation().GetNthSegmentID(0))
     assert touched_of(again).slices == (8,)
-    np.testing.assert_allclose(kept_probability(segment_of(again), grid), probability, atol=0.02)
+    np.testing.assert_allclose(kept_probability(again.segment, grid), probability, atol=0.02)
 
 
 def test_the_kept_probability_is_near_small_and_on_its_side_of_one_half():

@@ -21,7 +21,7 @@ from ..process.messages import Failure, failure_cancelled, failure_of
 from ..scene import kept_contour
 from ..scene.ct_source import CtSource, dicom_source_of
 from ..scene.dicom_files import instance_uids
-from ..scene.segmentation import Contour, is_edited, segment_of, write_mask
+from ..scene.segmentation import Contour, is_edited, write_mask
 from ..scene.touched import slice_numbers, touched_slices
 from ..working_files import temporary_folder
 from .destinations import Destination, Ready
@@ -95,7 +95,7 @@ def last_look(contour: Contour, working_folder: Path, unopened: tuple[str, ...] 
         patient_name=person_name(value_of(ct, PATIENT_NAME)) or unknown,
         patient_id=value_of(ct, PATIENT_ID) or unknown,
         ct_date=date(next(filter(None, (value_of(ct, tag) for tag in CT_DATES)), "")) or unknown,
-        contour=segment_of(contour.segmentation, contour.segment_id).GetName(),
+        contour=contour.segment.GetName(),
         volume_ml=volume_ml,
         generation=generation_of(contour),
         unopened=unopened,
@@ -112,7 +112,7 @@ def generation_of(contour: Contour) -> str:
     segment = contour.segmentation.GetSegmentation().GetSegment(contour.segment_id)
     if kept_contour.is_begun_by_hand(segment) and not kept_contour.fact(segment, kept_contour.ASSISTED):
         return "MANUAL"
-    return "SEMIAUTOMATIC" if is_edited(contour.segmentation, contour.segment_id) else "AUTOMATIC"
+    return "SEMIAUTOMATIC" if is_edited(contour) else "AUTOMATIC"
 
 
 def person_name(value: str) -> str:
@@ -133,19 +133,22 @@ def save_segmentation(contour: Contour, path: Path) -> None:
     An older file of that name stays until the new one is whole.
     """
     partial = path.with_name(f"{TEMPORARY_PREFIX}{path.name}")
+    fault: OSError | None = None
     storage = slicer.vtkMRMLSegmentationStorageNode()
     storage.SetFileName(str(partial))
     try:
         if storage.WriteData(contour.segmentation):
             host.replace_file(partial, path)
             return
-    except OSError:
-        pass
+    except OSError as error:
+        fault = error
     finally:
         partial.unlink(missing_ok=True)
+    # Slicer's own writer gives no reason.
+    file = f"{path} ({fault.strerror or type(fault).__name__})" if fault is not None else path
     raise OutputError(
-        _("The segmentation cannot be saved as {file}. Choose another folder or make room.").format(file=path), [path]
-    )
+        _("The segmentation cannot be saved as {file}. Choose another folder or make room.").format(file=file), [path]
+    ) from fault
 
 
 class StructureSetExport:
@@ -286,7 +289,7 @@ def _prepare(contour: Contour, folder: Path) -> _Prepared:
         offer = _("The contour can be saved as a segmentation file (.seg.nrrd) instead.")
         raise NotFromDicomError(f"{source.why_not_dicom} {offer}")
     mask = folder / "mask.nrrd"
-    volume_ml = write_mask(contour.segmentation, contour.segment_id, contour.volume, mask)
+    volume_ml = write_mask(contour, mask)
     if volume_ml == 0:
         raise InputError(_("The contour is empty: there is nothing to export. Draw it, or contour the CT again."))
     return _Prepared(source, mask, volume_ml)
@@ -296,8 +299,7 @@ def _fields(
     contour: Contour, prepared: _Prepared, names: StructureNames, file: Path, probability: Path | None
 ) -> dict[str, Any]:
     """The engine's request."""
-    segment = contour.segmentation.GetSegmentation().GetSegment(contour.segment_id)
-    model = kept_contour.fact(segment, kept_contour.MODEL)
+    model = kept_contour.fact(contour.segment, kept_contour.MODEL)
     generation = generation_of(contour)
     touched = touched_slices(contour)
     told = [f"model {model}"] if model else []

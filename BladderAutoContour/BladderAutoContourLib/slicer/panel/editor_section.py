@@ -76,7 +76,7 @@ class EditorSection:
             if self._entered or contour is None:  # the editor clears label layers from views: not from others'
                 self._show_in_editor()
         self._section.setEnabled(contour is not None)
-        self._restore.setEnabled(contour is not None and is_edited(contour.segmentation, contour.segment_id))
+        self._restore.setEnabled(contour is not None and is_edited(contour))
 
     def save_state(self) -> None:
         """Keep the contour as it is now for undo: somebody else is about to change it."""
@@ -148,7 +148,7 @@ class EditorSection:
     def _restore_automatic(self) -> None:
         contour = self._contour
         if contour is not None:
-            restore_automatic(contour.segmentation, contour.segment_id, self._editor.saveStateForUndo)
+            restore_automatic(contour, self._editor.saveStateForUndo)
 
 
 def _parameter_node() -> slicer.vtkMRMLSegmentEditorNode:

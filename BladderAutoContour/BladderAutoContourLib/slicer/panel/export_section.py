@@ -21,7 +21,7 @@ SEGMENTATION_SUFFIX = ".seg.nrrd"
 
 
 @dataclass(frozen=True)
-class _Errand:
+class _ConfirmedExport:
     """An export that was confirmed. whose: CT and contour, as the clinician knows them."""
 
     contour: Contour
@@ -45,7 +45,7 @@ class ExportSection:
         self._ui, self._logic, self._changed = ui, logic, changed
         self._contour: Contour | None = None
         self.dialog: ExportDialog | None = None
-        self._errand: _Errand | None = None
+        self._confirmed: _ConfirmedExport | None = None
         ui.exportButton.clicked.connect(lambda: self._look())
         ui.stopExportButton.clicked.connect(lambda: self._logic.cancel())
         ui.saveButton.clicked.connect(lambda: self._save())
@@ -78,7 +78,7 @@ class ExportSection:
 
     def finished(self, file: Path | None) -> None:
         """The structure set is where it should be."""
-        done = _("Done: {what}").format(what=self._errand.promise)
+        done = _("Done: {what}").format(what=self._confirmed.promise)
         self._tell(_("Exported to {file}").format(file=file) if file else done)
         self._changed()
 
@@ -89,9 +89,9 @@ class ExportSection:
         self._changed()
 
     def _tell(self, outcome: str) -> None:
-        """Say what became of the errand; whose it was, where another contour is shown by now."""
-        if self._errand.contour != self._contour:
-            outcome = _("{whose}: {outcome}").format(whose=self._errand.whose, outcome=outcome)
+        """Say what became of the export; whose it was, where another contour is shown by now."""
+        if self._confirmed.contour != self._contour:
+            outcome = _("{whose}: {outcome}").format(whose=self._confirmed.whose, outcome=outcome)
         self._say(outcome)
 
     def _look(self) -> None:
@@ -110,7 +110,7 @@ class ExportSection:
             self.dialog.open()
 
     def _export(self, contour: Contour, whose: str, names: StructureNames, destination: Destination) -> None:
-        self._errand = _Errand(contour, whose, destination.promise)
+        self._confirmed = _ConfirmedExport(contour, whose, destination.promise)
         self._tell(_("Writing the structure set..."))
         try:
             self._logic.export(contour, names, destination, self)

@@ -65,7 +65,7 @@ class ResultSection:
         if contour is None:
             return
         ui.volumeLabel.text = _("{volume} mL").format(volume=f"{self.volume_ml:.0f}")
-        ui.correctedLabel.setVisible(is_edited(contour.segmentation, contour.segment_id))
+        ui.correctedLabel.setVisible(is_edited(contour))
         automatic_ml = outcome.volume_ml if outcome else None
         ui.correctedLabel.text = f"{touched_words(self.touched)} {before_words(automatic_ml)}"
         for label in (ui.confidenceLabel, ui.originLabel):
@@ -85,7 +85,7 @@ class ResultSection:
         box, self._filling = self._ui.contourBox, True
         box.clear()
         for contour in self._contours:
-            box.addItem(contour.segmentation.GetSegmentation().GetSegment(contour.segment_id).GetName())
+            box.addItem(contour.segment.GetName())
         box.setCurrentIndex(number)
         box.setVisible(len(self._contours) > 1)
         self._filling = False

@@ -48,7 +48,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Correction:
+class CorrectedResult:
     """A corrected contour on disk. changed_slices: those in which it is another than the one that was sent.
 
     warnings: of the contour as it is now, and of the way it was computed.
@@ -59,12 +59,12 @@ class Correction:
     warnings: tuple[SliceWarning, ...]
 
 
-def read_correction(folder: Path) -> Correction:
+def read_correction(folder: Path) -> CorrectedResult:
     """The result of a finished correction. Raises InputError where it is incomplete, damaged or of another version."""
     report = _read_report(folder / _REPORT)
     _expect_files(folder, [_MASK])
     try:
-        return Correction(
+        return CorrectedResult(
             mask=folder / _MASK,
             changed_slices=tuple(_count(number) for number in report["changed_slices"]),
             warnings=tuple(_warning(warning) for warning in report["warnings"]),

@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from ..process.result import SliceWarning
 from .kept_contour import ASSISTED, set_fact
 from .outcome import keep_corrected_warnings
-from .segmentation import Contour, SaveState, as_it_stands, segment_of, set_voxels
+from .segmentation import Contour, SaveState, as_it_stands, set_voxels
 from .touched import Touched, remember
 from .voxels import VoxelBox
 
@@ -53,7 +53,7 @@ class Corrected:
     def take_over(self, save_state: SaveState) -> None:
         """Make the contour what the engine made of it, as one step for undo."""
         save_state()
-        set_fact(segment_of(self.contour.segmentation, self.contour.segment_id), ASSISTED, "yes")
+        set_fact(self.contour.segment, ASSISTED, "yes")
         keep_corrected_warnings(self.contour, self.warnings)
         set_voxels(self.contour, self.after)
 
@@ -79,7 +79,7 @@ class Proposal:
     def accept(self, save_state: SaveState) -> None:
         """The contour becomes the proposal; one undo brings the clinician's back. Raises InputError if it is gone."""
         corrected = self.corrected
-        segment = segment_of(corrected.contour.segmentation, corrected.contour.segment_id)
+        segment = corrected.contour.segment
 
         def save_and_remember() -> None:
             save_state()

@@ -45,6 +45,16 @@ class Contour:
         """The CT that it was drawn on; None once that was removed."""
         return ct_of(self.segmentation)
 
+    @property
+    def segment(self) -> slicer.vtkSegment:
+        """Its segment. Raises InputError where that is gone, or the whole segmentation is."""
+        segmentation = self.segmentation
+        if segmentation.GetScene() is not None:
+            segment = segmentation.GetSegmentation().GetSegment(self.segment_id)
+            if segment is not None:
+                return segment
+        raise InputError(_("The contour is no longer in the scene. Contour the CT again."))
+
 
 def show_result(volume_node: slicer.vtkMRMLScalarVolumeNode, result: Result) -> Contour:
     """Put a result into the scene: in the place of the CT's last contour that nobody worked on, else beside the others.
@@ -62,7 +72,7 @@ def show_result(volume_node: slicer.vtkMRMLScalarVolumeNode, result: Result) -> 
     else:
         segmentation = earlier[0].segmentation if earlier else _new_segmentation(volume_node)
         shown = Contour(segmentation, _new_segment(segmentation))
-    segment = segment_of(shown.segmentation, shown.segment_id)
+    segment = shown.segment
     facts = {
         kept_contour.MODEL: result.model_name,
         kept_contour.MODEL_SHA256: result.model_sha256,
@@ -82,14 +92,17 @@ def contours_of(volume_node: slicer.vtkMRMLScalarVolumeNode) -> list[Contour]:
     nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode", volume_node.GetScene())
     every = [Contour(node, id_) for node in nodes for id_ in node.GetSegmentation().GetSegmentIDs()]
     mine = [one for one in every if one.volume is volume_node]
-    return [one for one in mine if is_automatic(one.segmentation.GetSegmentation().GetSegment(one.segment_id))]
+    return [one for one in mine if is_automatic(one.segment)]
 
 
-def is_edited(segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> bool:
-    """Whether the voxels differ from those that the engine drew; true for a segment that it did not draw."""
-    segment = segment_of(segmentation, segment_id)
+def is_edited(contour: Contour) -> bool:
+    """Whether the voxels differ from those that the engine drew; true for a segment that it did not draw.
+
+    Raises InputError where the contour is gone.
+    """
+    segment = contour.segment
     kept = kept_contour.kept_contour(segment)
-    labelmap = segmentation.GetBinaryLabelmapInternalRepresentation(segment_id)
+    labelmap = contour.segmentation.GetBinaryLabelmapInternalRepresentation(contour.segment_id)
     if kept is None or labelmap is None:
         return True
     labels, label = labels_of(labelmap), segment.GetLabelValue()
@@ -102,11 +115,12 @@ def is_edited(segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str) -> 
     return bool(sum(np.count_nonzero(plane == label) for plane in labels.array) != np.count_nonzero(drawn.array))
 
 
-def restore_automatic(
-    segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str, save_state: SaveState | None = None
-) -> None:
-    """Bring back the contour as the engine drew it. Raises InputError for a segment that it did not draw."""
-    kept = kept_contour.kept_contour(segment_of(segmentation, segment_id))
+def restore_automatic(contour: Contour, save_state: SaveState | None = None) -> None:
+    """Bring back the contour as the engine drew it.
+
+    Raises InputError where the contour is gone, and for a segment that the engine did not draw.
+    """
+    segmentation, kept = contour.segmentation, kept_contour.kept_contour(contour.segment)
     if kept is None:
         raise InputError(_("This segment was not drawn by the program, so there is no automatic contour to restore."))
     if save_state is not None:
@@ -114,8 +128,8 @@ def restore_automatic(
     if not _is_made_of_voxels(segmentation):
         segmentation.CreateBinaryLabelmapRepresentation()
         segmentation.SetSourceRepresentationToBinaryLabelmap()
-    kept_contour.forget_corrections(segment_of(segmentation, segment_id))
-    set_voxels(Contour(segmentation, segment_id), kept)
+    kept_contour.forget_corrections(contour.segment)
+    set_voxels(contour, kept)
 
 
 def begin_by_hand(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Contour:
@@ -128,23 +142,18 @@ def begin_by_hand(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Contour:
     earlier = [found for found in contours_of(volume_node) if _has_room_for(found.segmentation, ct)]
     segmentation = earlier[0].segmentation if earlier else _new_segmentation(volume_node)
     contour = Contour(segmentation, _new_segment(segmentation))
-    segment = segment_of(segmentation, contour.segment_id)
+    segment = contour.segment
     facts = {kept_contour.CT: fingerprint(volume_node), kept_contour.NAME: segment.GetName()}
     kept_contour.keep(segment, _nothing(ct), ct, facts)
     return contour
 
 
-def write_mask(
-    segmentation: slicer.vtkMRMLSegmentationNode,
-    segment_id: str,
-    volume_node: slicer.vtkMRMLScalarVolumeNode,
-    path: Path,
-) -> float:
-    """Write a segment as a NRRD mask on the grid of its CT, as the engine sees that grid; its volume in mL.
+def write_mask(contour: Contour, path: Path) -> float:
+    """Write a contour as a NRRD mask on the grid of its CT, as the engine sees that grid; its volume in mL.
 
-    Raises InputError: a node is gone, the segment was moved against its CT, or lies partly outside it; OutputError.
+    Raises InputError: a node is gone, the contour was moved against its CT, or lies partly outside it; OutputError.
     """
-    box, grid = as_it_stands(Contour(segmentation, segment_id), volume_node)
+    box, grid = as_it_stands(contour)
     mask = box.part((0, 0, 0), grid.size)
     outside = np.count_nonzero(box.array) - np.count_nonzero(mask)
     if outside:
@@ -158,16 +167,13 @@ def write_mask(
     return float(np.count_nonzero(mask) * grid.voxel_ml)
 
 
-def as_it_stands(contour: Contour, volume_node: slicer.vtkMRMLScalarVolumeNode | None = None) -> tuple[VoxelBox, Grid]:
+def as_it_stands(contour: Contour) -> tuple[VoxelBox, Grid]:
     """A contour's voxels, counted as the engine counts them, and the grid of the engine's masks of its CT.
 
     Raises InputError: a node is gone, or the contour was moved against its CT.
     """
-    if volume_node is None:
-        segment_of(contour.segmentation, contour.segment_id)  # one that is gone knows no CT any more
-        volume_node = contour.volume
+    _segment, volume_node = contour.segment, contour.volume  # in this order: one that is gone knows no CT any more
     _expect_in_scene(volume_node)
-    segment_of(contour.segmentation, contour.segment_id)
     if contour.segmentation.GetTransformNodeID() != volume_node.GetTransformNodeID():
         raise InputError(
             _(
@@ -177,22 +183,13 @@ def as_it_stands(contour: Contour, volume_node: slicer.vtkMRMLScalarVolumeNode |
         )
     ct = grid_of(volume_node)
     grid = engine_grid(contour) or ct
-    box = _voxels_on(contour.segmentation, contour.segment_id, ct)
+    box = _voxels_on(contour, ct)
     return expect_meeting(box.on_lattice(grid.ijk_to_ras, SAME_SLICES)), grid
 
 
 def _expect_in_scene(volume_node: slicer.vtkMRMLScalarVolumeNode | None) -> None:
     if volume_node is None or volume_node.GetScene() is None or volume_node.GetImageData() is None:
         raise InputError(_("The CT is no longer in the scene. Load it again, then contour it again."))
-
-
-def segment_of(segmentation: slicer.vtkMRMLSegmentationNode | None, segment_id: str) -> slicer.vtkSegment:
-    """A segment by its ID. Raises InputError where it is gone."""
-    if segmentation is not None and segmentation.GetScene() is not None:
-        segment = segmentation.GetSegmentation().GetSegment(segment_id)
-        if segment is not None:
-            return segment
-    raise InputError(_("The contour is no longer in the scene. Contour the CT again."))
 
 
 def expect_meeting(box: VoxelBox | None) -> VoxelBox:
@@ -233,12 +230,12 @@ def _has_room_for(segmentation: slicer.vtkMRMLSegmentationNode, ct: Grid) -> boo
 
 
 def _is_untouched(contour: Contour) -> bool:
-    segment = segment_of(contour.segmentation, contour.segment_id)
+    segment = contour.segment
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     return (
         segment.GetName() == kept_contour.fact(segment, kept_contour.NAME)
         and logic.GetSegmentStatus(segment) == logic.InProgress
-        and not is_edited(contour.segmentation, contour.segment_id)
+        and not is_edited(contour)
     )
 
 
@@ -281,8 +278,9 @@ def _nothing(grid: Grid) -> VoxelBox:
     return VoxelBox(np.zeros((0, 0, 0), bool), (0, 0, 0), grid.ijk_to_ras)
 
 
-def _voxels_on(segmentation: slicer.vtkMRMLSegmentationNode, segment_id: str, ct: Grid) -> VoxelBox:
-    """A segment's voxels on the CT's lattice; nearest voxels where the segmentation was given a lattice of its own."""
+def _voxels_on(contour: Contour, ct: Grid) -> VoxelBox:
+    """A contour's voxels on the CT's lattice; nearest voxels where the segmentation was given a lattice of its own."""
+    segmentation, segment_id = contour.segmentation, contour.segment_id
     if segmentation.GetBinaryLabelmapInternalRepresentation(segment_id) is None:
         segmentation.CreateBinaryLabelmapRepresentation()
     labelmap = segmentation.GetBinaryLabelmapInternalRepresentation(segment_id)

@@ -7,7 +7,7 @@ from slicer.i18n import tr as _
 from ...errors import InputError
 from . import kept_contour
 from .ct_source import RED_SLICE_VIEW
-from .segmentation import Contour, as_it_stands, engine_grid, expect_meeting, segment_of
+from .segmentation import Contour, as_it_stands, engine_grid, expect_meeting
 from .voxels import SAME_SLICES, Grid, VoxelBox, grid_of
 
 
@@ -16,7 +16,7 @@ def slice_position_ras(contour: Contour, slice_index: int) -> tuple[float, float
 
     Raises InputError where the contour is gone.
     """
-    segment = segment_of(contour.segmentation, contour.segment_id)
+    segment = contour.segment
     kept, grid = kept_contour.kept_contour(segment), kept_contour.kept_grid(segment)
     if kept is None or grid is None:
         raise InputError(_("This segment was not drawn by the program, so its slices are not known."))

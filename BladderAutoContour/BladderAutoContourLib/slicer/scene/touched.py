@@ -12,7 +12,7 @@ import numpy as np
 import slicer
 
 from .kept_contour import ACCEPTED, TOUCHED_SLICES, TOUCHED_VOXELS, fact, keep_box, kept_box, kept_contour, set_fact
-from .segmentation import Contour, as_it_stands, expect_meeting, segment_of
+from .segmentation import Contour, as_it_stands, expect_meeting
 from .strokes import in_other_views
 from .voxels import SAME_SLICES, Grid, Index, VoxelBox
 
@@ -50,7 +50,7 @@ def touched_slices(contour: Contour) -> tuple[int, ...]:
 
 def _compared(contour: Contour) -> tuple[VoxelBox, Touched]:
     """The voxels that differ from what the program last gave, and what had been corrected before it gave that."""
-    segment = segment_of(contour.segmentation, contour.segment_id)
+    segment = contour.segment
     box, grid = as_it_stands(contour)
     now = box.cropped()
     given = kept_box(segment, ACCEPTED) or kept_contour(segment)

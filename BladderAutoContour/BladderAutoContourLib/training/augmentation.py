@@ -1,4 +1,4 @@
-"""How the same anatomy may look elsewhere: other slices, another tissue contrast, shading, noise.
+"""Augmentation: the same anatomy as it may look elsewhere, by slices, tissue contrast, shading and noise.
 
 The generator draws what a patient and a scanner are made of; this widens what it may have left out, for the price of a
 few milliseconds. Every change keeps air and water apart and the order of any two HU.

@@ -15,9 +15,9 @@ from typing import Any
 
 from BladderAutoContourLib.errors import NoBladderError
 from BladderAutoContourLib.evaluation.accuracy import CONTOURED, FALSE_CONTOUR, MISSED, NONE_RIGHTLY
+from BladderAutoContourLib.evaluation.calibration.temperature import BAND_MM, near_contour
 from BladderAutoContourLib.evaluation.metrics import dice
 from BladderAutoContourLib.evaluation.reliability import Reliability, Tally, reliability, reliability_plot
-from BladderAutoContourLib.evaluation.temperature import BAND_MM, near_contour
 from BladderAutoContourLib.phantom.case import GENERATOR_VERSION
 from BladderAutoContourLib.phantom.test_set import TestCase, with_bladder, without_bladder
 from BladderAutoContourLib.pipeline.engine import Engine

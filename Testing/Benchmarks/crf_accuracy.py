@@ -12,9 +12,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "networks"))
 
-from BladderAutoContourLib.evaluation.brute_force import Widths, mean_field
-from BladderAutoContourLib.evaluation.crf_peers import PLANS
-from BladderAutoContourLib.evaluation.crf_problem import SPACING_MM
+from BladderAutoContourLib.evaluation.peers.brute_force import Widths, mean_field
+from BladderAutoContourLib.evaluation.peers.crf import PLANS
+from BladderAutoContourLib.evaluation.peers.crf_problem import SPACING_MM
 from BladderAutoContourLib.networks.crf_rnn import CrfRnn
 from BladderAutoContourLib.networks.gaussian import BilateralGaussian, NormalisedFilter, SpatialGaussian
 from BladderAutoContourLib.networks.plan import CrfPlan

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 from BladderAutoContourLib.errors import NoBladderError
-from BladderAutoContourLib.evaluation.known_scans import scan_of
-from BladderAutoContourLib.evaluation.logistic import fit_logistic
+from BladderAutoContourLib.evaluation.calibration.known_scans import scan_of
+from BladderAutoContourLib.evaluation.calibration.logistic import fit_logistic
 from BladderAutoContourLib.evaluation.metrics import dice
 from BladderAutoContourLib.evaluation.slices import WRONG_HD95_MM, area_under_roc, slice_errors
 from BladderAutoContourLib.phantom.case import GENERATOR_VERSION

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from BladderAutoContourLib.evaluation.crf_peers import PLANS
-from BladderAutoContourLib.evaluation.crf_problem import SIZE, SPACING_MM, generated_problem
+from BladderAutoContourLib.evaluation.peers.crf import PLANS
+from BladderAutoContourLib.evaluation.peers.crf_problem import SIZE, SPACING_MM, generated_problem
 from BladderAutoContourLib.evaluation.precision import agreement, generated_crop, masks
 from BladderAutoContourLib.networks.channels import dual_channel
 from BladderAutoContourLib.networks.crf_rnn import CrfRnn

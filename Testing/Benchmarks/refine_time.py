@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from BladderAutoContourLib.dicom.ct_writer import write_ct_series
-from BladderAutoContourLib.evaluation.speed import FULL_SIZE, FULL_SPACING_MM, generated_ct
+from BladderAutoContourLib.evaluation.speed.generated_ct import FULL_SIZE, FULL_SPACING_MM, generated_ct
 from BladderAutoContourLib.imaging.files import read_volume, write_volume
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.pipeline.result_folder import MASK, PROBABILITY

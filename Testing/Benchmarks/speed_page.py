@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from BladderAutoContourLib.evaluation.crf_worker import OURS, PEER
+from BladderAutoContourLib.evaluation.peers.crf_worker import OURS, PEER
 
 RESULTS = Path(__file__).resolve().parent / "results"
 DONE = """

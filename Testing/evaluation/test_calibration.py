@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from BladderAutoContourLib.evaluation.calibration import Evidence, fit
+from BladderAutoContourLib.evaluation.calibration.confidence import Evidence, fit
 from BladderAutoContourLib.networks.plan import DecisionPlan
 from BladderAutoContourLib.pipeline.decide import calibrated
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from BladderAutoContourLib.evaluation.cosine_series import CosineSeries
+from BladderAutoContourLib.evaluation.peers.cosine_series import CosineSeries
 
 SHAPE, SPACING_MM, SIGMA_MM, SIGMA_HU, WINDOW_HU = (3, 4, 5), (2.0, 2.0, 3.0), (6.0, 6.0, 6.0), 30.0, (-200.0, 300.0)
 

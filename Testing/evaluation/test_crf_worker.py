@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from BladderAutoContourLib.errors import EnvironmentFault
-from BladderAutoContourLib.evaluation.crf_peers import PLANS, brute_force
-from BladderAutoContourLib.evaluation.crf_problem import generated_problem
-from BladderAutoContourLib.evaluation.growth import Cost, as_large_as, seconds_a_slice
-from BladderAutoContourLib.evaluation.measured_program import MeasuredProgram
+from BladderAutoContourLib.evaluation.peers.crf import PLANS, brute_force
+from BladderAutoContourLib.evaluation.peers.crf_problem import generated_problem
+from BladderAutoContourLib.evaluation.peers.measured_program import MeasuredProgram
+from BladderAutoContourLib.evaluation.speed.growth import Cost, as_large_as, seconds_a_slice
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
 
@@ -20,7 +20,7 @@ def test_the_worker_answers_with_seconds_and_memory_and_solves_the_problem(metho
     problem = generated_problem(PLANS["6 mm, 30 HU"], (24, 24, 16)).crop((2, 6, 6), 12)
     assert problem.hu.shape == (12, 12, 12)
     problem.save(tmp_path / "crop.npz")
-    words = ["-m", "BladderAutoContourLib.evaluation.crf_worker", method, str(tmp_path / "crop.npz")]
+    words = ["-m", "BladderAutoContourLib.evaluation.peers.crf_worker", method, str(tmp_path / "crop.npz")]
     answered = subprocess.run(
         [sys.executable, *words], input="0\n0\n", capture_output=True, text=True, check=True
     ).stdout.split("\n")

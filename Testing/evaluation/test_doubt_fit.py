@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from BladderAutoContourLib.evaluation.doubt_fit import KnownSlices, fit
+from BladderAutoContourLib.evaluation.calibration.doubt import KnownSlices, fit
 from BladderAutoContourLib.evaluation.slices import area_under_roc
 from BladderAutoContourLib.pipeline.doubt import FEATURES, SliceFeatures, doubts
 

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 import torch
-from BladderAutoContourLib.evaluation.crf_peers import PLANS
-from BladderAutoContourLib.evaluation.floor import Machine, crf_floor, network_floor
+from BladderAutoContourLib.evaluation.peers.crf import PLANS
+from BladderAutoContourLib.evaluation.peers.floor import Machine, crf_floor, network_floor
 from BladderAutoContourLib.networks.plan import NetworkPlan, StagePlan
 from BladderAutoContourLib.networks.vnet import VNet
 from torch.utils.flop_counter import FlopCounterMode

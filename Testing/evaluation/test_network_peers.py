@@ -5,7 +5,7 @@ import venv
 
 import pytest
 import torch
-from BladderAutoContourLib.evaluation.network_peers import (
+from BladderAutoContourLib.evaluation.peers.network import (
     Extent,
     as_data,
     as_text,

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from BladderAutoContourLib.evaluation.ablation import COMPARISONS, PAPER_DSC, TITLES, as_markdown, report
-from BladderAutoContourLib.evaluation.paired import interval, paired_interval
+from BladderAutoContourLib.evaluation.ablation.paired import interval, paired_interval
+from BladderAutoContourLib.evaluation.ablation.scores import COMPARISONS, PAPER_DSC, TITLES, as_markdown, report
 from BladderAutoContourLib.training.ablation import ROWS
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from BladderAutoContourLib.evaluation.temperature import HIGHEST, NearVoxels, fit, with_temperature
+from BladderAutoContourLib.evaluation.calibration.temperature import HIGHEST, NearVoxels, fit, with_temperature
 from BladderAutoContourLib.networks.plan import CrfPlan, NetworkPlan, Plan, StagePlan
 from BladderAutoContourLib.networks.weights import Networks, build_networks
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from BladderAutoContourLib.evaluation.brute_force import Widths, mean_field
+from BladderAutoContourLib.evaluation.peers.brute_force import Widths, mean_field
 from BladderAutoContourLib.networks.crf_rnn import CrfRnn, voxel_unit_plan
 from BladderAutoContourLib.networks.gaussian import BilateralGaussian, NormalisedFilter, SpatialGaussian
 from BladderAutoContourLib.networks.plan import CrfPlan, NetworkPlan

@@ -21,9 +21,9 @@ from .parser import at_least
 if TYPE_CHECKING:
     import torch
 
-    from ..evaluation.ablation import CaseScores, KnownCase, Scores
+    from ..evaluation.ablation.scores import CaseScores, ScoresByRow
     from ..networks.plan import StagePlan
-    from ..phantom.case import Case
+    from ..phantom.test_set import TestCase
     from ..training.ablation import Row
     from ..training.plan import StageSchedule, TrainingPlan
     from ..training.sample_bank import SampleBank
@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
         training = with_budget(training, arguments.budget)
     device = resolve_device(arguments.device)
     check_output(arguments.output)
-    patients, cases = held_out_cases(arguments.cases)
+    cases = held_out_cases(arguments.cases)
     wanted = _what(training, cases)
     kept = arguments.output / RUN
     if kept.exists() and _begun_with(kept) != wanted:
@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
             [kept],
         )
     write_text(kept, json.dumps(wanted, indent=1) + "\n")
-    study = _Study(training, arguments.output, device, arguments.workers, events, patients, cases)
+    study = _Study(training, arguments.output, device, arguments.workers, events, cases)
     rows = [row for row in ROWS if row.name in arguments.rows]
     missing = [(seed, row) for seed in arguments.seeds for row in rows if not study.scores_file(row, seed).exists()]
     for number, (seed, row) in enumerate(missing):
@@ -111,16 +111,14 @@ def _begun_with(kept: Path) -> Any:
         raise InputError(f"{kept} is damaged or cannot be read. Choose another folder.", [kept]) from error
 
 
-def held_out_cases(count: int | None) -> "tuple[list[Case], list[KnownCase]]":
-    """The patients of the frozen test set that have a bladder, the first `count` of them, and what they are called.
+def held_out_cases(count: int | None) -> "list[TestCase]":
+    """The cases of the frozen test set that have a bladder, the first `count` of them.
 
     Their crops are whole: of a scan that ends in the bladder, the ablation sees what lies beyond.
     """
-    from ..evaluation.ablation import KnownCase
     from ..phantom.test_set import with_bladder
 
-    tests = with_bladder() if count is None else with_bladder(count)
-    return [test.case for test in tests], [KnownCase(test.name, test.stratum) for test in tests]
+    return with_bladder() if count is None else with_bladder(count)
 
 
 class _Study:
@@ -133,13 +131,12 @@ class _Study:
         device: "torch.device",
         workers: int,
         events: Events,
-        patients: "list[Case]",
-        cases: "list[KnownCase]",
+        cases: "list[TestCase]",
     ) -> None:
         self._training, self._output, self._device, self._workers = training, output, device, workers
         self._events, self._cases = events, cases
         self._grid = training.grid(training.stages[1])  # the finest: where every row is judged
-        self._crops = self._known_crops(patients)
+        self._crops = self._known_crops()
 
     def scores_file(self, row: "Row", seed: int) -> Path:
         """Where the scores of a row and a seed are kept."""
@@ -147,7 +144,7 @@ class _Study:
 
         return folder_of(row.name, seed, self._output) / SCORES
 
-    def scores(self) -> "Scores":
+    def scores(self) -> "ScoresByRow":
         """All that the folder holds."""
         found: dict[str, dict[int, list[CaseScores]]] = {}
         for name in ROW_NAMES:
@@ -160,7 +157,7 @@ class _Study:
         """Train and judge the `number`th of `count` rows."""
         import numpy as np
 
-        from ..evaluation.ablation import score_crop
+        from ..evaluation.ablation.scores import score_crop
         from ..training.ablation import bladder_probability, train_row
 
         def tell(fraction: float) -> None:
@@ -194,11 +191,11 @@ class _Study:
         bank.fill(self._told(f"generate seed {seed}"), self._workers, together)
         return bank
 
-    def _known_crops(self, patients: "list[Case]") -> "SampleBank":
+    def _known_crops(self) -> "SampleBank":
         from ..training.ablation import KnownCrops
         from ..training.sample_bank import SampleBank
 
-        crops = KnownCrops(patients, self._grid)
+        crops = KnownCrops([test.case for test in self._cases], self._grid)
         bank = SampleBank(self._output / "cases.bank", crops, self._grid.crop_voxels[::-1])
         bank.fill(self._told("generate cases"), self._workers)
         return bank
@@ -207,7 +204,7 @@ class _Study:
         return lambda fraction: self._events.progress(step, fraction)
 
 
-def _what(training: "TrainingPlan", cases: "list[KnownCase]") -> dict[str, Any]:
+def _what(training: "TrainingPlan", cases: "list[TestCase]") -> dict[str, Any]:
     """What the folder's numbers depend on, as JSON gives it back."""
     from ..phantom.case import GENERATOR_VERSION
     from ..training.ablation import budget
@@ -221,9 +218,9 @@ def _what(training: "TrainingPlan", cases: "list[KnownCase]") -> dict[str, Any]:
     return json.loads(json.dumps(what))
 
 
-def _write_report(output: Path, training: "TrainingPlan", scores: "Scores", what: dict[str, Any]) -> str | None:
+def _write_report(output: Path, training: "TrainingPlan", scores: "ScoresByRow", what: dict[str, Any]) -> str | None:
     """Write TABLE and REPORT of what there is; returns the table's text, None where there is no row yet."""
-    from ..evaluation.ablation import as_markdown, report
+    from ..evaluation.ablation.scores import as_markdown, report
 
     if not scores:
         return None
@@ -256,7 +253,7 @@ def _draw(output: Path, events: Events) -> None:
     if importlib.util.find_spec("vtkmodules") is None:
         events.note(f"{PICTURE} is not drawn: vtk is not installed here. The same command draws it where it is.")
         return
-    from ..evaluation.ablation_plot import ablation_plot
+    from ..evaluation.ablation.plot import ablation_plot
     from ..pipeline.lettering import write_png
 
     found = json.loads((output / REPORT).read_text(encoding="utf-8"))

@@ -112,13 +112,12 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
 
 
 def _generate(bench: _Bench) -> "Volume":
-    from ..evaluation import speed  # here, because torch comes with it
+    # here, because torch comes with it
+    from ..evaluation.speed.generated_ct import FULL_SIZE, FULL_SPACING_MM, SMOKE_SIZE, SMOKE_SPACING_MM, generated_ct
 
     bench.events.progress("generate", 0.0)
-    size, spacing_mm = (
-        (speed.SMOKE_SIZE, speed.SMOKE_SPACING_MM) if bench.smoke else (speed.FULL_SIZE, speed.FULL_SPACING_MM)
-    )
-    base = speed.generated_ct(size, spacing_mm)
+    size, spacing_mm = (SMOKE_SIZE, SMOKE_SPACING_MM) if bench.smoke else (FULL_SIZE, FULL_SPACING_MM)
+    base = generated_ct(size, spacing_mm)
     bench.events.progress("generate", 1.0)
     return base
 
@@ -131,14 +130,15 @@ def _read(ct: Path) -> "Volume":
 
 def _run(ct: Path | None, base: "Volume | None", bench: _Bench) -> dict[str, Any]:
     from ..dicom.ct_writer import write_ct_series
-    from ..evaluation import speed
-    from ..evaluation.warm import measure_warm
+    from ..evaluation.speed.cold import measure
+    from ..evaluation.speed.generated_ct import SEED
+    from ..evaluation.speed.warm import measure_warm
 
     if ct is None:
         ct = bench.folder / "one"
-        write_ct_series(base, ct, seed=speed.SEED)
+        write_ct_series(base, ct, seed=SEED)
     bench.events.progress("measure", 0.0)
-    measured = speed.measure(ct, bench.folder / "result", bench.options, bench.events)
+    measured = measure(ct, bench.folder / "result", bench.options, bench.events)
     bench.events.progress("measure", 0.5)
     runs = SMOKE_WARM_RUNS if bench.smoke else WARM_RUNS
     warm = measure_warm(ct, bench.folder, bench.options, runs, bench.events)
@@ -148,7 +148,7 @@ def _run(ct: Path | None, base: "Volume | None", bench: _Bench) -> dict[str, Any
 
 
 def _growth(base: "Volume", bench: _Bench) -> tuple[dict[str, Any], Any]:
-    from ..evaluation import growth
+    from ..evaluation.speed import growth
 
     def tell(share: float) -> None:
         bench.events.progress("growth", share)
@@ -161,8 +161,8 @@ def _growth(base: "Volume", bench: _Bench) -> tuple[dict[str, Any], Any]:
 
 
 def _install_peers(environment: Path) -> _Peers:
-    from ..evaluation.crf_peers import PEER_PACKAGES
-    from ..evaluation.measured_program import peer_python
+    from ..evaluation.peers.crf import PEER_PACKAGES
+    from ..evaluation.peers.measured_program import peer_python
 
     return _Peers(environment, peer_python(environment, *PEER_PACKAGES))
 
@@ -170,35 +170,31 @@ def _install_peers(environment: Path) -> _Peers:
 def _peers(peers: _Peers, weights: Path, bench: _Bench, save: Save) -> None:
     import torch
 
-    from ..evaluation import crf_peers, floor, network_peers
-    from ..evaluation.crf_problem import SPACING_MM
+    from ..evaluation.peers import crf, floor, network
+    from ..evaluation.peers.crf_problem import SPACING_MM
     from ..networks.number_type import number_type
     from ..networks.weights import load_weights
 
     bench.events.progress("peers", 0.0)
-    extent = crf_peers.SMOKE if bench.smoke else crf_peers.Extent()
-    costs = crf_peers.compare(extent, peers.python, bench.folder, bench.events)
+    extent = crf.SMOKE if bench.smoke else crf.Extent()
+    costs = crf.compare(extent, peers.python, bench.folder, bench.events)
     torch.set_num_threads(host.available_cores())
     machine = floor.measure_machine()
-    least = {"crf": floor.crf_floor(crf_peers.PLANS[extent.names[0]], extent.size, SPACING_MM, machine)}
-    print(f"{crf_peers.as_text(costs)}\n{floor.as_text(machine, least)}", flush=True)
-    save(CRF, {**crf_peers.as_data(costs, extent), "floor": floor.as_data(machine, least)})
+    least = {"crf": floor.crf_floor(crf.PLANS[extent.names[0]], extent.size, SPACING_MM, machine)}
+    print(f"{crf.as_text(costs)}\n{floor.as_text(machine, least)}", flush=True)
+    save(CRF, {**crf.as_data(costs, extent), "floor": floor.as_data(machine, least)})
 
     bench.events.progress("peers", 0.5)
     plan, numbers = load_weights(weights).plan, number_type(torch.device("cpu"))
-    looks = network_peers.SMOKE if bench.smoke else network_peers.Extent()
-    compared = network_peers.compare(
-        network_peers.tasks(plan, looks), looks, peers.environment, bench.folder, bench.events
-    )
-    least = {
-        name: floor.network_floor(stage, numbers, machine) for name, stage in network_peers.stages(plan, looks).items()
-    }
+    looks = network.SMOKE if bench.smoke else network.Extent()
+    compared = network.compare(network.tasks(plan, looks), looks, peers.environment, bench.folder, bench.events)
+    least = {name: floor.network_floor(stage, numbers, machine) for name, stage in network.stages(plan, looks).items()}
     bench.events.progress("peers", 1.0)
-    print(f"{network_peers.as_text(compared)}\n{floor.as_text(machine, least)}", flush=True)
-    seconds = {name: network_peers.seconds_of(compared.costs, name, numbers) for name in least}
+    print(f"{network.as_text(compared)}\n{floor.as_text(machine, least)}", flush=True)
+    seconds = {name: network.seconds_of(compared.costs, name, numbers) for name in least}
     save(
         NETWORKS,
-        {**network_peers.as_data(compared, looks), "floor": floor.as_data(machine, least), "seconds": seconds},
+        {**network.as_data(compared, looks), "floor": floor.as_data(machine, least), "seconds": seconds},
     )
 
 

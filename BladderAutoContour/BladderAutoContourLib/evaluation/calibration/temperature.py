@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..imaging.components import bounding_box
-from ..networks.weights import Networks
-from ..pipeline.decide import logit
-from ..pipeline.engine import Contouring
-from .metrics import distances_mm, surface
+from ...imaging.components import bounding_box
+from ...networks.weights import Networks
+from ...pipeline.decide import logit
+from ...pipeline.engine import Contouring
+from ..metrics import distances_mm, surface
 
 BAND_MM = 5.0
 """What is near a contour. Elsewhere nearly all voxels are sure and right, which says nothing about the others."""

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import host
-from ..dicom.ct_writer import write_ct_series
-from ..events import Events
-from ..imaging.geometry import Geometry
-from ..imaging.volume import Volume
-from ..pipeline.lettering import Colour
-from .chart import Chart
-from .speed import SEED, Measurement, measure
+from ... import host
+from ...dicom.ct_writer import write_ct_series
+from ...events import Events
+from ...imaging.geometry import Geometry
+from ...imaging.volume import Volume
+from ...pipeline.lettering import Colour
+from ..chart import Chart
+from .cold import Measurement, measure
+from .generated_ct import SEED
 
 BODY_SHARE = 0.4
 """The upper share of the generated CT, above the bladder, of which longer bodies are made."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..events import Events
-from ..networks.crf_rnn import CrfRnn, voxel_unit_plan
-from ..networks.plan import CrfPlan
+from ...events import Events
+from ...networks.crf_rnn import CrfRnn, voxel_unit_plan
+from ...networks.plan import CrfPlan
 from .brute_force import Widths, mean_field
 from .cosine_series import CosineCrfRnn
 from .crf_problem import SPACING_MM, CrfProblem, generated_problem

@@ -6,7 +6,6 @@ with the seconds that this took and the MiB by which the process has grown beyon
 Nothing here needs more than the standard library: it is imported in the peers' environment as well.
 """
 
-import contextlib
 import subprocess
 import sys
 import time
@@ -15,8 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from .. import host
-from ..errors import EnvironmentFault
+from ... import host
+from ...errors import EnvironmentFault
+from ..speed.measured_process import ask, end, ended
 
 Result = TypeVar("Result")
 
@@ -47,7 +47,7 @@ class MeasuredProgram:
 
     def __init__(self, interpreter: Path, module: str, *arguments: str | Path) -> None:
         words = [interpreter, "-m", f"{__package__}.{module}", *arguments]
-        package = Path(__file__).resolve().parents[2]
+        package = Path(__file__).resolve().parents[3]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "encoding": "utf-8"}
         self._process = host.popen_group(words, **pipes, cwd=package)
 
@@ -67,29 +67,8 @@ class MeasuredProgram:
     def _answer(self) -> str:
         line = self._process.stdout.readline()
         if not line:
-            raise EnvironmentFault(_ended(self._process))
+            raise EnvironmentFault(ended(self._process))
         return line
-
-
-def ask(process: subprocess.Popen, line: str) -> None:
-    """Write a line to a measured process. Raises EnvironmentFault where it has ended."""
-    try:
-        process.stdin.write(f"{line}\n")
-        process.stdin.flush()
-    except OSError as error:  # to whoever runs the benchmark, a broken pipe would read as if they had cancelled
-        raise EnvironmentFault(_ended(process)) from error
-
-
-def end(process: subprocess.Popen) -> None:
-    """End a measured process, if it has not, and close its pipes."""
-    host.end_process_tree(process)
-    with contextlib.suppress(OSError):  # what was still to be written to one that has died
-        process.stdin.close()
-    process.stdout.close()
-
-
-def _ended(process: subprocess.Popen) -> str:
-    return f"A measured program ended with code {process.wait()} and without an answer."
 
 
 def answer(solve: Callable[[int], Result], keep: Callable[[int, Result], object] = lambda number, result: None) -> None:

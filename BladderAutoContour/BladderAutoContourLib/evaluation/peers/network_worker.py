@@ -1,6 +1,6 @@
 """One program that runs networks, as a process of its own: the engine's V-Net and its sliding window, or MONAI's.
 
-    python -m BladderAutoContourLib.evaluation.network_worker METHOD PROBLEM.npz...
+    python -m BladderAutoContourLib.evaluation.peers.network_worker METHOD PROBLEM.npz...
 
 Every line on standard input is the number of a problem, answered as `measured_program` says. Weights are random: it is
 the cost that is measured.
@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import host
-from ..networks.channels import dual_channel
-from ..networks.plan import IntensityPlan, NetworkPlan, StagePlan
-from ..networks.vnet import VNet
+from ... import host
+from ...networks.channels import dual_channel
+from ...networks.plan import IntensityPlan, NetworkPlan, StagePlan
+from ...networks.vnet import VNet
 from .measured_program import answer
 
 Run = Callable[[np.ndarray], object]
@@ -70,8 +70,8 @@ def monai_unet(stage: StagePlan) -> torch.nn.Module:
 
 def sliding_window(stage: StagePlan) -> Run:
     """The engine's windows over the body, its V-Net in each of them."""
-    from ..pipeline.inference import bladder_probability
-    from ..pipeline.localise import slide
+    from ...pipeline.inference import bladder_probability
+    from ...pipeline.localise import slide
 
     network = v_net(stage).eval()
 

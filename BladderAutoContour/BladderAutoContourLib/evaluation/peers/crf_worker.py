@@ -1,6 +1,6 @@
 """One program that solves CRF problems, as a process of its own: the engine's CRF-RNN, its other route, or pydensecrf.
 
-    python -m BladderAutoContourLib.evaluation.crf_worker METHOD PROBLEM.npz...
+    python -m BladderAutoContourLib.evaluation.peers.crf_worker METHOD PROBLEM.npz...
 
 Every line on standard input is the number of a problem to solve, set-up included, and is answered as
 `measured_program` says; the probability of label 1 is then in PROBLEM.METHOD.npy.
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import host
+from ... import host
 from .measured_program import answer
 
 Solve = Callable[[np.ndarray, np.ndarray, dict[str, Any], tuple[float, float, float]], np.ndarray]
@@ -29,8 +29,8 @@ def crf_rnn(cosine_reach: float | None = None) -> Solve:
     """The engine's layer, in torch; with the appearance kernel as a cosine series of this reach where one is given."""
     import torch
 
-    from ..networks.crf_rnn import CrfRnn
-    from ..networks.plan import CrfPlan
+    from ...networks.crf_rnn import CrfRnn
+    from ...networks.plan import CrfPlan
     from .cosine_series import CosineCrfRnn
 
     torch.set_num_threads(host.available_cores())

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from ..pipeline.preview import CONTOUR, LETTERS, QUIET
-from .chart import Chart
+from ...pipeline.preview import CONTOUR, LETTERS, QUIET
+from ..chart import Chart
 
 
 def ablation_plot(found: Mapping[str, Any]) -> np.ndarray:
-    """RGB uint8 (rows, columns, 3) of a report with at least one row (`ablation.report`)."""
+    """RGB uint8 (rows, columns, 3) of a report with at least one row (`scores.report`)."""
     rows = list(found["rows"].items())
     ends = [100 * row["dice"][key] for _, row in rows for key in ("low", "high")]
     ends += [100 * value for _, row in rows for value in row["dice_by_seed"].values()]

@@ -10,23 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from .. import host
-from ..errors import BladderError, EnvironmentFault
-from ..events import Events
-from ..imaging.geometry import patient_grid
-from ..imaging.volume import Volume
-from ..phantom.case import draw_case
-from ..phantom.render import canonical_to_patient, render
-from ..pipeline.steps import StepCost
-
-SEED, STRATUM = 4, "large"
-CENTRE_MM = (0.0, 12.0, 140.0)
-"""Canonical centre of the generated CT: the bladder lies in its lower half, the abdomen above it."""
-
-FULL_SIZE, FULL_SPACING_MM = (512, 512, 150), (0.98, 0.98, 3.0)
-SMOKE_SIZE, SMOKE_SPACING_MM = (128, 128, 60), (3.9, 3.9, 5.0)
+from ... import host
+from ...errors import BladderError, EnvironmentFault
+from ...events import Events
+from ...pipeline.steps import StepCost
 
 
 @dataclass(frozen=True)
@@ -76,13 +63,6 @@ class Measurement:
                 *(f"{name:<18}{seconds:9.2f}{peak}" for name, seconds, peak in rows),
             ]
         )
-
-
-def generated_ct(size: tuple[int, int, int], spacing_mm: tuple[float, float, float]) -> Volume:
-    """A generated patient, HU (int16) on a grid about the pelvis; size and spacing are (x, y, z)."""
-    case = draw_case(SEED, stratum=STRATUM)
-    grid = patient_grid(canonical_to_patient(case, np.asarray(CENTRE_MM)), spacing_mm, size)
-    return Volume(render(case, grid).stored_hu(), grid)
 
 
 def measure(ct: Path, output: Path, options: Sequence[str | Path], events: Events) -> Measurement:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import EnvironmentFault
-from ..events import Events
-from ..networks.number_type import number_type
-from ..networks.plan import Plan, StagePlan
+from ...errors import EnvironmentFault
+from ...events import Events
+from ...networks.number_type import number_type
+from ...networks.plan import Plan, StagePlan
+from ..speed.generated_ct import FULL_SIZE, FULL_SPACING_MM, generated_ct
 from .measured_program import MeasuredProgram, peer_python
 from .network_worker import MONAI_UNET, MONAI_VNET, MONAI_WINDOW, OUR_WINDOW, OURS
-from .speed import FULL_SIZE, FULL_SPACING_MM, generated_ct
 
 PEER_NEEDS = ("numpy", f"torch=={torch.__version__.partition('+')[0]}")
 PEER_PACKAGE = "monai==1.6.1"

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..networks.plan import DoubtPlan
-from ..pipeline.doubt import FEATURES, scaled
-from ..pipeline.engine import Contouring
+from ...networks.plan import DoubtPlan
+from ...pipeline.doubt import FEATURES, scaled
+from ...pipeline.engine import Contouring
+from ..slices import slice_errors
 from .logistic import fit_logistic
-from .slices import slice_errors
 
 FITTED = ("strong_inward_mm", "weak_outward_mm", "faint_share", "dent_mm")
 """The features that carry, found on scans of the training family with seeds from 742,000. With all of them the curve

@@ -2,12 +2,12 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .metrics import score
+from ...phantom.test_set import TestCase
+from ..metrics import score
 from .paired import interval, paired_interval
 
 TITLES = {
@@ -46,20 +46,12 @@ COMPARISONS = (
 METRICS = ("dice", "voe", "rvd", "asd_mm", "msd_mm", "hd95_mm")
 BANDS_ML = ((0, 60), (60, 150), (150, 400), (400, 10_000))
 CaseScores = Mapping[str, float | str | None]
-Scores = Mapping[str, Mapping[int, Sequence[CaseScores]]]
+ScoresByRow = Mapping[str, Mapping[int, Sequence[CaseScores]]]
 """Row, then seed, then the cases, in the same order for every row and seed."""
 
 
-@dataclass(frozen=True)
-class KnownCase:
-    """What a test case is called, and the property that it was drawn for, if any."""
-
-    name: str
-    stratum: str
-
-
 def score_crop(
-    case: KnownCase, probability: np.ndarray, label: np.ndarray, spacing_mm: tuple[float, float, float]
+    case: TestCase, probability: np.ndarray, label: np.ndarray, spacing_mm: tuple[float, float, float]
 ) -> CaseScores:
     """The scores of one crop: probability and the label's share, both (z, y, x), cut at 0.5; no part is left out."""
     found = dataclasses.asdict(score(probability >= 0.5, label >= 0.5, spacing_mm))
@@ -67,7 +59,7 @@ def score_crop(
     return {"case": case.name, "stratum": case.stratum, "reference_ml": round(found["reference_ml"], 2), **kept}
 
 
-def report(scores: Scores) -> dict[str, Any]:
+def report(scores: ScoresByRow) -> dict[str, Any]:
     """The table as plain data: every row's metrics, the comparisons that are possible, Dice by volume and stratum."""
     there = [name for name in TITLES if scores.get(name)]
     rows = {name: _row(scores[name]) | {"title": TITLES[name], "paper_dsc": PAPER_DSC[name]} for name in there}
@@ -122,7 +114,7 @@ def _row(by_seed: Mapping[int, Sequence[CaseScores]]) -> dict[str, Any]:
     }
 
 
-def _comparison(scores: Scores, name: str, against: str, what: str) -> dict[str, Any] | None:
+def _comparison(scores: ScoresByRow, name: str, against: str, what: str) -> dict[str, Any] | None:
     seeds = sorted(set(scores[name]) & set(scores[against]))
     if not seeds:
         return None

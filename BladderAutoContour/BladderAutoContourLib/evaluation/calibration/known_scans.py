@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..errors import NoBladderError
-from ..imaging.volume import Volume
-from ..phantom.case import STRATA, draw_case
-from ..phantom.fields import draw_scan
-from ..phantom.render import render
-from ..pipeline.engine import Contouring, Engine
-from ..pipeline.steps import Progress
+from ...errors import NoBladderError
+from ...imaging.volume import Volume
+from ...phantom.case import STRATA, draw_case
+from ...phantom.fields import draw_scan
+from ...phantom.render import render
+from ...pipeline.engine import Contouring, Engine
+from ...pipeline.steps import Progress
 
 FIRST_SEED = 740_000
 KINDS = (None, *STRATA)  # every property in turn

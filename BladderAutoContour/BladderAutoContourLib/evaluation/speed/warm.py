@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import host
-from ..errors import EnvironmentFault
-from ..events import Events
-from .measured_program import ask, end
+from ... import host
+from ...errors import EnvironmentFault
+from ...events import Events
+from .measured_process import ask, end
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..imaging.geometry import Triple, patient_grid
-from ..networks.plan import CrfPlan
-from ..phantom.case import draw_case
-from ..phantom.render import bladder_centre_mm, render
+from ...imaging.geometry import Triple, patient_grid
+from ...networks.plan import CrfPlan
+from ...phantom.case import draw_case
+from ...phantom.render import bladder_centre_mm, render
 
 SPACING_MM: Triple = (2.0, 2.0, 3.0)
 SIZE = (128, 128, 64)

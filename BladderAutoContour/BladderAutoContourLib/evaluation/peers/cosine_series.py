@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from ..imaging.geometry import Triple
-from ..networks.crf_rnn import CrfRnn
-from ..networks.gaussian import BilateralGaussian
-from ..networks.plan import CrfPlan
+from ...imaging.geometry import Triple
+from ...networks.crf_rnn import CrfRnn
+from ...networks.gaussian import BilateralGaussian
+from ...networks.plan import CrfPlan
 
 
 class CosineSeries(BilateralGaussian):

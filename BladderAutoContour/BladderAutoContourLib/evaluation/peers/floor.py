@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..imaging.geometry import Triple
-from ..networks.gaussian import BilateralGaussian
-from ..networks.plan import CrfPlan, StagePlan
-from ..networks.vnet import VNet
+from ...imaging.geometry import Triple
+from ...networks.gaussian import BilateralGaussian
+from ...networks.plan import CrfPlan, StagePlan
+from ...networks.vnet import VNet
 
 GEMM = 1536
 COPIED_BYTES = 1 << 28

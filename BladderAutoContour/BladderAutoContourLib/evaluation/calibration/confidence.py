@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..imaging.volume import Volume
-from ..networks.plan import DecisionPlan
-from ..phantom.case import draw_case
-from ..phantom.fields import WITH_BLADDER, WITHOUT_BLADDER, draw_scan
-from ..phantom.render import render
-from ..pipeline.decide import logit
-from ..pipeline.engine import Engine
-from ..pipeline.steps import Progress
+from ...imaging.volume import Volume
+from ...networks.plan import DecisionPlan
+from ...phantom.case import draw_case
+from ...phantom.fields import WITH_BLADDER, WITHOUT_BLADDER, draw_scan
+from ...phantom.render import render
+from ...pipeline.decide import logit
+from ...pipeline.engine import Engine
+from ...pipeline.steps import Progress
 from .logistic import fit_logistic
 
 FIRST_SEED = 700_000

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -18,12 +19,20 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModuleWidget,
 )
 
+LEAST_PYTHON = (3, 11)  # Slicer 5.10 and later bring a newer one
 PATIENCE_SECONDS = 600.0  # longer than anything takes on the slowest computer
 
 
 def engine_python() -> Path:
     """Slicer's own Python as a program; where there is no Slicer, the one that runs this."""
     return Path(shutil.which("PythonSlicer") or sys.executable)
+
+
+def too_old() -> str:
+    """A sentence where this Slicer's Python cannot run the module; empty where it can."""
+    if sys.version_info >= LEAST_PYTHON:
+        return ""
+    return _("Bladder Auto-Contour needs Slicer 5.10 or later. Install a newer Slicer, then the extension in it.")
 
 
 class BladderAutoContour(ScriptedLoadableModule):
@@ -47,6 +56,8 @@ class BladderAutoContour(ScriptedLoadableModule):
 
     def register(self):
         """Offer the sample CT in Sample Data, and structure sets in Slicer's DICOM export."""
+        if too_old():
+            return
         from BladderAutoContourLib.slicer import sample_data
         from BladderAutoContourLib.slicer.export import plugin
         from BladderAutoContourLib.slicer.export.waiting import PluginEngine
@@ -59,22 +70,41 @@ class BladderAutoContour(ScriptedLoadableModule):
 class BladderAutoContourWidget(ScriptedLoadableModuleWidget):
     """The module's panel."""
 
+    panel = None
+
     def setup(self):
+        super().setup()
+        if too_old():
+            label = qt.QLabel(too_old())
+            label.wordWrap = True
+            self.layout.addWidget(label)
+            self.layout.addStretch(1)
+            return
         from BladderAutoContourLib.slicer.panel.panel import Panel
 
-        super().setup()
         widget = slicer.util.loadUI(self.resourcePath("UI/BladderAutoContour.ui"))
         self.layout.addWidget(widget)
         self.panel = Panel(slicer.util.childWidgetVariables(widget), engine_python())
+        if getattr(self.parent, "isEntered", False):  # reloaded: nobody enters it once more
+            self.enter()
 
     def enter(self):
-        self.panel.enter()
+        if self.panel:
+            self.panel.enter()
 
     def exit(self):
-        self.panel.leave()
+        if self.panel:
+            self.panel.leave()
 
     def cleanup(self):
-        self.panel.close()
+        if self.panel:
+            self.panel.close()
+
+    def onReload(self):
+        """Reload and Test: the library too, not this file alone."""
+        for name in [name for name in sys.modules if name.partition(".")[0] == "BladderAutoContourLib"]:
+            del sys.modules[name]
+        super().onReload()
 
 
 class BladderAutoContourTest(ScriptedLoadableModuleTest):
@@ -91,7 +121,6 @@ class BladderAutoContourTest(ScriptedLoadableModuleTest):
         """The sample pelvis, the big button, a plausible bladder; a slice of it corrected, propagated and accepted."""
         from BladderAutoContourLib.slicer.process.installer import torch_state
         from BladderAutoContourLib.slicer.sample_data import load_pelvis
-        from BladderAutoContourLib.slicer.scene.segmentation import contours_of, is_edited
         from DICOMLib import DICOMUtils
 
         if not torch_state().usable:
@@ -100,32 +129,39 @@ class BladderAutoContourTest(ScriptedLoadableModuleTest):
         with DICOMUtils.TemporaryDICOMDatabase():
             ct = load_pelvis(engine_python(), slicer.app.processEvents)
             widget = BladderAutoContourWidget()
-            widget.enter()
-            ui, logic = widget.panel.ui, widget.panel.logic
-            self.delayDisplay("Contouring its bladder")
-            self.assertTrue(ui.contourButton.enabled, ui.contourButton.toolTip)
-            ui.contourButton.click()
-            self._wait(lambda: not logic.contouring)
-            self.assertEqual(ui.messageLabel.text, "")
-            (contour,) = contours_of(ct)
-            self._expect_inside(contour, ct)
-            self.assertFalse(is_edited(contour))
-            self.delayDisplay("Correcting a slice, and carrying it on")
-            drawn = slicer.util.arrayFromSegmentBinaryLabelmap(contour.segmentation, contour.segment_id, ct).copy()
-            slices = drawn.any(axis=(1, 2)).nonzero()[0]
-            middle = slices[len(slices) // 2]
-            drawn[middle, :, 4:] |= drawn[middle, :, :-4]
-            slicer.util.updateSegmentBinaryLabelmapFromArray(drawn, contour.segmentation, contour.segment_id, ct)
-            self._wait(lambda: ui.propagateButton.enabled)
-            ui.propagateButton.click()
-            self._wait(lambda: not logic.correcting)
-            self.assertGreater(ui.proposalTable.rowCount, 0, ui.correctionLabel.text)
-            ui.acceptButton.click()
-            accepted = slicer.util.arrayFromSegmentBinaryLabelmap(contour.segmentation, contour.segment_id, ct)
-            self.assertTrue((accepted[middle] == drawn[middle]).all())
-            self.assertTrue((accepted != drawn).any())
-            widget.cleanup()
+            try:
+                self._contour_and_correct(widget, ct)
+            finally:
+                widget.cleanup()
         self.delayDisplay("The bladder is contoured and corrected")
+
+    def _contour_and_correct(self, widget, ct):
+        from BladderAutoContourLib.slicer.scene.segmentation import contours_of, is_edited
+
+        widget.enter()
+        ui, logic = widget.panel.ui, widget.panel.logic
+        self.delayDisplay("Contouring its bladder")
+        self.assertTrue(ui.contourButton.enabled, ui.contourButton.toolTip)
+        ui.contourButton.click()
+        self._wait(lambda: not logic.contouring)
+        self.assertEqual(ui.messageLabel.text, "")
+        (contour,) = contours_of(ct)
+        self._expect_inside(contour, ct)
+        self.assertFalse(is_edited(contour))
+        self.delayDisplay("Correcting a slice, and carrying it on")
+        drawn = slicer.util.arrayFromSegmentBinaryLabelmap(contour.segmentation, contour.segment_id, ct).copy()
+        slices = drawn.any(axis=(1, 2)).nonzero()[0]
+        middle = slices[len(slices) // 2]
+        drawn[middle, :, 4:] |= drawn[middle, :, :-4]
+        slicer.util.updateSegmentBinaryLabelmapFromArray(drawn, contour.segmentation, contour.segment_id, ct)
+        self._wait(lambda: ui.propagateButton.enabled)
+        ui.propagateButton.click()
+        self._wait(lambda: not logic.correcting)
+        self.assertGreater(ui.proposalTable.rowCount, 0, ui.correctionLabel.text)
+        ui.acceptButton.click()
+        accepted = slicer.util.arrayFromSegmentBinaryLabelmap(contour.segmentation, contour.segment_id, ct)
+        self.assertTrue((accepted[middle] == drawn[middle]).all())
+        self.assertTrue((accepted != drawn).any())
 
     def _wait(self, reached):
         late = time.monotonic() + PATIENCE_SECONDS

@@ -152,6 +152,22 @@ def test_the_node_is_the_one_that_slicer_itself_sent_to(open_dialog):
     assert (ui.address.text, ui.aeTitle.text) == ("archive:11112", "PACS")
 
 
+def test_a_web_address_of_slicers_own_is_left_alone(open_dialog):
+    """Its send dialog speaks DICOMweb; ours does not."""
+    qt.QSettings().setValue("DICOM/Send/Protocol", "DICOMweb")
+    qt.QSettings().setValue("DICOM/Send/URL", "https://archive.org:8042/dicom-web")
+    ui = open_dialog().ui
+    assert ui.address.text == ""
+    ui.toNode.click()
+    ui.address.text, ui.aeTitle.text = "https://archive.org:8042", "PACS"
+    assert not ui.confirmButton.enabled
+    ui.address.text = "archive:104"
+    ui.confirmButton.click()
+    assert qt.QSettings().value("DICOM/Send/URL") == "https://archive.org:8042/dicom-web"
+    again = open_dialog().ui
+    assert (again.address.text, again.aeTitle.text) == ("archive:104", "PACS")
+
+
 def test_cancel_confirms_nothing(open_dialog, tmp_path):
     dialog = open_dialog()
     choose_folder(dialog, tmp_path)

@@ -233,10 +233,47 @@ def test_a_saved_scene_tells_the_result_again(quick_clinician, ct_folder, tmp_pa
     assert not clinician.cell("warningTable", 0, 1).font().bold()
 
 
-def test_the_editors_keys_are_free_where_it_is_not_seen(clinician):
+def test_without_a_contour_the_editor_hears_no_key(quick_clinician, ct_folder):
+    """Slicer 5.10 would end with all that is unsaved."""
+    clinician = quick_clinician
+    editor, section = clinician.ui.segmentEditor, clinician.ui.correctSection
+    clinician.open()
+    section.collapsed = False
+    assert not listens_to_keys(editor)
+    ct = clinician.contoured(ct_folder)
+    assert listens_to_keys(editor)
+    slicer.mrmlScene.Clear(0)
+    clinician.settle()
+    assert not listens_to_keys(editor)
+    assert ct.GetScene() is None
+
+
+def test_a_scene_that_is_added_takes_the_contour_out_of_no_hand(quick_clinician, ct_folder, tmp_path):
+    """The editor's settings in a saved scene come in the place of ours."""
+    clinician = quick_clinician
+    clinician.contoured(ct_folder)
+    clinician.ui.correctSection.collapsed = False
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.mrmlScene.WriteToMRB(path)
+    first, editor = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0], clinician.ui.segmentEditor
+    (contour,) = contours_of(first)
+    clinician.open_scene(path)
+    for ct in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        show(ct)
+        clinician.settle()
+        shown = clinician.panel._result.contour
+        assert shown.volume is ct
+        assert editor.segmentationNode() is shown.segmentation
+        assert editor.sourceVolumeNode() is ct
+        assert editor.mrmlSegmentEditorNode().GetOverwriteMode() == slicer.vtkMRMLSegmentEditorNode.OverwriteNone
+    assert contour.segmentation.GetScene() is not None
+
+
+def test_the_editors_keys_are_free_where_it_is_not_seen(quick_clinician, ct_folder):
+    clinician = quick_clinician
     editor, section = clinician.ui.segmentEditor, clinician.ui.correctSection
     heard = [listens_to_keys(editor)]
-    clinician.open()
+    clinician.contoured(ct_folder)
     for folded in (True, False, True, False):
         section.collapsed = folded
         heard.append(listens_to_keys(editor))
@@ -364,6 +401,7 @@ def test_a_missing_pytorch_is_offered_to_be_installed(clinician, answers, tmp_pa
     assert "PyTorch" in ui.contourButton.toolTip
     ui.installButton.click()
     assert "Extensions Manager" in ui.installLabel.text
+    assert ui.installButton.enabled
     answers.give(tmp_path)
     ui.installFolderButton.click()
     assert "no PyTorch package in this folder" in ui.installLabel.text

@@ -10,7 +10,14 @@ from BladderAutoContourLib.dicom.ct_series import read_ct
 from BladderAutoContourLib.errors import InputError, OutputError
 from BladderAutoContourLib.imaging.files import read_volume
 from BladderAutoContourLib.imaging.volume import Volume
-from BladderAutoContourLib.slicer.scene.ct_source import candidates, reason_against, shown_ct, source_of
+from BladderAutoContourLib.slicer.scene.ct_source import (
+    candidates,
+    reason_against,
+    reason_against_painting,
+    shown_ct,
+    source_of,
+)
+from BladderAutoContourLib.slicer.scene.segmentation import begin_by_hand
 from BladderAutoContourLib.slicer.scene.voxels import grid_of
 from ct_scene import DIRECTIONS, RAS, add_ct, grid, load_dicom, load_multi_frame, texture, write_series
 from standin.dicom import ctkDICOMDatabase
@@ -224,6 +231,19 @@ def test_uneven_slices_without_their_files_are_refused(scene, tmp_path):
     slicer.dicomDatabase = None
     with pytest.raises(InputError, match="uneven slices"):
         source_of(node, tmp_path)
+
+
+@pytest.mark.parametrize(("shift_mm", "paintable"), [(0.05, True), (2.0, False)])
+def test_a_ct_that_slicer_bent_far_is_not_painted_on(scene, tmp_path, shift_mm, paintable):
+    """Slicer's brush passes over the bend: it would draw on another slice than the one that is seen."""
+    shifts_mm = shift_mm * (np.arange(20) % 3 == 1)
+    node = load_dicom(write_series(texture(grid()), tmp_path / "ct", shifts_mm))
+    assert (reason_against_painting(node) is None) is paintable
+    if paintable:
+        assert begin_by_hand(node).volume is node
+        return
+    with pytest.raises(InputError, match="would draw in other places"):
+        begin_by_hand(node)
 
 
 def test_an_acquisition_transform_that_somebody_moved_is_refused(scene, tmp_path):

@@ -253,7 +253,9 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         """The mouse in the views is not played here."""
 
     def installKeyboardShortcuts(self, _parent: QWidget | None = None) -> None:
-        """Listen to the editor's keys."""
+        """Listen to the editor's keys; without a segmentation, Slicer 5.10 ends when one of them is pressed."""
+        if self.segmentationNode() is None:
+            raise RuntimeError("keys without a segmentation")
         self._shortcuts = True
 
     def uninstallKeyboardShortcuts(self) -> None:

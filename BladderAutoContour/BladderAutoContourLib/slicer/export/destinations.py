@@ -111,7 +111,7 @@ class ToNode:
     ae_title: str
 
     def __post_init__(self) -> None:
-        if not self.host or not self.port.isdecimal() or not 0 < int(self.port) < 65536:
+        if not self.host or "/" in self.host or not self.port.isdecimal() or not 0 < int(self.port) < 65536:
             raise UsageError(_("Give the address as host:port, for example 192.168.0.10:104."))
         title = self.ae_title
         if (

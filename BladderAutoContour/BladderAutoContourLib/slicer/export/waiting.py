@@ -39,7 +39,8 @@ class PluginEngine:
 
     def wait(self, step: Callable[[], bool], cancel: Callable[[], None]) -> None:
         """Call `step` until it is true; `cancel` once, when the user presses Cancel. Then the engine ends."""
-        window = slicer.util.createProgressDialog(maximum=0, labelText=_("Writing the structure set..."))
+        # Slicer's own dialog is modal, and blocks every window that is not: Cancel too.
+        window = slicer.util.createProgressDialog(maximum=0, labelText=_("Writing the structure set..."), modal=True)
         told = False
         try:
             while not step():

@@ -49,15 +49,19 @@ class EditorSection:
         self._timer.setInterval(SETTLE_MILLISECONDS)
         self._timer.timeout.connect(edited)
         self._restore.clicked.connect(lambda: self._restore_automatic())
-        self._section.contentsCollapsed.connect(self._folded)
+        self._section.contentsCollapsed.connect(lambda *_: self._give_keys())
         self._prepare()
 
     def enter(self) -> None:
         """The module is shown, or a new scene has come."""
         self._entered = True
         self._prepare()
-        self._folded(self._section.collapsed)
         self._show_in_editor()
+
+    def scene_imported(self) -> None:
+        """Another scene was added to this one: with it came its editor's settings, in the place of ours."""
+        if self._entered:
+            self.enter()
 
     def leave(self) -> None:
         """The module is left: the mouse in the slice views and the keys belong to others."""
@@ -75,6 +79,8 @@ class EditorSection:
                 self._observe(contour.segmentation.GetSegmentation())
             if self._entered or contour is None:  # the editor clears label layers from views: not from others'
                 self._show_in_editor()
+        elif self._entered and contour is not None and not self._is_in_editor(contour):
+            self._show_in_editor()
         self._section.setEnabled(contour is not None)
         self._restore.setEnabled(contour is not None and is_edited(contour))
 
@@ -130,19 +136,28 @@ class EditorSection:
 
     def _show_in_editor(self) -> None:
         contour, self._showing = self._contour, True
+        self._editor.uninstallKeyboardShortcuts()
         self._editor.setActiveEffect(None)
         self._editor.setSegmentationNode(contour.segmentation if contour else None)
         if contour is not None:
             self._editor.setSourceVolumeNode(contour.volume)
             self._editor.setCurrentSegmentID(contour.segment_id)
         self._showing = False
+        self._give_keys()
 
-    def _folded(self, folded: bool) -> None:
-        """A brush that nobody sees paints nothing, and no key takes one up."""
+    def _is_in_editor(self, contour: Contour) -> bool:
+        node = self._node
+        return node.GetSegmentationNode() is contour.segmentation and node.GetSourceVolumeNode() is contour.volume
+
+    def _give_keys(self) -> None:
+        """A brush that nobody sees paints nothing, and no key takes one up.
+
+        Nor where there is nothing to paint on: Slicer 5.10 ends when an effect is taken up without a segmentation.
+        """
         self._editor.uninstallKeyboardShortcuts()
-        if folded:
+        if self._section.collapsed:
             self._editor.setActiveEffect(None)
-        elif self._entered:
+        elif self._entered and self._contour is not None:
             self._editor.installKeyboardShortcuts()
 
     def _restore_automatic(self) -> None:

@@ -13,8 +13,11 @@ from ..export.structure_set import LastLook, StructureNames
 
 UI_FILE = Path(__file__).resolve().parents[3] / "Resources" / "UI" / "BladderAutoContourExport.ui"
 KIND, FOLDER = "BladderAutoContour/exportTo", "BladderAutoContour/exportFolder"
-ADDRESS, TITLE = "DICOM/Send/URL", "DICOM/Send/AETitle"
+PROTOCOL = "DICOM/Send/Protocol"
+NODE_OF_SLICER = ("DICOM/Send/URL", "DICOM/Send/AETitle")
 """Where Slicer's own send dialog keeps its node: the clinician types it once for both."""
+OWN_NODE = ("BladderAutoContour/exportAddress", "BladderAutoContour/exportTitle")
+"""Where ours stands while Slicer's dialog sends to a web address."""
 
 Confirmed = Callable[[StructureNames, Destination], None]
 
@@ -60,8 +63,9 @@ class ExportDialog:
     def _show_last_destination(self) -> None:
         kept = qt.QSettings()
         self.ui.folder.text = kept.value(FOLDER, "") or ""
-        self.ui.address.text = kept.value(ADDRESS, "") or ""
-        self.ui.aeTitle.text = kept.value(TITLE, "") or ""
+        address, title = _node_keys()
+        self.ui.address.text = kept.value(address, "") or ""
+        self.ui.aeTitle.text = kept.value(title, "") or ""
         kind = kept.value(KIND, "")
         for name, button in self._kinds.items():
             button.setChecked(name == (kind if kind in self._kinds else "folder"))
@@ -120,11 +124,17 @@ class ExportDialog:
         names, destination = self._names(), self._destination()
         kept = qt.QSettings()
         kept.setValue(KIND, next(name for name, button in self._kinds.items() if button.checked))
-        for key, line in ((FOLDER, self.ui.folder), (ADDRESS, self.ui.address), (TITLE, self.ui.aeTitle)):
+        address, title = _node_keys()
+        for key, line in ((FOLDER, self.ui.folder), (address, self.ui.address), (title, self.ui.aeTitle)):
             if line.text.strip():
                 kept.setValue(key, line.text.strip())
         self.dialog.accept()
         self._confirmed(names, destination)
+
+
+def _node_keys() -> tuple[str, str]:
+    """The settings that hold address and AE title of the node."""
+    return NODE_OF_SLICER if (qt.QSettings().value(PROTOCOL, "") or "DIMSE") == "DIMSE" else OWN_NODE
 
 
 def generation_words(generation: str) -> str:

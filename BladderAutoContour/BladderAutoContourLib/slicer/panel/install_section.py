@@ -26,7 +26,7 @@ class InstallSection:
     def __init__(self, ui: object, installed: Callable[[], None]) -> None:
         self._ui, self._installed = ui, installed
         self.needed = False
-        ui.installButton.clicked.connect(lambda: self._install(lambda: install_torch(_ask)))
+        ui.installButton.clicked.connect(lambda: self._install(lambda: install_torch(self._ask)))
         ui.installFolderButton.clicked.connect(lambda: self._install_from_folder())
         self.refresh()
 
@@ -46,18 +46,26 @@ class InstallSection:
             slicer.util.mainWindow(), _("Folder with the packages of PyTorch"), str(Path.home())
         )
         if folder:
-            self._install(lambda: install_torch_from(Path(folder), _ask))
+            self._install(lambda: install_torch_from(Path(folder), self._ask))
 
     def _install(self, install: Callable[[], bool]) -> None:
+        buttons = (self._ui.installButton, self._ui.installFolderButton)
+        for button in buttons:  # the window stays alive meanwhile: nobody shall install twice at a time
+            button.setEnabled(False)
         try:
             done = install()
         except BladderError as error:
             self._ui.installLabel.text = error.message
             return
+        finally:
+            for button in buttons:
+                button.setEnabled(True)
+        self.refresh()
         if done:
-            self.refresh()
             self._installed()
 
-
-def _ask(question: str) -> bool:
-    return slicer.util.confirmYesNoDisplay(question, windowTitle=_("Install PyTorch"))
+    def _ask(self, question: str) -> bool:
+        agreed = slicer.util.confirmYesNoDisplay(question, windowTitle=_("Install PyTorch"))
+        if agreed:
+            self._ui.installLabel.text = _("PyTorch is being installed. This takes some minutes.")
+        return agreed

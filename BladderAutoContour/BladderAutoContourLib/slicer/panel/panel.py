@@ -8,6 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
+from ...errors import InputError
 from ..logic import Job, Logic, State
 from ..process.engine_process import EngineChoice
 from ..process.messages import Failure
@@ -65,8 +66,9 @@ class Panel(VTKObservationMixin):
         self._failures = ""
         ui.beginButton.clicked.connect(lambda: self._begin_by_hand())
         scene = slicer.mrmlScene
-        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndImportEvent):
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
             self.addObserver(scene, event, self._scene_changed)
+        self.addObserver(scene, scene.EndImportEvent, self._scene_imported)
         self.addObserver(scene, scene.StartCloseEvent, self._scene_closes)
         self.addObserver(scene, scene.EndCloseEvent, self._scene_closed)
         self.refresh()
@@ -184,6 +186,10 @@ class Panel(VTKObservationMixin):
         self._arrived = True  # a CT, a contour, or both: they may belong together
         self._later.start()
 
+    def _scene_imported(self, caller: object, event: str) -> None:
+        self._editor.scene_imported()
+        self._scene_changed(caller, event)
+
     def _scene_closes(self, _caller: object, _event: str) -> None:
         self._nodes.watch([])
         self._ct = None
@@ -246,10 +252,15 @@ class Panel(VTKObservationMixin):
         self._rest_if_left()
 
     def _begin_by_hand(self) -> None:
-        if self._ct is not None:
+        if self._ct is None:
+            return
+        try:
             self._choose(begin_by_hand(self._ct))
-            self.ui.correctSection.collapsed = False
-            self.refresh()
+        except InputError as error:
+            self._run.show_message(error.message)
+            return
+        self.ui.correctSection.collapsed = False
+        self.refresh()
 
     def _show_readiness(self) -> None:
         """Say what can be done now, and what stands in the way of the rest."""

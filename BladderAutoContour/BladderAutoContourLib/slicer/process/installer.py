@@ -54,7 +54,7 @@ def torch_state() -> TorchState:
 def install_torch(ask: Ask) -> bool:
     """Let the PyTorch extension install PyTorch, once the user has agreed; whether PyTorch can be used now.
 
-    False where the user did not want to. Slicer is busy for minutes meanwhile. Raises EnvironmentFault.
+    False where the user did not want to. Takes minutes, in which Slicer's window stays alive. Raises EnvironmentFault.
     """
     if torch_state().usable:
         return True

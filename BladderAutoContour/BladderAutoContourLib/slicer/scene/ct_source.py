@@ -4,9 +4,11 @@ import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import slicer
 import vtk
 from slicer.i18n import tr as _
+from vtk.util.numpy_support import vtk_to_numpy
 
 from ...errors import InputError
 from .dicom_files import instance_uids, lies_where_its_files_say, series_of
@@ -14,6 +16,8 @@ from .hierarchy import modality_of
 from .volume_files import write_volume
 from .voxels import grid_of
 
+MOST_BENT_VOXELS = 0.5
+"""Bent by less, a CT's slices are where the Segment Editor takes them to be."""
 MINIMUM_SLICES = 4
 """Fewer the engine refuses."""
 RED_SLICE_VIEW = "Red"
@@ -113,6 +117,28 @@ def dicom_source_of(volume_node: slicer.vtkMRMLScalarVolumeNode | None) -> CtSou
             "of its files. Load it from the DICOM module again to export a structure set."
         )
     return CtSource((), None, why)
+
+
+def reason_against_painting(volume_node: slicer.vtkMRMLScalarVolumeNode) -> str | None:
+    """Why the Segment Editor would draw elsewhere than the clinician on this CT; None where it does not.
+
+    Its effects pass over a transform that bends (`qSlicerSegmentEditorPaintEffect`: "We don't support painting in
+    non-linearly transformed node").
+    """
+    if not _has_acquisition_transform(volume_node) or _bend_voxels(volume_node) <= MOST_BENT_VOXELS:
+        return None
+    return _(
+        "Slicer bent this CT to where its uneven slices were taken, and its Segment Editor would draw in other places "
+        "than you do. Draw this bladder in your planning system."
+    )
+
+
+def _bend_voxels(volume_node: slicer.vtkMRMLScalarVolumeNode) -> float:
+    """How far an acquisition transform moves a slice's corner at most, in voxels along the axis that most."""
+    grid = volume_node.GetParentTransformNode().GetTransformToParentAs("vtkOrientedGridTransform", False)
+    moved_mm = vtk_to_numpy(grid.GetDisplacementGrid().GetPointData().GetScalars()).reshape(-1, 3)
+    to_voxels = np.linalg.inv(grid_of(volume_node).ijk_to_ras[:3, :3])
+    return float(np.abs(moved_mm @ to_voxels.T).max(initial=0.0))
 
 
 def _unlike_a_ct(node: slicer.vtkMRMLVolumeNode) -> str | None:

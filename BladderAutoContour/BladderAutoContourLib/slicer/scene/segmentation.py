@@ -16,6 +16,7 @@ from ...errors import InputError
 from ..process.result import Result
 from . import appearance, kept_contour
 from .bond import ct_of, fingerprint, tie
+from .ct_source import reason_against_painting
 from .kept_contour import is_automatic
 from .volume_files import read_mask, write_volume
 from .voxels import (
@@ -135,9 +136,12 @@ def restore_automatic(contour: Contour, save_state: SaveState | None = None) -> 
 def begin_by_hand(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Contour:
     """An empty contour of a CT, for a bladder that the program missed: what is drawn in it counts as touched.
 
-    Raises InputError where the CT is gone.
+    Raises InputError where the CT is gone, or cannot be painted on.
     """
     _expect_in_scene(volume_node)
+    reason = reason_against_painting(volume_node)
+    if reason is not None:
+        raise InputError(reason)
     ct = grid_of(volume_node)
     earlier = [found for found in contours_of(volume_node) if _has_room_for(found.segmentation, ct)]
     segmentation = earlier[0].segmentation if earlier else _new_segmentation(volume_node)

@@ -1,4 +1,7 @@
-"""Bladder Auto-Contour: the engine. It contours the bladder in pelvic CT and knows neither Slicer nor Qt."""
+"""Bladder Auto-Contour: the engine, which contours the bladder in pelvic CT and knows neither Slicer nor Qt.
+
+Beside it, in `slicer`, the module that shows it to a clinician and reaches it as a process alone.
+"""
 
 __version__ = "0.1.0"
 SOFTWARE_NAME = "Bladder Auto-Contour"

@@ -28,9 +28,10 @@ def export(folder: Path, slices: str, name: str = "RS.1.2.3.dcm") -> np.ndarray:
     return mask > 0
 
 
+@pytest.mark.parametrize("name", ["RS.1.2.3.dcm", "RS.1.2.246.352.71.4.1234", "IM0001"])
 @pytest.mark.parametrize("slices", [".", "CT", "Serie 1/Bilder"])
-def test_a_folder_with_slices_and_a_structure_set_is_a_case(slices, tmp_path):
-    bladder = export(tmp_path / "Müller", slices)
+def test_a_folder_with_slices_and_a_structure_set_is_a_case(slices, name, tmp_path):
+    bladder = export(tmp_path / "Müller", slices, name)
     (tmp_path / "Müller" / "readme.txt").write_text("exported")
     (case,) = find_cases(tmp_path)
     assert case.name == "Müller"

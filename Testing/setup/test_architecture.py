@@ -81,6 +81,14 @@ PACKAGES: dict[str, set[str]] = {
     "slicer.panel": SCENE | {"qt", "ctk"},
 }
 
+# So has that of evaluation; what stands in none of them is about contours on cases, and is there for all of them.
+OF_EVALUATION: dict[str, tuple[str, ...]] = {
+    "calibration": (),
+    "ablation": (),
+    "speed": (),
+    "peers": ("speed",),
+}
+
 # Every module: its dotted name below the package, and its file.
 MODULES = {
     file.removeprefix(f"{PACKAGE}/").removesuffix(".py").replace("/", "."): MODULE / file
@@ -162,6 +170,13 @@ def test_arrows_run_one_way_in_slicers_room(module: str) -> None:
     room = module.split(".")[1]
     allowed = (room, *INNER_ROOMS.get(room, ()))
     assert {name for name in used if not any(f"{name}.".startswith(f"{use}.") for use in allowed)} == set(), allowed
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.startswith("evaluation.")])
+def test_arrows_run_one_way_in_the_room_of_evaluation(module: str) -> None:
+    room = module.split(".")[1]
+    used = {name.split(".")[1] for name in inner(module) if name.startswith("evaluation.")} & set(OF_EVALUATION)
+    assert used <= {room, *OF_EVALUATION.get(room, ())}, f"{module} uses {sorted(used)}"
 
 
 @pytest.mark.parametrize("module", MODULES)

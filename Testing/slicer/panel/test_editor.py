@@ -1,0 +1,64 @@
+"""The panel's Segment Editor: whose keys and views it takes, and whose contour it holds."""
+
+import slicer
+from BladderAutoContourLib.slicer.scene.segmentation import contours_of
+from clinic import show
+from standin.segment_editor import listens_to_keys
+
+
+def test_without_a_contour_the_editor_hears_no_key(quick_clinician, ct_folder):
+    """Slicer 5.10 would end with all that is unsaved."""
+    clinician = quick_clinician
+    editor, section = clinician.ui.segmentEditor, clinician.ui.correctSection
+    clinician.open()
+    section.collapsed = False
+    assert not listens_to_keys(editor)
+    ct = clinician.contoured(ct_folder)
+    assert listens_to_keys(editor)
+    slicer.mrmlScene.Clear(0)
+    clinician.settle()
+    assert not listens_to_keys(editor)
+    assert ct.GetScene() is None
+
+
+def test_a_scene_that_is_added_takes_the_contour_out_of_no_hand(quick_clinician, ct_folder, tmp_path):
+    """The editor's settings in a saved scene come in the place of ours."""
+    clinician = quick_clinician
+    clinician.contoured(ct_folder)
+    clinician.ui.correctSection.collapsed = False
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.mrmlScene.WriteToMRB(path)
+    first, editor = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")[0], clinician.ui.segmentEditor
+    (contour,) = contours_of(first)
+    clinician.open_scene(path)
+    for ct in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+        show(ct)
+        clinician.settle()
+        shown = clinician.panel._result.contour
+        assert shown.volume is ct
+        assert editor.segmentationNode() is shown.segmentation
+        assert editor.sourceVolumeNode() is ct
+        assert editor.mrmlSegmentEditorNode().GetOverwriteMode() == slicer.vtkMRMLSegmentEditorNode.OverwriteNone
+    assert contour.segmentation.GetScene() is not None
+
+
+def test_the_editors_keys_are_free_where_it_is_not_seen(quick_clinician, ct_folder):
+    clinician = quick_clinician
+    editor, section = clinician.ui.segmentEditor, clinician.ui.correctSection
+    heard = [listens_to_keys(editor)]
+    clinician.contoured(ct_folder)
+    for folded in (True, False, True, False):
+        section.collapsed = folded
+        heard.append(listens_to_keys(editor))
+    clinician.leave()
+    heard.append(listens_to_keys(editor))
+    section.collapsed = True
+    section.collapsed = False
+    heard.append(listens_to_keys(editor))
+    clinician.open()
+    assert [*heard, listens_to_keys(editor)] == [False, False, True, False, True, False, False, True]
+
+
+def test_the_editor_leaves_the_views_as_they_are(clinician):
+    clinician.open()
+    assert not clinician.ui.segmentEditor.autoShowSourceVolumeNode

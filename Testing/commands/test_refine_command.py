@@ -114,6 +114,18 @@ def test_the_warm_engine_refines_and_copies(start, ct_file, weights, files, trut
     error = engine.wait_for(id=5, error=...)["error"]
     assert (error["code"], error["files"]) == (3, [str(files.touched)])
     assert "grid of the CT" in error["message"]
+    slices["to_slice"] = files.corrected + 1
+    labels = on_grid((mask * 3 + touched).astype(np.uint8), ct_file, tmp_path / "labels.nrrd")
+    for number, no_mask in enumerate((files.probability, labels, ct_file), start=6):
+        engine.send(id=number, request="copy-and-fit", ct=str(ct_file), mask=str(no_mask), output=str(copied), **slices)
+        error = engine.wait_for(id=number, error=...)["error"]
+        assert (error["code"], error["files"]) == (3, [str(no_mask)])
+        assert "no mask of one structure" in error["message"]
+    bytes_alone = on_grid(np.zeros(truth.shape, np.uint8), ct_file, tmp_path / "bytes.nrrd")
+    engine.send(id=9, request="copy-and-fit", ct=str(bytes_alone), mask=str(files.mask), output=str(copied), **slices)
+    error = engine.wait_for(id=9, error=...)["error"]
+    assert error["code"] == 3
+    assert "not the Hounsfield units" in error["message"]
     engine.send(request="quit")
     assert engine.end() == 0
     assert not (tmp_path / "fifth").exists()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..dicom.pixels import PADDING_BELOW_HU
+from ..dicom.pixels import LOWEST_HU, PADDING_BELOW_HU
 from ..dicom.stack import MINIMUM_SLICES
 from ..errors import InputError
 from ..imaging.volume import Volume
@@ -10,7 +10,6 @@ from ..imaging.volume import Volume
 LARGEST_EXTENT_MM = 3000.0  # nobody is taller, and a spacing that is wrong by ten would fill the memory
 MINIMUM_EXTENT_MM = 40.0  # a bladder of 20 mL is about 34 mm wide
 AIR_HU = -1000.0
-LOWEST_HU = -1024  # scanners pad outside their field with -2000, -3024 and the like; air is enough
 
 
 def check_suitable(volume: Volume) -> None:

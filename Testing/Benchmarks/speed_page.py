@@ -57,6 +57,16 @@ def whole_run(before: dict[str, Any], now: dict[str, Any]) -> str:
     return rows(["seconds", "before", "now"], lines)
 
 
+def pace(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """How fast the machine was on the two days: pydensecrf is the same program on both."""
+    then, today = ({m["widths"]: m["seconds"] for m in one["methods"] if m["method"] == PEER} for one in (before, now))
+    slower = statistics.geometric_mean(today[widths] / seconds for widths, seconds in then.items())
+    return (
+        f'"Before" is an earlier day, with smaller networks, on a machine that was not the same: {PEER}, which nobody\n'
+        f"changed, took {slower:.2f} times as long now. Of the CRF-RNN, compare the ratios."
+    )
+
+
 def crf(before: dict[str, Any], now: dict[str, Any]) -> str:
     """Every width: all methods now, and ours before."""
     lines = []
@@ -163,6 +173,8 @@ Made by `Testing/Benchmarks/speed_page.py` from what `benchmark` measured:
 {now["cores"]} cores, {now["system"]}, {now["device"]}.
 
 ## A whole run: {size} voxels
+
+{pace(before["crf"], crfs)}
 
 {whole_run(before, now)}
 ## The CRF-RNN beside {crfs["peer"]}: {" x ".join(map(str, crfs["size"]))} voxels

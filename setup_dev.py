@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ TORCH = "torch==2.13.0"
 RUN_TIME = ("SimpleITK==2.5.7", "numpy==2.4.6", "pydicom==3.0.2", "vtk==9.6.0")
 TOOLS = ("hypothesis==6.170.15", "pytest==9.2.0", "pytest-xdist==3.8.0", "ruff==0.17.5", "scipy==1.17.1")
 SLICER = ("PySide6-Essentials==6.12.0", "slicer-core==5.12.4.0")  # what the tests of the Slicer module run on
+PINS = (TORCH, *RUN_TIME, *TOOLS, *SLICER)
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
@@ -37,6 +39,7 @@ RESULTS = {"Mask": "bladder.nrrd", "Structure set": "RTSTRUCT.dcm", "Picture": "
 
 BUILD_ADVICE = """The install page of PyTorch names the package index that holds each of its builds: \
 add it to pip's configuration, or pass a folder of wheels with --wheels. """
+SHORTEN = "The path may be too long for Windows: move this folder, for example to C:\\bladder. "
 USAGE, OUTPUT, FAULT, UNVERIFIED, CANCELLED = 2, 6, 8, 9, 130  # the exit codes of the commands, where they apply here
 
 
@@ -145,6 +148,12 @@ def damaged(python: Python, stamp: dict) -> dict[str, str]:
     }
 
 
+def has_pins(python: Python) -> bool:
+    """Whether every package has the pinned version, which somebody's `pip install` may have changed."""
+    here = {name: version.partition("+")[0] for name, (version, _) in installed(python.packages).items()}
+    return all(here.get(name.lower()) == version for name, _, version in (pin.partition("==") for pin in PINS))
+
+
 def torch_requirement(build: str | None) -> str:
     """The pinned torch. Linux has a build without CUDA under a version of its own; elsewhere the plain pin is it."""
     if build == "cpu" and sys.platform.startswith("linux"):
@@ -162,21 +171,24 @@ def has_build(stamp: dict, build: str | None) -> bool:
 def pip(python: Python, arguments: list[str], wheels: Path | None, build: str | None = None) -> None:
     """Install with pip: from its configured index, or from the folder of wheels alone."""
     command = [python.executable, "-m", "pip", "install", *PIP_OPTIONS, *arguments]
-    variables = clean_variables()
+    variables = {**clean_variables(), "PIP_USER": "0"}  # a user's configuration may ask for another place
     if wheels is not None:
-        command += ["--no-index", "--find-links", wheels]
+        command += ["--no-index", "--find-links", wheels.absolute()]  # run() works in another folder
         variables = {name: value for name, value in variables.items() if not name.startswith("PIP_")}
         variables["PIP_CONFIG_FILE"] = os.devnull
     if run(command, variables) != 0:
+        is_deep = os.name == "nt" and len(str(ENVIRONMENT)) > 85  # of 260 characters: PyTorch needs the others
+        advice = (BUILD_ADVICE if build else "") + (SHORTEN if is_deep else "")
         source = f"the wheels in {wheels}" if wheels else "its package index; without a network, use --wheels DIR"
         raise SetupFault(
             f"pip could not install the packages from {source}. Its own message stands above. "
-            f"{BUILD_ADVICE if build else ''}When that is put right, run this again: it goes on from here."
+            f"{advice}When that is put right, run this again: it goes on from here."
         )
 
 
 def make_environment(base: Python) -> Python:
     """A new, empty environment in the place of whatever is there."""
+    tempfile.TemporaryFile(dir=ROOT).close()  # a folder that cannot be written to is told as that
     if ENVIRONMENT.is_symlink() or ENVIRONMENT.is_file():
         ENVIRONMENT.unlink()
     elif ENVIRONMENT.exists():
@@ -186,7 +198,7 @@ def make_environment(base: Python) -> Python:
     python = environment_python()
     if not made or not python:
         raise SetupFault(
-            f"{base.executable} could not make it. On Debian and Ubuntu it needs the package python3-venv."
+            f"{base.executable} could not make it (see above). On Debian and Ubuntu it needs the package python3-venv."
         )
     return python
 
@@ -211,9 +223,9 @@ def usable_environment(options: argparse.Namespace) -> Python:
 def restore(python: Python, losses: dict[str, str], wheels: Path | None) -> None:
     """Install anew what lost files, in the versions that were there."""
     print("These packages have lost files and are installed again: " + ", ".join(sorted(losses)) + ".")
-    here = installed(python.packages)
-    for name in losses.keys() & here.keys():
-        shutil.rmtree(here[name][1])  # pip refuses to replace what lacks its own records
+    for name, (_, description) in installed(python.packages).items():
+        if name in losses:
+            shutil.rmtree(description)  # pip refuses to replace what lacks its own records
     pinned = [f"{name}=={version}" for name, version in sorted(losses.items())]
     pip(python, ["--no-deps", "--force-reinstall", *pinned], wheels)
 
@@ -223,21 +235,19 @@ def install(python: Python, build: str | None, stamp: dict, wheels: Path | None)
     torch = torch_requirement(build)
     if "torch" in installed(python.packages) and not has_build(stamp, build):
         pip(python, ["--no-deps", "--force-reinstall", torch], wheels, build)
-    pip(python, [torch, *RUN_TIME, *TOOLS, *SLICER], wheels, build)
+    pip(python, [torch, *PINS[1:]], wheels, build)
 
 
 def check_imports(python: Python, build: str | None) -> str | None:
     """Import every run-time package, ours included; return the CUDA version that torch was built with."""
     print("Checking that every package can be imported.")
-    question = (
-        "import json, torch, SimpleITK, numpy, pydicom, vtk, BladderAutoContourLib as b; print(torch.version.cuda)"
-    )
-    command = [str(python.executable), "-c", question]
-    answer = subprocess.run(command, env=clean_variables(), capture_output=True, check=False)
-    if answer.returncode != 0:
-        reason = answer.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    question = "import torch, SimpleITK, numpy, pydicom, vtk, BladderAutoContourLib; print(torch.version.cuda)"
+    told = subprocess.run([python.executable, "-c", question], env=clean_variables(), capture_output=True, check=False)
+    if told.returncode != 0:
+        sys.stdout.write(told.stdout.decode("utf-8", "replace"))  # where torch names what Windows lacks
+        reason = told.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise SetupFault(f"The packages are installed but cannot be imported: {reason}")
-    word = answer.stdout.decode().split()[-1]
+    word = told.stdout.decode().split()[-1]
     cuda = None if word == "None" else word
     if not has_build({"cuda": cuda}, build):
         raise SetupFault(f"pip found no {build} build of PyTorch for this machine, only another one. {BUILD_ADVICE}")
@@ -264,8 +274,7 @@ def set_up(options: argparse.Namespace) -> Python:
     python = usable_environment(options)
     stamp = read_stamp()
     losses = damaged(python, stamp)
-    pins = [TORCH, *RUN_TIME, *TOOLS, *SLICER]
-    complete = stamp.get("pins") == pins and has_build(stamp, build)
+    complete = stamp.get("pins") == list(PINS) and has_build(stamp, build) and has_pins(python)
     if not put_on_path(python.packages) and complete and not losses:
         print(f"The environment {ENVIRONMENT} is complete.")
         return python
@@ -277,8 +286,8 @@ def set_up(options: argparse.Namespace) -> Python:
         install(python, build, stamp, options.wheels)
     cuda = check_imports(python, build)
     versions = {name: version for name, (version, _) in sorted(installed(python.packages).items())}
-    stamp = {"pins": pins, "build": build, "cuda": cuda, "distributions": versions}
-    STAMP.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+    finished = {"pins": PINS, "build": build, "cuda": cuda, "distributions": versions}
+    STAMP.write_text(json.dumps(finished, indent=1), encoding="utf-8")
     print(f"The environment {ENVIRONMENT} is ready.")
     return python
 
@@ -311,10 +320,7 @@ def engine(python: Python, *arguments: str | Path) -> Path:
     step, result = None, DEMO
     with subprocess.Popen(command, cwd=ROOT, env=clean_variables(), stdout=subprocess.PIPE) as child:
         for line in child.stdout:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
+            event = json.loads(line) if line.startswith(b"{") else {}
             if event.get("event") == "progress" and event.get("step") != step:
                 step = event.get("step")
                 print(f"  {step} ...")
@@ -328,8 +334,7 @@ def engine(python: Python, *arguments: str | Path) -> Path:
 
 def demo(python: Python, _: list[str]) -> int:
     """Contour a generated pelvis CT, from DICOM files to DICOM structure set, and say where everything is."""
-    if DEMO.exists():
-        shutil.rmtree(DEMO)
+    shutil.rmtree(DEMO, ignore_errors=True)  # what stays is told by the command that wants an empty folder
     print("Generating the CT of a pelvis that belongs to nobody.")
     ct = engine(python, "phantom", "--seed", "7", "--output", DEMO, "--dicom") / "ct"
     print(f"Contouring its bladder, from the files in {ct}.")
@@ -351,11 +356,6 @@ def test(python: Python, arguments: list[str]) -> int:
     return run([python.executable, "-m", "pytest", *([] if named else ["Testing"]), *arguments])
 
 
-def absolute(text: str) -> Path:
-    """A path of the command line, which is meant from the user's folder and not from ours."""
-    return Path(text).expanduser().absolute()
-
-
 def read_arguments(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Our options, and what goes to pytest."""
     parser = argparse.ArgumentParser(
@@ -364,9 +364,9 @@ def read_arguments(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     add = parser.add_argument
     add("command", nargs="?", choices=("demo", "test"), help="contour a generated pelvis CT, or run the tests")
     add("--python", metavar="PATH", help="the Python 3.11 or 3.12 to make the environment with")
-    add("--wheels", type=absolute, metavar="DIR", help="install from this folder of wheels alone, without a network")
+    add("--wheels", type=Path, metavar="DIR", help="install from this folder of wheels alone, without a network")
     add("--torch", choices=("cpu", "cuda"), help="the build of PyTorch; default: what pip's index gives")
-    add("--link-slicer", type=absolute, metavar="PATH", help="let this Slicer's Python find the engine; no more")
+    add("--link-slicer", type=Path, metavar="PATH", help="let this Slicer's Python find the engine; no more")
     options, rest = parser.parse_known_args(argv)
     if rest and options.command != "test":
         parser.error(f"unknown: {' '.join(rest)}")

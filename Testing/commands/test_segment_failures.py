@@ -12,9 +12,10 @@ from typing import Any
 
 import pydicom
 import pytest
-from BladderAutoContourLib.commands import segment
+from BladderAutoContourLib import host
 from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.errors import OutputError
+from BladderAutoContourLib.output_files import check_output
 
 FEW_BYTES = 16 * 1024
 
@@ -113,9 +114,9 @@ def test_output_below_a_file(run, ct_folder, tmp_path, below, weights):
 
 def test_output_on_a_drive_that_is_not_there(tmp_path, monkeypatch):
     """As on Windows, where not even the root of a path need be there."""
-    monkeypatch.setattr(segment, "_exists", lambda path: False)
+    monkeypatch.setattr(host, "is_there", lambda path: False)
     with pytest.raises(OutputError, match=f"There is no {re.escape(tmp_path.anchor)} to write to"):
-        segment.check_output(tmp_path / "out")
+        check_output(tmp_path / "out")
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from BladderAutoContourLib.evaluation.cases import CaseFolder, find_cases, read_
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
+from links import link
 
 
 def export(folder: Path, slices: str, name: str = "RS.1.2.3.dcm") -> np.ndarray:
@@ -44,7 +45,7 @@ def test_cases_are_called_as_their_user_calls_them(tmp_path, monkeypatch):
     for number in (1, 2):
         export(tmp_path / "archive" / f"ID{number}" / "scan", "ct", "RTSTRUCT.dcm")
         (tmp_path / "patients").mkdir(exist_ok=True)
-        (tmp_path / "patients" / f"p{number}").symlink_to(tmp_path / "archive" / f"ID{number}" / "scan")
+        link(tmp_path / "patients" / f"p{number}", tmp_path / "archive" / f"ID{number}" / "scan", to_folder=True)
     assert [case.name for case in find_cases(tmp_path / "patients")] == ["p1", "p2"]
     assert [case.name for case in find_cases(tmp_path / "patients" / "p1")] == ["p1"]
     monkeypatch.chdir(tmp_path / "archive" / "ID1" / "scan" / "ct")

@@ -21,6 +21,7 @@ from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from links import link
 
 ANGLE = np.deg2rad(12)
 OBLIQUE = ((np.cos(ANGLE), -np.sin(ANGLE), 0.0), (np.sin(ANGLE), np.cos(ANGLE), 0.0), (0.0, 0.0, 1.0))
@@ -67,7 +68,7 @@ def test_itk_is_given_a_short_folder_name_on_windows(tmp_path: Path, monkeypatch
                     buffer.value = str(short)
                 return len(str(short))
 
-    short.symlink_to(long, target_is_directory=True)
+    link(short, long, to_folder=True)
     monkeypatch.setattr(host, "WINDOWS", True)
     monkeypatch.setattr(host.ctypes, "WinDLL", lambda _name, **_options: Kernel, raising=False)
     volume = volume_of("int16")
@@ -77,6 +78,10 @@ def test_itk_is_given_a_short_folder_name_on_windows(tmp_path: Path, monkeypatch
     np.testing.assert_array_equal(read_volume(long / f"ct{suffix}").array, volume.array)
     assert set(opened) == {str(long)}
     assert host.path_for_libraries(tmp_path / "ct.nrrd") == str(tmp_path / "ct.nrrd")
+    short = long  # a disk that keeps no short names
+    (long / f"cut{suffix}").write_bytes(b"no volume")
+    with pytest.raises(InputError, match="in a folder of plain letters"):
+        read_volume(long / f"cut{suffix}")
 
 
 @pytest.mark.parametrize("direction", [OBLIQUE, FLIPPED])

@@ -9,6 +9,7 @@ from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.pipeline.reading import Reader
+from links import link
 
 
 def silent(fraction: float) -> None:
@@ -32,10 +33,7 @@ def test_a_ct_is_kept_until_a_file_of_it_changes(folder: Path) -> None:
 
 
 def test_a_link_to_a_file_that_is_gone_is_no_hindrance(folder: Path) -> None:
-    try:
-        (folder / ".#ct_0001.dcm").symlink_to(folder / "gone")
-    except OSError:
-        pytest.skip("nobody may make links here")
+    link(folder / ".#ct_0001.dcm", folder / "gone")
     assert len(Reader().ct([folder], None, silent).series.slices) == 6
 
 

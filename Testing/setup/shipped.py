@@ -7,12 +7,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = ROOT / "BladderAutoContour"
 LISTS = MODULE / "CMakeLists.txt"
+LEFT_BEHIND = {".git", ".venv", ".demo", "__pycache__", ".pytest_cache", ".hypothesis", ".ruff_cache", ".DS_Store"}
+"""What Python, its tools and the system leave beside the sources."""
 SCRIPTS, RESOURCES = "MODULE_PYTHON_SCRIPTS", "MODULE_PYTHON_RESOURCES"
 
 
 def tracked(folder: Path) -> list[str]:
-    """The files that git tracks in a folder, relative to it, sorted."""
-    answer = subprocess.run(["git", "ls-files", "-z"], cwd=folder, capture_output=True, check=True)
+    """The files that git tracks in a folder, relative to it, sorted; without git or a repository, all that lie there.
+
+    Sources may have come as an archive.
+    """
+    try:
+        answer = subprocess.run(["git", "ls-files", "-z"], cwd=folder, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+        return sorted(path.as_posix() for path in files if not LEFT_BEHIND.intersection(path.parts))
     return sorted(name for name in answer.stdout.decode("utf-8").split("\0") if name)
 
 

@@ -134,6 +134,43 @@ def test_a_file_cut_short_is_noticed(house, wheels) -> None:
     assert "installed again: torch." in house.run("--wheels", wheels).stdout
 
 
+def test_a_package_that_somebody_changed_gets_its_version_back(house, wheels) -> None:
+    make_wheel(house.root, "numpy", "1.26.4")
+    pip = [house.python, "-m", "pip", "install", "--quiet", "--no-index", "--find-links", house.root, "numpy==1.26.4"]
+    subprocess.run(pip, check=True)
+    assert (house.packages / "numpy-1.26.4.dist-info").exists()
+    answer = house.run("--wheels", wheels)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert not (house.packages / "numpy-1.26.4.dist-info").exists()
+    assert "is complete." in house.run().stdout
+
+
+def test_pips_own_configuration_may_ask_for_another_place(house, wheels, tmp_path, monkeypatch) -> None:
+    configuration = tmp_path / "pip.conf"
+    configuration.write_text(f"[global]\nuser = true\nno-index = true\nfind-links = {wheels.as_posix()}\n")
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(configuration))
+    shutil.rmtree(house.packages / "scipy")
+    answer = house.run()
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert (house.packages / "scipy").exists()
+
+
+def test_what_torch_says_of_a_system_that_lacks_a_library_is_shown(house, tmp_path) -> None:
+    (house.packages / "torch" / "__init__.py").write_text(
+        "print('get it from aka.ms')\nraise OSError('WinError 126')\n"
+    )
+    (house.environment / "bladder_auto_contour.json").unlink()
+    for record in house.packages.glob("torch-*.dist-info/RECORD"):
+        rows = [row for row in record.read_text().splitlines() if not row.startswith("torch/__init__")]
+        record.write_text("\n".join(rows) + "\n")
+    answer = house.run("--wheels", tmp_path)
+    assert answer.returncode == FAULT
+    assert "get it from aka.ms" in answer.stdout
+    assert "cannot be imported: OSError: WinError 126" in answer.stderr
+
+
 @pytest.mark.parametrize("loss", ["pip", "pyvenv.cfg"])
 def test_an_environment_that_cannot_install_is_made_anew(house, wheels, loss) -> None:
     if loss == "pip":

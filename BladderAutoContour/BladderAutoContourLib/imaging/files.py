@@ -88,7 +88,8 @@ def read_volume(path: Path) -> Volume:
     try:
         image = sitk.ReadImage(host.path_for_libraries(path))
     except RuntimeError as error:
-        rename = "" if not host.WINDOWS or path.name.isascii() else " under a name of plain letters (a to z)"
+        plain = not host.WINDOWS or host.path_for_libraries(path).isascii()
+        rename = "" if plain else ", under a name and in a folder of plain letters (a to z)"
         raise InputError(
             f"{path.name} cannot be read as a volume: it is damaged, incomplete or of another kind. "
             f"Export it again as NRRD, NIfTI or MetaImage{rename}.",

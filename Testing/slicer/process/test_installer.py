@@ -2,9 +2,11 @@
 
 import importlib.metadata
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -195,6 +197,24 @@ def test_an_installation_that_brought_nothing_is_told(extension, asking):
     extension.version = None
     with pytest.raises(EnvironmentFault, match="Restart Slicer"):
         install_torch(asking(True))
+
+
+@pytest.mark.parametrize("way", ["internet", "folder"])
+def test_an_intel_slicer_on_a_mac_is_told_that_no_pytorch_is_made_for_it(extension, tmp_path, monkeypatch, way):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    with pytest.raises(EnvironmentFault, match="Intel processor, for which there is no PyTorch of today"):
+        install_torch(never) if way == "internet" else install_torch_from(tmp_path, never)
+    assert extension.calls == []
+
+
+@pytest.mark.parametrize("way", ["internet", "folder"])
+def test_a_slicer_that_only_others_may_change_is_told_before_anything_is_asked(extension, tmp_path, monkeypatch, way):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path / "file" / name))
+    with pytest.raises(EnvironmentFault, match=r"Slicer's own folder .*purelib cannot be written to"):
+        install_torch(never) if way == "internet" else install_torch_from(tmp_path, never)
+    assert extension.calls == []
 
 
 def test_a_folder_of_wheels_is_installed_without_the_internet(packages, pip, tmp_path, asking):

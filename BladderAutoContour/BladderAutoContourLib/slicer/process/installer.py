@@ -7,6 +7,9 @@ would keep its files from being replaced. Everything else that the engine needs 
 import importlib
 import importlib.metadata
 import platform
+import sys
+import sysconfig
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +61,7 @@ def install_torch(ask: Ask) -> bool:
     """
     if torch_state().usable:
         return True
+    _expect_possible()
     utils = _extension()
     if not ask(_question()):
         return False
@@ -80,6 +84,7 @@ def install_torch_from(folder: Path, ask: Ask) -> bool:
     """
     if torch_state().usable:
         return True
+    _expect_possible()
     packages = sorted(folder.glob("torch-*.whl"))
     if not packages:
         raise InputError(
@@ -106,6 +111,29 @@ def install_torch_from(folder: Path, ask: Ask) -> bool:
             packages,
         ) from error
     return _checked()
+
+
+def _expect_possible() -> None:
+    """Raise EnvironmentFault where no PyTorch can come into this Slicer, before anybody is asked."""
+    if sys.platform == "darwin" and platform.machine() == "x86_64":
+        raise EnvironmentFault(
+            _(
+                "This Slicer was built for Macs with an Intel processor, for which there is no PyTorch of today any "
+                "more. Contour with Slicer on Windows or Linux, or with the program's command line."
+            )
+        )
+    packages = Path(sysconfig.get_path("purelib"))
+    try:
+        with tempfile.TemporaryFile(dir=packages):
+            pass
+    except OSError as error:
+        raise EnvironmentFault(
+            _(
+                "Slicer's own folder {folder} cannot be written to ({reason}). Whoever installed this Slicer has to "
+                "install PyTorch in it, once."
+            ).format(folder=packages, reason=error.strerror),
+            [packages],
+        ) from error
 
 
 def _extension() -> ModuleType:

@@ -167,6 +167,25 @@ def test_the_crf_works_on_its_own_finer_grid() -> None:
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.92
 
 
+@pytest.mark.parametrize(
+    ("bright", "share", "halved"), [(300, 0.3, True), (300, 0.05, False), (300, 1.0, False), (90, 0.3, False)]
+)
+def test_where_contrast_medium_lies_as_a_layer_the_crf_counts_half(monkeypatch, bright, share, halved) -> None:
+    """Here the CRF-RNN would take all of it away, as it takes the wall away from such a lumen."""
+    body, networks = Body(), density_networks()
+    ct = ct_of(body, scan_grid())
+    inference = Inference(networks, torch.device("cpu"))
+    look = look_at(ct, Candidate(body.bladder_mm, mass_ml=20.0, mean_probability=0.5), inference)
+    truth = body.bladder(points_of(ct.geometry)) >= 0.5
+    sunk = np.cumsum(truth[:, ::-1].sum(axis=(0, 2)))[::-1] <= share * truth.sum()  # rows from the back on
+    ct.array[truth & sunk[None, :, None]] = bright
+    nothing = torch.tensor((0.5, -0.5)).view(1, 2, 1, 1, 1)
+    monkeypatch.setattr(Inference, "sharpen", lambda _self, logits, *_: nothing.expand_as(logits))
+    found = contour_of(ct, look, inference, use_crf=True)
+    assert found.layered is halved
+    assert bool((found.probability.array >= 0.5).any()) is halved
+
+
 @pytest.mark.parametrize("beside_mm", [(0.0, 0.0, 0.0), (20.0, -12.0, 16.0)])
 def test_the_second_look_is_mirrored_and_about_what_the_first_saw(beside_mm) -> None:
     """Each look, taken alone at its place, and their mean by hand."""

@@ -25,6 +25,10 @@ from .warnings import Contoured, QualityWarning, fallback_warning, warnings_of
 CORRECTION_MM = (2.0, 2.0, 3.0)
 """The grid (x, y, z) of the CRF-RNN in corrections where the plan has it work on the CNN's coarse one."""
 
+HALF_CRF = (
+    "Contrast medium lies in the bladder as a layer, which the CRF-RNN would follow: the border is the mean of its and "
+    "the CNN's."
+)
 WITHOUT_CRF = "The CRF-RNN was switched off: the border is the CNN's alone."
 
 
@@ -100,7 +104,7 @@ class Engine:
         candidates, segmented = computed.result.candidates, computed.result.segmented
         if segmented is None:
             raise NoBladderError(NOTHING_SEEN)
-        notes = (computed.fallback, "" if use_crf else WITHOUT_CRF)
+        notes = (computed.fallback, "" if use_crf else WITHOUT_CRF, HALF_CRF if segmented.layered else "")
         steps = Steps(progress)
         with steps.step("restore"):
             probability = restore(segmented.probability, volume.geometry)

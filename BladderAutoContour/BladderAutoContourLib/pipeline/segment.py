@@ -20,6 +20,7 @@ from .localise import LEAST_MASS_ML, Candidate
 from .looks import Look, look_around, look_at, mean_on, middle_mm
 from .steps import Tell
 from .suitability import AIR_HU
+from .warnings import CONTRAST_LAYER_HU
 
 BAND_MM = 5.0
 CLOSER = 0.75
@@ -27,6 +28,10 @@ CLOSER = 0.75
 is all the same; with less, the field of view is too small."""
 LEAST_LEFT = 0.5
 """Share of what the first look sees that the closer one leaves at least: with less they contradict each other."""
+LAYERED = (0.1, 0.6)
+"""The share that is bright of a bladder with a layer of contrast medium. The wall is like neither part of such a
+lumen, and the CRF-RNN gives it to what lies around: its logits and the CNN's count alike. Where hardly anything or
+nearly all is bright, the CRF-RNN is right more often."""
 CRF_MARGIN_MM = 24.0  # around what the CNN sees: six times the reach of the shipped CRF's wider kernel
 
 
@@ -39,6 +44,7 @@ class Segmented:
     crf_change_in_band: share of the voxels within BAND_MM of the CNN's boundary whose label the CRF-RNN changed.
     contradicted: whether the closer look at a small bladder hardly saw it, so that the first one alone counts.
     candidate: number of the contoured one among those given. cut: whether the mask goes on beyond what the CNN saw.
+    layered: whether contrast medium lies in it as a layer, so that the CRF-RNN counts half.
     """
 
     probability: Volume
@@ -48,6 +54,7 @@ class Segmented:
     contradicted: bool = False
     candidate: int = 0
     cut: bool = False
+    layered: bool = False
 
 
 def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, use_crf: bool, tell: Tell) -> Segmented:
@@ -84,10 +91,12 @@ def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> S
         logits = logits if contradicted else both
     covered = coverage(ct.geometry, grid)
     before = bladder_probability(logits) * covered
-    after = before
+    after, layered = before, False
     if use_crf and look.mask.any():
         hu = resample_to(ct, grid, fill=AIR_HU).array
-        after = bladder_probability(inference.sharpen(logits.contiguous(), hu, grid.spacing_mm)) * covered
+        solved = inference.sharpen(logits.contiguous(), hu, grid.spacing_mm)
+        layered = LAYERED[0] <= _bright_share(hu, before) < LAYERED[1]
+        after = bladder_probability((solved + logits.to(solved)) / 2 if layered else solved) * covered
     return Segmented(
         probability=Volume(after, grid),
         cnn_probability=Volume(before, grid),
@@ -95,7 +104,14 @@ def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> S
         crf_change_in_band=change_in_band(before, after, grid) if use_crf else 0.0,
         contradicted=contradicted,
         cut=look.cut,
+        layered=layered,
     )
+
+
+def _bright_share(hu: np.ndarray, probability: np.ndarray) -> float:
+    """The share of what is rather bladder than not that is brighter than urine and wall are; 0 where nothing is."""
+    inside = hu[probability >= THRESHOLD]
+    return float(np.count_nonzero(inside > CONTRAST_LAYER_HU) / max(inside.size, 1))
 
 
 def _voxels(logits: torch.Tensor) -> int:

@@ -327,7 +327,13 @@ def is_library_missing(error: OSError) -> bool:
 
 
 def use_utf8_streams() -> None:
-    """Standard streams speak UTF-8 with plain line feeds, whatever the console's code page."""
+    """Standard streams speak UTF-8 with plain line feeds, whatever the console's code page.
+
+    One that is closed, as in a service, or in a program of Windows without a console, becomes one that leads nowhere.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the end
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")

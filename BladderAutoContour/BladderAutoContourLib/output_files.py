@@ -1,6 +1,7 @@
 """Files that a user asked for: whether they can be written, and each written whole or not at all."""
 
 import errno
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from .errors import OutputError
 
 def check_output(folder: Path) -> None:
     """Raise OutputError where nothing could be written to `folder`, which need not exist. Leaves no trace."""
+    if "\0" in str(folder) or not _is_encodable(folder):
+        raise OutputError("The output folder's name holds characters that no folder can have. Choose another one.")
     whole = folder.absolute()
     existing = next((parent for parent in (whole, *whole.parents) if host.is_there(parent)), None)
     if existing is None:  # on Windows: a drive letter, or a share of the network
@@ -26,6 +29,14 @@ def check_output(folder: Path) -> None:
         raise OutputError(
             f"Nothing can be written to {existing} ({error.strerror}). Choose another output folder.", files=[existing]
         ) from error
+
+
+def _is_encodable(path: Path) -> bool:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ calibration_voxels.png and calibration_cases.png. The file is written after ever
 import argparse
 import dataclasses
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,17 @@ def write(path: Path, about: dict[str, Any], curves: dict[str, Reliability | Non
             write_png(reliability_plot(curve, *words[name]), path.with_name(f"{path.stem}_{name}.png"))
 
 
+def own(rows: list[dict[str, Any]]) -> str:
+    """What the curves hide: faults that cancel between cases, and how sure false contours are."""
+    errors = [row["voxel_error"] for row in rows if row["voxel_error"] is not None]
+    false = sorted(row["confidence"] for row in rows if row["outcome"] == FALSE_CONTOUR)
+    sure = ", ".join(f"{one:.3f}" for one in false)
+    return (
+        f"Within a case the voxels' error is {statistics.mean(errors):.3f} on average, {statistics.median(errors):.3f} in the median. "
+        f"Confidence of the {len(false)} contours where there is no bladder: {sure}."
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--count", type=int, help="the first so many cases of each kind (default: all)")
@@ -97,6 +109,7 @@ def main() -> int:
             write(arguments.output, about, curves, rows)
     for name, curve in curves.items():
         print(as_text(name, curve))
+    print(own(rows))
     return 0
 
 

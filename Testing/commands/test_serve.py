@@ -46,8 +46,12 @@ def test_requests_that_fail_leave_the_engine_alive(engine):
     lines = {
         "no json": 2,
         "[1, 2]": 2,
+        "[" * 100_000: 2,
         '{"id": "none"}': 2,
         '{"id": "unknown", "request": "contour"}': 2,
+        '{"id": "no field", "request": "segment", "ct": ["."], "output": "out", "no_crf": true}': 2,
+        '{"id": "nul", "request": "segment", "ct": ["."], "output": "o\\u0000x"}': 6,
+        '{"id": "half", "request": "segment", "ct": ["."], "output": "o\\ud800x"}': 6,
         '{"id": "refine", "request": "refine"}': 2,
         '{"id": "copy", "request": "copy-and-fit"}': 2,
         '{"id": "no ct", "request": "segment", "output": "x"}': 2,
@@ -63,7 +67,7 @@ def test_requests_that_fail_leave_the_engine_alive(engine):
     assert engine.end() == 0
     errors = [event for event in engine.events if "error" in event]
     # Lines that are no request are answered at once, the others in their turn.
-    assert [error["id"] for error in errors if error["id"]] == [json.loads(line)["id"] for line in list(lines)[2:]]
+    assert [error["id"] for error in errors if error["id"]] == [json.loads(line)["id"] for line in list(lines)[3:]]
     assert sorted(error["error"]["code"] for error in errors) == sorted(lines.values())
     assert all(error["error"]["message"] for error in errors)
 

@@ -242,7 +242,17 @@ def test_inspect_lists_series_and_findings(program, tmp_path):
 def test_inspect_of_nothing(program, tmp_path):
     assert program("inspect", tmp_path / "missing").code == 3
     (tmp_path / "note.txt").write_text("hello", encoding="ascii")
-    assert "no CT series" in program("inspect", tmp_path).stdout
+    nothing = program("inspect", tmp_path)
+    assert nothing.code == 1
+    assert "no CT series" in nothing.stdout
+
+
+def test_contours_are_not_written_over_the_structure_set_that_they_are_read_from(program, series, mask_file, tmp_path):
+    path = tmp_path / "RTSTRUCT.dcm"
+    assert program("rtstruct", "--ct", series.folder, "--mask", mask_file, "--output", path).code == 0
+    before = path.read_bytes()
+    assert program("contours", "--rtstruct", path, "--roi", "Bladder", "--output", path).code == 6
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("late", [True, False])

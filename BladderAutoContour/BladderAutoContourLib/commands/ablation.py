@@ -233,8 +233,8 @@ def _write_report(output: Path, training: "TrainingPlan", scores: "ScoresByRow",
         f"{what['budget']} steps of {segmenter.batch * segmenter.accumulate} crops, the same ones in the same order, "
         f"{segmenter.optimiser} at a rate of {segmenter.rate:g} (a third of it without normalisation), loss "
         f"{segmenter.loss}. Rows trained end to end: {segmenter.steps} steps of the CNN, "
-        f"then {joint.steps} of CNN and CRF-RNN together. Intervals: cases drawn with replacement, the seeds' mean of "
-        "each case.\n"
+        f"then {joint.steps} of CNN and CRF-RNN together. Intensities come from a fixed window, not from each CT's "
+        "least and greatest as in the paper. Intervals: trainings and cases drawn with replacement.\n"
     )
     found = report(scores)
     table = as_markdown(found)

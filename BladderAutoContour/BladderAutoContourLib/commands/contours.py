@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..events import Events
 from ..output_files import write_text
+from .rtstruct import expect_no_input
 
 if TYPE_CHECKING:
     from ..dicom.structure_reader import Roi
@@ -26,6 +27,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     """Write the text file. Raises InputError, OutputError."""
     from ..dicom.structure_reader import read_structure_set
 
+    expect_no_input(arguments.output, [arguments.rtstruct])
     roi = read_structure_set(arguments.rtstruct).roi(arguments.roi)
     text = "\n".join(lines(roi)) + "\n"
     write_text(arguments.output, text)

@@ -1,4 +1,4 @@
-"""`inspect FOLDER`: which CT series lie there, on which grid, what is wrong with them; exit code 1 with findings."""
+"""`inspect FOLDER`: the CT series that lie there, and what is wrong with them; exit code 1 with findings or without."""
 
 import argparse
 from pathlib import Path
@@ -25,4 +25,4 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
         print(finding, flush=True)
     if not summaries:
         print("There is no CT series here.", flush=True)
-    return 1 if any(finding.severity != "note" for finding in findings) else 0
+    return 1 if not summaries or any(finding.severity != "note" for finding in findings) else 0

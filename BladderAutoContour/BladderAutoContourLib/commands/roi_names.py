@@ -2,7 +2,19 @@
 
 import argparse
 
-USUAL = "Bladder"
+USUAL = (
+    "Bladder",
+    "Bladder_O",
+    "Urinary bladder",
+    "Vessie",
+    "Harnblase",
+    "Blase",
+    "Vescica",
+    "Vejiga",
+    "Bexiga",
+    "Blaas",
+)
+"""Letter case aside."""
 
 
 def add_roi_argument(parser: argparse.ArgumentParser) -> None:
@@ -11,10 +23,11 @@ def add_roi_argument(parser: argparse.ArgumentParser) -> None:
         "--roi",
         action="append",
         metavar="NAME",
-        help=f"a name of the bladder in the structure sets (may be repeated: the first that is outlined; {USUAL})",
+        help="a name of the bladder in the structure sets; may be repeated: the first that is outlined (default: "
+        f"{', '.join(USUAL)})",
     )
 
 
 def roi_names(arguments: argparse.Namespace) -> tuple[str, ...]:
-    """The names of a command line, or the usual one."""
-    return tuple(arguments.roi or (USUAL,))
+    """The names of a command line, or the usual ones."""
+    return tuple(arguments.roi or USUAL)

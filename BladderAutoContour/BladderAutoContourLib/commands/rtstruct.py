@@ -40,7 +40,7 @@ def expect_no_input(output: Path, inputs: Iterable[Path | None]) -> None:
     there = [path for path in inputs if path is not None and host.is_there(path)] if host.is_there(output) else []
     if any(output.samefile(path) for path in there):
         raise OutputError(
-            f"{output} is needed for the structure set, and would be replaced. Name another file.", [output]
+            f"{output} is what the new file is made from, and would be replaced. Name another file.", [output]
         )
 
 

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 HELP = "Keep the engine warm: one JSON request a line on standard input, events on standard output."
 
+SEGMENT_FIELDS = {"request", "id", "ct", "output", "series", "use_crf", "export_name"}
+
 Fields = Mapping[str, Any]
 Inbox = queue.SimpleQueue  # of lines; None at the end of standard input or at a stop signal
 
@@ -95,7 +97,7 @@ def parse(line: str) -> Fields:
     """The fields of a line. Raises UsageError where it is no JSON object."""
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError("The request is not one line of JSON.") from error
     if not isinstance(fields, dict):
         raise UsageError('The request is not a JSON object, {"request": ...}.')
@@ -128,6 +130,11 @@ def _segment(fields: Fields, engine: "Engine", events: Events, reader: "Reader")
     paths = [ct] if isinstance(ct, str) else ct
     if not isinstance(paths, list) or not paths or not all(isinstance(path, str) for path in paths):
         raise UsageError('A segment request needs "ct", a list of paths.')
+    unknown = sorted(fields.keys() - SEGMENT_FIELDS)
+    if unknown:
+        raise UsageError(
+            f"A segment request has no field {unknown[0]}. It may have: {', '.join(sorted(SEGMENT_FIELDS))}."
+        )
     output = _field(fields, "output", str, None)
     if output is None:
         raise UsageError('A segment request needs "output", a folder.')

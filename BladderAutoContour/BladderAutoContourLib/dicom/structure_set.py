@@ -66,7 +66,7 @@ def written(
     """The account of a file that was put in place."""
     findings = list(findings)
     if len(request.roi_name) > RECOMMENDED_NAME_LENGTH:
-        sentence = f"The structure's name is longer than {RECOMMENDED_NAME_LENGTH} characters; some systems cut it."
+        sentence = f"The structure's name is longer than {RECOMMENDED_NAME_LENGTH} characters; some systems cut it"
         findings.append(Finding("long-name", "warning", sentence))
     return WrittenStructure(
         path=path,

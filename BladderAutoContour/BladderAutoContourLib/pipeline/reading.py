@@ -88,6 +88,10 @@ def _read(sources: Sequence[Path], series_uid: str | None, tell: Tell) -> ReadCt
     if any(is_volume_file(source) for source in sources):
         if len(sources) > 1:
             raise InputError("A volume file is a whole CT: give one at a time, or DICOM files alone.", sources)
+        if series_uid is not None:
+            raise InputError(
+                f"{sources[0].name} is one volume and holds no series to choose from: leave that out.", sources
+            )
         return ReadCt(read_volume(sources[0]), None, says_orientation(sources[0]))
     series = read_ct(sources, series_uid=series_uid, progress=tell)
     return ReadCt(series.volume, series)

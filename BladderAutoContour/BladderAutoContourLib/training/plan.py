@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
 from ..errors import InputError
 from ..networks.finer import finer_grid
 from ..networks.plan import Plan, StagePlan
 from ..networks.vnet import VNet
-from ..phantom.case import STRATA
+from ..phantom.case import GENERATOR_VERSION, STRATA
 
 STAGES = ("localiser", "segmenter", "joint")
 LOSSES = ("dice+cross-entropy", "cross-entropy", "dice", "iou", "tversky")
@@ -173,4 +174,10 @@ class TrainingPlan:
 
     def record(self) -> dict[str, Any]:
         """What the shipped plan says about its own training."""
-        return {"seed": self.seed, "stages": [asdict(stage) for stage in self.stages], **self.notes}
+        return {
+            "seed": self.seed,
+            "generator": GENERATOR_VERSION,
+            "software": __version__,
+            "stages": [asdict(stage) for stage in self.stages],
+            **self.notes,
+        }

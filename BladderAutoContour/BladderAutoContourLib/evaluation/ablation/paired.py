@@ -1,4 +1,4 @@
-"""How far two methods differ on the same cases, with an interval: paired by case, by drawing cases with replacement."""
+"""How far two methods differ on the same cases, with an interval: paired, by drawing trainings and cases anew."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over cases and its bootstrap interval of LEVEL."""
+    """A mean over trainings and cases, and its bootstrap interval of LEVEL."""
 
     mean: float
     low: float
@@ -18,31 +18,30 @@ class Interval:
 
 
 def interval(values: np.ndarray, level: float = LEVEL) -> Interval:
-    """The mean of `values`, one a case, and the percentiles of the means of as many cases drawn with replacement.
+    """The mean of `values`, (seeds, cases) or of one training (cases,), and the percentiles of means of such drawings.
 
-    Seeded: the same values give the same interval. Raises ValueError where there is no value.
+    As many trainings and as many cases as there are, both drawn with replacement: other trainings differ as other cases
+    do. With three trainings even that is a little too narrow. Seeded: the same values give the same interval. Raises
+    ValueError where there is no value.
     """
-    values = np.asarray(values, dtype=float)
+    values = np.atleast_2d(np.asarray(values, dtype=float))
     if values.size == 0:
         raise ValueError("there is no case to draw from")
     rng = np.random.default_rng(0)
-    means = np.concatenate(
-        [
-            values[rng.integers(values.size, size=(AT_ONCE, values.size))].mean(axis=1)
-            for _ in range(RESAMPLINGS // AT_ONCE)
-        ]
-    )
-    low, high = np.percentile(means, [50 * (1 - level), 50 * (1 + level)])
+    means = []
+    for _ in range(RESAMPLINGS // AT_ONCE):
+        seeds, cases = (rng.integers(count, size=(AT_ONCE, count)) for count in values.shape)
+        means.append(values[seeds[:, :, None], cases[:, None, :]].mean(axis=(1, 2)))
+    low, high = np.percentile(np.concatenate(means), [50 * (1 - level), 50 * (1 + level)])
     return Interval(float(values.mean()), float(low), float(high))
 
 
 def paired_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:
     """Mean difference of two methods with its interval; values (seeds, cases), the same seeds and cases in both.
 
-    A case's difference is the mean over the seeds, and cases are drawn: the interval tells what other cases might give
-    with these trainings. How far the seeds differ stands beside it, not in it. Raises ValueError: other cases or seeds.
+    Raises ValueError: other cases or seeds.
     """
     ours, theirs = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
     if ours.shape != theirs.shape or ours.ndim != 2:
         raise ValueError(f"{ours.shape} and {theirs.shape} are not the same seeds and cases")
-    return interval((ours - theirs).mean(axis=0))
+    return interval(ours - theirs)

@@ -18,7 +18,7 @@ def ablation_plot(found: Mapping[str, Any]) -> np.ndarray:
     chart = Chart(
         f"Ablation: {rows[0][1]['cases']} cases",
         "row",
-        "mean Dice % (bar: 95 % interval over cases; points: seeds)",
+        "mean Dice % (bar: 95 % interval; points: seeds)",
         (0.5, len(rows) + 1.5),
         (min(ends) - room, max(ends) + room),
     )

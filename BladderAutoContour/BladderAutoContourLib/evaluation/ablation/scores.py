@@ -33,8 +33,8 @@ PAPER_DSC = {
 COMPARISONS = (
     ("dual-channel", "v-net", "density channel, without normalisation"),
     ("cnn", "batch-norm", "density channel, with normalisation"),
-    ("batch-norm", "v-net", "normalisation, one channel"),
-    ("cnn", "dual-channel", "normalisation, two channels"),
+    ("batch-norm", "v-net", "normalisation and the rate that it allows, one channel"),
+    ("cnn", "dual-channel", "normalisation and the rate that it allows, two channels"),
     ("crf-rnn", "batch-norm", "CRF-RNN end to end, one channel"),
     ("crf-after", "batch-norm", "CRF as post-processing, one channel"),
     ("crf-rnn", "crf-after", "end to end rather than post-processing"),
@@ -71,8 +71,9 @@ def report(scores: ScoresByRow) -> dict[str, Any]:
 def as_markdown(found: Mapping[str, Any]) -> str:
     """The three tables of a report, for people."""
     lines = [
-        "| row | seeds | DSC % (95 % interval) | VOE % | RVD % | ASD mm | MSD mm | HD95 mm | the paper's DSC % |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| row | seeds | DSC % (95 % interval) | VOE % | RVD % | ASD mm | MSD mm | HD95 mm | nothing found | "
+        "the paper's DSC % |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in found["rows"].values():
         metrics, dice = row["metrics"], row["dice"]
@@ -80,9 +81,9 @@ def as_markdown(found: Mapping[str, Any]) -> str:
         distances = " | ".join(_distance(metrics[name]) for name in ("asd_mm", "msd_mm", "hd95_mm"))
         lines.append(
             f"| {row['title']} | {len(row['seeds'])} | {_percent(dice)} | {shares} | {distances} | "
-            f"{row['paper_dsc']:.2f} |"
+            f"{row['nothing_found']} | {row['paper_dsc']:.2f} |"
         )
-    lines += ["", "| what differs | rows | Dice, points (95 % interval, paired by case) | seeds alone | cases won |"]
+    lines += ["", "| what differs | rows | Dice, points (95 % interval, paired) | seeds alone | cases won |"]
     lines.append("|---|---|---|---|---|")
     for one in found["comparisons"]:
         seeds = ", ".join(f"{100 * value:+.2f}" for value in one["by_seed"].values())
@@ -99,7 +100,7 @@ def as_markdown(found: Mapping[str, Any]) -> str:
 
 def _row(by_seed: Mapping[int, Sequence[CaseScores]]) -> dict[str, Any]:
     dice = _values(by_seed, sorted(by_seed), "dice")
-    pooled = interval(dice.mean(axis=0))
+    pooled = interval(dice)
     means = {name: np.nanmean(_values(by_seed, sorted(by_seed), name)) for name in METRICS if name != "dice"}
     empty = int(np.isnan(_values(by_seed, sorted(by_seed), "asd_mm")).sum())
     return {

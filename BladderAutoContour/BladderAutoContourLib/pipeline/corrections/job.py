@@ -156,7 +156,7 @@ def _report(ct: ReadCt, corrected: _Corrected, plan: Plan, costs: Sequence[StepC
         **report_head(ct.facts, plan, corrected.device, costs),
         "volume_ml": round(volume_ml, 2),
         "bounding_box_mm": bounding_box_mm(mask),
-        "warnings": [dataclasses.asdict(warning) for warning in found + notes],
+        "warnings": [dataclasses.asdict(warning) for warning in found + ct.warnings + notes],
         "notes": [],
         "touched_slices": list(corrected.touched_slices),
         "changed_slices": list(corrected.changed_slices),

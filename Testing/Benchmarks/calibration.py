@@ -75,7 +75,8 @@ def own(rows: list[dict[str, Any]]) -> str:
     false = sorted(row["confidence"] for row in rows if row["outcome"] == FALSE_CONTOUR)
     sure = ", ".join(f"{one:.3f}" for one in false)
     return (
-        f"Within a case the voxels' error is {statistics.mean(errors):.3f} on average, {statistics.median(errors):.3f} in the median. "
+        f"Within a case the error of voxels is {statistics.mean(errors):.3f}, {statistics.median(errors):.3f} in "
+        "the median. "
         f"Confidence of the {len(false)} contours where there is no bladder: {sure}."
     )
 

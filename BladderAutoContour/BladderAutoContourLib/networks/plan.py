@@ -6,12 +6,39 @@ Triples are (x, y, z), in millimetres or voxels as their names say. A plan is pl
 
 import dataclasses
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..imaging.geometry import Triple
 
 SCALINGS = ("window", "minmax")
+NORMALISATIONS = ("instance", "batch", "none")
+
+
+def expect(what: str, holds: bool) -> None:
+    """Raise ValueError with the sentence where it does not hold."""
+    if not holds:
+        raise ValueError(what)
+
+
+def is_number(value: object, above: float = -math.inf) -> bool:
+    """Whether it is a finite number greater than `above`."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and above < value < math.inf
+
+
+def is_whole(value: object, least: int) -> bool:
+    """Whether it is a whole number, `least` or more."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _are_widths(values: Sequence[object]) -> bool:
+    return len(values) == 3 and all(is_number(value, above=0) for value in values)
+
+
+def _is_window(values: Sequence[object]) -> bool:
+    return len(values) == 2 and all(map(is_number, values)) and values[0] < values[1]
 
 
 class UnknownRequestError(ValueError):
@@ -31,6 +58,9 @@ class IntensityPlan:
     def __post_init__(self) -> None:
         if self.scaling not in SCALINGS:
             raise ValueError(f"the scaling {self.scaling!r} is not one of {', '.join(SCALINGS)}")
+        expect(f"window_hu is {self.window_hu}: two numbers, the second greater", _is_window(self.window_hu))
+        expect("density_centre_hu is a number", is_number(self.density_centre_hu))
+        expect("density_width_hu is a number above 0", is_number(self.density_width_hu, above=0))
 
     @property
     def channels(self) -> int:
@@ -46,6 +76,13 @@ class NetworkPlan:
     kernel: int = 3
     normalisation: str = "instance"
     classes: int = 2
+
+    def __post_init__(self) -> None:
+        expect(f"width is {self.width!r}: a whole number from 1 on", is_whole(self.width, 1))
+        expect(f"kernel is {self.kernel!r}: an odd number", is_whole(self.kernel, 1) and self.kernel % 2 == 1)
+        known = ", ".join(NORMALISATIONS)
+        expect(f"the normalisation {self.normalisation!r} is not one of {known}", self.normalisation in NORMALISATIONS)
+        expect(f"classes is {self.classes!r}: a whole number from 2 on", is_whole(self.classes, 2))
 
 
 @dataclass(frozen=True)
@@ -64,6 +101,12 @@ class StagePlan:
     network: NetworkPlan = NetworkPlan()
     shift_voxels: int = 0
     closer_below_ml: float = 0.0
+
+    def __post_init__(self) -> None:
+        expect(f"spacing_mm is {self.spacing_mm}: three numbers above 0", _are_widths(self.spacing_mm))
+        three = len(self.crop_voxels) == 3 and all(is_whole(size, 0) for size in self.crop_voxels)
+        expect(f"crop_voxels is {self.crop_voxels}: three whole numbers", three)
+        expect(f"shift_voxels is {self.shift_voxels}: a whole number from 0 on", is_whole(self.shift_voxels, 0))
 
 
 @dataclass(frozen=True)
@@ -86,6 +129,19 @@ class CrfPlan:
     spacing_mm: Triple | None = None
     temperature: float | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("theta_alpha_mm", "theta_gamma_mm", "spacing_mm"):
+            values = getattr(self, name)
+            is_none = name == "spacing_mm" and values is None
+            expect(f"the CRF's {name} is {values}: three numbers above 0", is_none or _are_widths(values))
+        for name in ("theta_beta_hu", "temperature"):
+            value = getattr(self, name)
+            is_none = name == "temperature" and value is None
+            expect(f"the CRF's {name} is {value!r}: a number above 0", is_none or is_number(value, above=0))
+        expect(f"the CRF's window_hu is {self.window_hu}: two numbers, the second greater", _is_window(self.window_hu))
+        expect(f"the CRF's iterations is {self.iterations!r}: a whole number from 0 on", is_whole(self.iterations, 0))
+        expect("the CRF's weights are numbers", is_number(self.spatial_weight) and is_number(self.bilateral_weight))
+
 
 @dataclass(frozen=True)
 class DecisionPlan:
@@ -96,6 +152,10 @@ class DecisionPlan:
     calibration_slope: float = 1.0
     calibration_offset: float = 0.0
 
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            expect(f"{name} is {value!r}: a number", is_number(value))
+
 
 @dataclass(frozen=True)
 class DoubtPlan:
@@ -103,6 +163,11 @@ class DoubtPlan:
 
     weights: dict[str, float] = field(default_factory=lambda: {"isoline_mm": 3.0})
     offset: float = -4.0
+
+    def __post_init__(self) -> None:
+        expect("the weights of the doubt are numbers, each with a name", isinstance(self.weights, dict))
+        for name, value in (*self.weights.items(), ("offset", self.offset)):
+            expect(f"{name} of the doubt is {value!r}: a number", is_number(value))
 
 
 @dataclass(frozen=True)

@@ -134,5 +134,5 @@ def _read_plan(path: Path) -> Plan:
             "weights, or choose another weights file.",
             [path],
         ) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise WeightsError(f"The plan {path.name} cannot be understood. {_REPAIR}", [path]) from error

@@ -9,7 +9,7 @@ from typing import Any
 from .. import __version__
 from ..errors import InputError
 from ..networks.finer import finer_grid
-from ..networks.plan import Plan, StagePlan
+from ..networks.plan import Plan, StagePlan, expect, is_number, is_whole
 from ..networks.vnet import VNet
 from ..phantom.case import GENERATOR_VERSION, STRATA
 
@@ -72,9 +72,13 @@ class StageSchedule:
         for value, allowed in choices:
             if value not in allowed:
                 raise ValueError(f"{value!r} is not one of {', '.join(allowed)}")
-        for number in ("steps", "batch", "accumulate", "replays", "checkpoint_every"):
-            if getattr(self, number) < 1:
-                raise ValueError(f"{number} is at least 1")
+        for name in ("steps", "batch", "accumulate", "replays", "checkpoint_every"):
+            expect(f"{name} is {getattr(self, name)!r}: a whole number from 1 on", is_whole(getattr(self, name), 1))
+        for name in ("rate", "clip"):
+            expect(f"{name} is {getattr(self, name)!r}: a number above 0", is_number(getattr(self, name), above=0))
+        expect(f"warmup is {self.warmup!r}: a whole number from 0 on", is_whole(self.warmup, 0))
+        first = self.first_sample
+        expect(f"first_sample is {first!r}: a whole number from 0 on", first is None or is_whole(first, 0))
         if self.closer and self.stage == "joint":
             raise ValueError("closer is for the segmenter's own stages: the CRF-RNN counts on the plan's spacing")
         if not 0 <= self.patients <= 1:
@@ -112,12 +116,13 @@ class TrainingPlan:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ValueError(f"the seed is {self.seed}: it is a whole number from 0 on")
+        expect(f"the seed is {self.seed}: it is a whole number from 0 to 2^63 - 1", 0 <= self.seed < 2**63)
         _expect_name(self.plan.name, "a file of weights")
         for crop in (self.plan.localiser.crop_voxels, self.plan.segmenter.crop_voxels):
             if any(size < VNet.factor or size % VNet.factor for size in crop):
                 raise ValueError(f"crop_voxels are {crop}: each is a multiple of {VNet.factor}")
+            if max(crop) == VNet.factor:
+                raise ValueError(f"crop_voxels are {crop}: one is {2 * VNet.factor} at least")
         folders = [schedule.folder.casefold() for schedule in self.stages]  # some systems' folders know no case
         if twice := {name for name in folders if folders.count(name) > 1}:
             raise ValueError(f"two stages share the folder {min(twice)}: give one of them a name of its own")
@@ -143,7 +148,7 @@ class TrainingPlan:
             )
         except OSError as error:
             raise InputError(f"The training plan {path} cannot be read: {error.strerror}.", [path]) from error
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise InputError(f"{path} is not a training plan: {error}.", [path]) from error
 
     def grid(self, schedule: StageSchedule) -> StagePlan:

@@ -171,7 +171,9 @@ def test_a_training_that_nobody_could_judge_is_refused(fine_tune, run, weights, 
     options = ("--start-from", weights, "--output", output, *QUICK)
     run("train", *options, "--patients", tmp_path / "single").failed_with(3, "input", "one patient", "held out")
     run("train", *options).failed_with(2, "usage", "--patients")
-    run("train", *options, "--patients", patients, "--roi", "Bladder").failed_with(3, "input", "has no structure", "Vescica")
+    run("train", *options, "--patients", patients, "--roi", "Bladder").failed_with(
+        3, "input", "has no structure", "Vescica"
+    )
     fine_tune(output, "--hold-out", NAMES[0], "--hold-out-share", "7").failed_with(
         2, "usage", "leave out --hold-out-sh"
     )

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import pydicom
 from pydicom import config
+from pydicom.datadict import tag_for_keyword
 
 from ..errors import InputError
 from .damage import DamagedDicomError, making_sense
@@ -60,6 +61,8 @@ def open_dataset(
 ) -> pydicom.FileDataset:
     """The data set of a file, up to the pixels or with them, all elements or `only` those.
 
+    Of these, what an older pydicom has no name for stays unread.
+
     An open binary file is left where reading stopped: at the pixel data element, when there is one.
     Raises NotDicomError, DamagedDicomError; OSError where the file cannot be read at all.
     """
@@ -73,5 +76,5 @@ def open_dataset(
     with making_sense():
         return pydicom.dcmread(
             source, stop_before_pixels=not pixels, force=head[128:132] != b"DICM",
-            specific_tags=None if only is None else list(only),
+            specific_tags=None if only is None else list(filter(tag_for_keyword, only)),
         )  # fmt: skip

@@ -173,12 +173,11 @@ def pip(python: Python, arguments: list[str], wheels: Path | None, build: str | 
     command = [python.executable, "-m", "pip", "install", *PIP_OPTIONS, *arguments]
     variables = {**clean_variables(), "PIP_USER": "0"}  # a user's configuration may ask for another place
     if wheels is not None:
-        command += ["--no-index", "--find-links", wheels.absolute()]  # run() works in another folder
+        command += ["--no-index", "--find-links", wheels]
         variables = {name: value for name, value in variables.items() if not name.startswith("PIP_")}
         variables["PIP_CONFIG_FILE"] = os.devnull
     if run(command, variables) != 0:
-        is_deep = os.name == "nt" and len(str(ENVIRONMENT)) > 85  # of 260 characters: PyTorch needs the others
-        advice = (BUILD_ADVICE if build else "") + (SHORTEN if is_deep else "")
+        advice = (BUILD_ADVICE if build else "") + (SHORTEN if os.name == "nt" and len(str(ENVIRONMENT)) > 85 else "")
         source = f"the wheels in {wheels}" if wheels else "its package index; without a network, use --wheels DIR"
         raise SetupFault(
             f"pip could not install the packages from {source}. Its own message stands above. "
@@ -368,6 +367,7 @@ def read_arguments(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
     add("--torch", choices=("cpu", "cuda"), help="the build of PyTorch; default: what pip's index gives")
     add("--link-slicer", type=Path, metavar="PATH", help="let this Slicer's Python find the engine; no more")
     options, rest = parser.parse_known_args(argv)
+    options.wheels = options.wheels and options.wheels.expanduser().absolute()  # from the user's folder, not from ours
     if rest and options.command != "test":
         parser.error(f"unknown: {' '.join(rest)}")
     return options, rest
@@ -378,7 +378,7 @@ def main(argv: list[str]) -> int:
     try:
         options, rest = read_arguments(argv)
         if options.link_slicer:
-            link_slicer(options.link_slicer)
+            link_slicer(options.link_slicer.expanduser().absolute())
             return 0
         python = set_up(options)
         action = {"demo": demo, "test": test}.get(options.command)

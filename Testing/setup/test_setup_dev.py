@@ -254,7 +254,7 @@ def test_usage_errors_are_told(finished, arguments) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for PythonSlicer is a shell script")
-@pytest.mark.parametrize("named_by", ["folder", "executable"])
+@pytest.mark.parametrize("named_by", ["folder", "executable", "relative"])
 def test_slicer_finds_the_engine_once_it_is_linked(tmp_path, named_by) -> None:
     house = build_house(tmp_path / "höuse")
     slicer = tmp_path / "Slicer 5.10"
@@ -266,7 +266,8 @@ def test_slicer_finds_the_engine_once_it_is_linked(tmp_path, named_by) -> None:
     (slicer / "Slicer").write_text("", encoding="utf-8")
     question = [python_slicer, "-c", "import BladderAutoContourLib"]
     assert subprocess.run(question, capture_output=True, check=False).returncode != 0
-    answer = house.run("--link-slicer", slicer if named_by == "folder" else slicer / "Slicer")
+    names = {"folder": slicer, "executable": slicer / "Slicer", "relative": slicer.relative_to(house.root.parent)}
+    answer = house.run("--link-slicer", names[named_by])
     assert answer.returncode == 0, answer.stderr
     assert str(house.root / "BladderAutoContour") in answer.stdout
     assert subprocess.run(question, capture_output=True, check=False).returncode == 0

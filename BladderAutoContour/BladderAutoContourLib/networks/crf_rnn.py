@@ -25,17 +25,8 @@ class CrfRnn(nn.Module):
     """
 
     def __init__(self, plan: CrfPlan, classes: int = 2) -> None:
-        """Weights and temperature start at the plan's values, the compatibility at -I (Potts).
-
-        Raises ValueError for a kernel width or a temperature of 0 or less, or an empty window.
-        """
+        """Weights and temperature start at the plan's values, the compatibility at -I (Potts)."""
         super().__init__()
-        if min(*plan.theta_alpha_mm, *plan.theta_gamma_mm, plan.theta_beta_hu) <= 0.0:
-            raise ValueError("the widths of the CRF's kernels must be positive")
-        if plan.window_hu[0] >= plan.window_hu[1]:
-            raise ValueError("the CRF's intensity window must rise")
-        if plan.temperature is not None and plan.temperature <= 0.0:
-            raise ValueError("the CRF's temperature must be positive")
         self.plan = plan
         self.spatial_weights = nn.Parameter(plan.spatial_weight * torch.eye(classes))
         self.bilateral_weights = nn.Parameter(plan.bilateral_weight * torch.eye(classes))

@@ -65,8 +65,8 @@ def cut_bladder(contoured: Contoured) -> QualityWarning | None:
     part = mask[box] > 0
     low_field = contoured.ct.array[box] <= PADDING_BELOW_HU
     z_mm = contoured.mask.geometry.spacing_mm[2]
-    slices_held = bounding_box(mask)[0]
-    first, last = slices_held.start, slices_held.stop - 1
+    filled = np.flatnonzero(part.any(axis=(1, 2))) + box[0].start
+    first, last = int(filled[0]), int(filled[-1])
     slices = {number for number, left in ((first, first), (last, len(mask) - 1 - last)) if left * z_mm < END_MM}
     at_end = bool(slices)
     sides = np.zeros(part.shape, dtype=bool)

@@ -79,7 +79,10 @@ class Sample:
 
 
 def make_samples(folder: Path, compress: dict[str, Callable[[Path, Path], object]]) -> None:
-    """A series of each kind with a structure set below `folder`. compress: kinds of files made from plain ones."""
+    """A series of each kind with a structure set below `folder`, the same bytes every time.
+
+    compress: kinds of files made from plain ones.
+    """
     for kind in ("implicit", "enhanced", *ENCODED, *compress):
         files = write_series(folder / kind, GEOMETRY)
         if kind in ENCODED:
@@ -97,8 +100,21 @@ def make_samples(folder: Path, compress: dict[str, Callable[[Path, Path], object
         distance = np.linalg.norm(offsets_mm(GEOMETRY), axis=-1)
         hollow = (distance <= 13) & ((distance > 6) | (distance < 2))
         write_rtstruct(sample.ct, mask_volume(hollow, GEOMETRY), sample.structure_set, StructureRequest())
+        _restamp(sample.structure_set, kind)
         if kind in ENCODED:
             _encode(sample.structure_set, ENCODED[kind])
+
+
+def _restamp(file: Path, kind: str) -> None:
+    """What the clock, chance and the software's version put in becomes the same every time: damage hits by place."""
+    dataset = pydicom.dcmread(file)
+    instance, series = (pydicom.uid.generate_uid(entropy_srcs=[kind, name]) for name in ("instance", "series"))
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = instance
+    dataset.SeriesInstanceUID = series
+    dataset.SeriesDate = dataset.InstanceCreationDate = dataset.StructureSetDate = "20260102"
+    dataset.SeriesTime = dataset.InstanceCreationTime = dataset.StructureSetTime = "030405"
+    dataset.SoftwareVersions = dataset.StructureSetROISequence[0].ROIDescription = "1.0"
+    save(dataset, file)
 
 
 def _encode(file: Path, syntax: pydicom.uid.UID) -> None:

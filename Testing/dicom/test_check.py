@@ -158,6 +158,18 @@ def same_contour_twice(dataset: Dataset) -> None:
     contours(dataset).append(contours(dataset)[2])
 
 
+def same_contour_the_other_way_round(dataset: Dataset) -> None:
+    again = copy.deepcopy(contours(dataset)[2])
+    put(again, np.roll(points(again)[::-1], 5, axis=0))
+    contours(dataset).append(again)
+
+
+def two_that_cross(dataset: Dataset) -> None:
+    beside = copy.deepcopy(contours(dataset)[2])
+    put(beside, points(beside) + np.array([4.0, 0, 0]))
+    contours(dataset).append(beside)
+
+
 def first_point_repeated(dataset: Dataset) -> None:
     closed = points(contours(dataset)[2])
     put(contours(dataset)[2], np.vstack([closed, closed[:1]]))
@@ -202,13 +214,15 @@ DEFECTS: dict[Callable[[Dataset], None], str] = {
     self_intersection: "self-intersection",
     outside_the_image: "outside-image",
     duplicated_roi_number: "duplicate-number",
-    mixed_frames: "mixed-frames",
+    mixed_frames: "wrong-frame",
     duplicated_name: "duplicate-name",
     patient_mismatch: "patient-mismatch",
     other_series: "wrong-series",
     wrong_class: "wrong-class",
     no_image_reference: "no-reference",
     same_contour_twice: "duplicate-contour",
+    same_contour_the_other_way_round: "duplicate-contour",
+    two_that_cross: "crossing-contours",
     no_area: "zero-area",
     no_triples: "contour-data",
     undefined_term: "bad-value",
@@ -291,8 +305,9 @@ def test_a_structure_drawn_on_an_mr_keeps_nobody_from_another(series, structure_
     structures = read_structure_set(structure_set)
     bladder, elsewhere = structures.rois
     assert drawn_on_other_images(structures, [bladder], series.ct) == []
-    with pytest.raises(InputError, match="another frame of reference"):
-        drawn_on_other_images(structures, [elsewhere], series.ct)
+    for wanted in ([elsewhere], [bladder, elsewhere]):
+        with pytest.raises(InputError, match="another frame of reference"):
+            drawn_on_other_images(structures, wanted, series.ct)
 
 
 def test_a_repeated_point_is_a_note(series, structure_set):

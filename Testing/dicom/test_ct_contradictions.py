@@ -87,7 +87,16 @@ def test_acquisitions_one_after_the_other_are_one_volume(files, numbers):
 def test_a_unit_that_nobody_knows_is_told(files, unit, codes):
     for file in files:
         set_in(file, RescaleType=unit)
-    assert [finding.code for finding in read_ct([files[0].parent]).findings] == codes
+    found = read_ct([files[0].parent]).findings
+    assert [finding.code for finding in found] == codes
+    assert not any("FUNNY" in finding.sentence for finding in found), "any text may stand there, a patient's name too"
+
+
+def test_a_refused_unit_is_named_without_the_text_of_another_image(files):
+    set_in(files[0], RescaleType="EDW")
+    set_in(files[1], RescaleType="Someone^Else")
+    with pytest.raises(InputError, match=r"no Hounsfield units, but EDW \(ct_0001"):
+        read_ct([files[0].parent])
 
 
 def test_a_map_of_another_unit_beside_the_ct_is_no_second_ct(files, tmp_path):

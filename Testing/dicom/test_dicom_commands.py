@@ -1,7 +1,7 @@
 """The DICOM commands as processes: files, lines, exit codes, and nothing about the patient."""
 
 import argparse
-import dataclasses
+import copy
 import io
 import json
 from pathlib import Path
@@ -9,14 +9,18 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk
+from BladderAutoContourLib.commands import contours as contours_command
 from BladderAutoContourLib.commands import masks, rtstruct
+from BladderAutoContourLib.dicom.rasterise import roi_mask
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
+from BladderAutoContourLib.dicom.structure_reader import Contour, Roi, read_structure_set
 from BladderAutoContourLib.dicom.structure_set import write_rtstruct
 from BladderAutoContourLib.errors import Cancelled
 from BladderAutoContourLib.events import Cancellation, Events
-from BladderAutoContourLib.imaging.files import read_volume, write_volume
+from BladderAutoContourLib.imaging.files import read_volume, to_sitk, write_volume
 from BladderAutoContourLib.imaging.volume import Volume
-from scenes import SHAPES, edit, grid, mask_volume, offsets_mm, write_series
+from scenes import DIRECTIONS, SHAPES, edit, grid, mask_volume, offsets_mm, write_series
 
 
 @pytest.fixture
@@ -76,27 +80,52 @@ def test_a_mask_of_another_grid_is_refused(program, series, tmp_path):
 
 
 def test_a_probability_of_another_grid_is_refused(program, series, mask_file, tmp_path):
-    """The same places, stored with two axes the other way round, and another size."""
-    mask = read_volume(mask_file)
-    flipped = Volume(np.ascontiguousarray(mask.array[:, ::-1, ::-1]), mask.geometry)
-    rows = np.asarray(mask.geometry.direction) * (-1, -1, 1)
-    far = mask.geometry.to_patient((mask.geometry.size[0] - 1.0, mask.geometry.size[1] - 1.0, 0.0))
-    turned = dataclasses.replace(mask.geometry, origin_mm=tuple(far), direction=tuple(map(tuple, rows)))
     small = grid((30, 30, 10))
-    for name, given, probability in (
-        ("turned", Volume(flipped.array, turned), Volume(mask.array.astype(np.float32), mask.geometry)),
-        ("small", mask, Volume(np.zeros(small.shape, dtype=np.float32), small)),
-    ):
-        files = [tmp_path / f"{name} {what}.nrrd" for what in ("mask", "probability")]
-        for file, volume in zip(files, (given, probability), strict=True):
-            write_volume(volume, file)
-        done = program(
-            *("rtstruct", "--ct", series.folder, "--mask", files[0], "--probability", files[1]),
-            *("--output", tmp_path / "rs.dcm"),
-        )
-        assert done.code == 3, done.stderr
-        assert "one grid" in done.stderr
-        assert not (tmp_path / "rs.dcm").exists()
+    write_volume(Volume(np.zeros(small.shape, dtype=np.float32), small), tmp_path / "small.nrrd")
+    done = program(
+        *("rtstruct", "--ct", series.folder, "--mask", mask_file, "--probability", tmp_path / "small.nrrd"),
+        *("--output", tmp_path / "rs.dcm"),
+    )
+    assert done.code == 3, done.stderr
+    assert "one grid" in done.stderr
+    assert not (tmp_path / "rs.dcm").exists()
+
+
+@pytest.mark.parametrize("orientation", ["LAS", "RAI", "SPL"])
+def test_a_mask_may_count_its_voxels_in_another_order(program, series, mask_file, tmp_path, orientation):
+    """As files of converters do (dcm2niix flips the rows): the same voxels, each in its place."""
+    mask = read_volume(mask_file)
+    turned, probability = tmp_path / "turned.nii.gz", tmp_path / "probability.mha"
+    sitk.WriteImage(sitk.DICOMOrient(to_sitk(mask), orientation), str(turned))
+    distance = np.linalg.norm(offsets_mm(mask.geometry), axis=-1)
+    ball = Volume((1 / (1 + np.exp(distance - 20))).astype(np.float32), mask.geometry)
+    sitk.WriteImage(sitk.DICOMOrient(to_sitk(ball), orientation[::-1]), str(probability))
+    for options in ([], ["--probability", probability]):
+        path = tmp_path / "rs.dcm"
+        done = program("rtstruct", "--ct", series.folder, "--mask", turned, "--output", path, *options)
+        assert done.code == 0, done.stderr
+        assert "Dice 1.0000" in done.stdout
+        (roi,) = read_structure_set(path).rois
+        assert np.array_equal(roi_mask(roi, series.ct.volume.geometry)[0].array, mask.array)
+
+
+def test_an_empty_mask_is_told(program, series, tmp_path):
+    geometry = series.ct.volume.geometry
+    write_volume(mask_volume(np.zeros(geometry.shape, bool), geometry), tmp_path / "m.nrrd")
+    done = program("rtstruct", "--ct", series.folder, "--mask", tmp_path / "m.nrrd", "--output", tmp_path / "rs.dcm")
+    assert done.code == 0, done.stderr
+    assert "WARNING: The mask is empty: the structure has no contours." in done.stdout
+    assert "Dice" not in done.stdout
+
+
+def test_blanks_around_names_are_no_part_of_them(program, series, mask_file, tmp_path):
+    path = tmp_path / "rs.dcm"
+    words = ("rtstruct", "--ct", series.folder, "--mask", mask_file, "--output", path)
+    assert program(*words, "--name", "  Bladder ", "--label", " Mine ").code == 0
+    written = path.read_bytes()
+    assert b" Bladder" not in written
+    assert b" Mine" not in written
+    assert pydicom.dcmread(path).StructureSetLabel == "Mine"
 
 
 @pytest.mark.parametrize("labels", [(1.0, 2.0), (0.2, 0.9)])
@@ -135,6 +164,15 @@ def test_a_missing_input_is_told_though_the_output_is(program, series, mask_file
     assert "missing file" in done.stderr
 
 
+def test_masks_tell_of_an_output_that_cannot_be_before_they_read(program, structure_set, series, tmp_path):
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    output = tmp_path / "file" / "masks"
+    done = program("masks", "--ct", series.folder, "--rtstruct", structure_set, "--output", output)
+    assert done.code == 6
+    assert "is a file, not a folder. Choose another output folder." in done.stderr
+    assert '"progress"' not in done.stdout
+
+
 def test_a_structure_set_of_another_patient_gives_no_masks(program, structure_set, series, tmp_path):
     edit(structure_set, lambda dataset: setattr(dataset, "PatientID", "SOMEBODY ELSE"))
     done = program("masks", "--ct", series.folder, "--rtstruct", structure_set, "--output", tmp_path / "masks")
@@ -142,6 +180,28 @@ def test_a_structure_set_of_another_patient_gives_no_masks(program, structure_se
     assert "does not belong to this CT" in done.stderr
     assert "SOMEBODY" not in done.stdout + done.stderr
     assert not (tmp_path / "masks").exists()
+
+
+def test_structures_of_another_frame_are_left_out_unless_asked_for(program, structure_set, series, tmp_path):
+    def add_elsewhere(dataset: pydicom.Dataset) -> None:
+        for keyword in ("StructureSetROISequence", "ROIContourSequence", "RTROIObservationsSequence"):
+            item = copy.deepcopy(dataset[keyword].value[0])
+            setattr(item, "ROINumber" if "ROINumber" in item else "ReferencedROINumber", 2)
+            dataset[keyword].value.append(item)
+        dataset.RTROIObservationsSequence[1].ObservationNumber = 2
+        dataset.StructureSetROISequence[1].ROIName = "GTV_MR"
+        dataset.StructureSetROISequence[1].ReferencedFrameOfReferenceUID = pydicom.uid.generate_uid()
+
+    edit(structure_set, add_elsewhere)
+    words = ("masks", "--ct", series.folder, "--rtstruct", structure_set, "--output", tmp_path / "masks")
+    for asked in (["--roi", "GTV_MR"], ["--roi", "Bladder", "--roi", "GTV_MR"]):
+        done = program(*words, *asked)
+        assert (done.code, "another frame of reference" in done.stderr) == (3, True)
+        assert not (tmp_path / "masks").exists()
+    done = program(*words)
+    assert done.code == 0, done.stderr
+    assert "WARNING: Structure 'GTV_MR' lies in another frame of reference than the CT; left out." in done.stdout
+    assert [file.name for file in (tmp_path / "masks").iterdir()] == ["Bladder.nrrd"]
 
 
 @pytest.mark.parametrize("name", ["CON", "aux.", "Nul.old", "COM1"])
@@ -224,6 +284,21 @@ def test_contours_as_text(program, series, structure_set, tmp_path):
     assert program("contours", "--rtstruct", structure_set, "--roi", "Liver", "--output", path).code == 3
 
 
+@pytest.mark.parametrize("direction", [*DIRECTIONS, "sagittal"])
+def test_contours_without_references_are_grouped_by_plane(direction):
+    """In whichever direction the slices lie, and where rounding may part one plane: at the middle of its steps."""
+    sagittal = ((0.0, 0.0, -1.0), (1.0, 0.0, 0.0), (0.0, -1.0, 0.0))
+    geometry = grid((40, 40, 8), (1.0, 1.0, 1.25), DIRECTIONS.get(direction, sagittal), (0.0, 0.0, -803.005))
+    contours = []
+    for z in range(2, 6):
+        for x, y in ((5, 5), (18, 9), (21, 30)):
+            ring = [(x, y, z), (x + 6, y, z), (x + 6, y + 5.2, z), (x, y + 3.1, z)]
+            contours.append(Contour("CLOSED_PLANAR", geometry.to_patient(np.array(ring)).round(4), ()))
+    text = list(contours_command.lines(Roi(1, "Bladder", "", tuple(contours))))
+    parts = " ".join(line.split()[0] for line in text if line[0] in "so").split("slice")[1:]
+    assert parts == [" outer outer outer "] * 3 + [" outer outer outer"]
+
+
 def test_inspect_lists_series_and_findings(program, tmp_path):
     write_series(tmp_path / "a", seed=1)
     done = program("inspect", tmp_path)
@@ -245,6 +320,16 @@ def test_inspect_of_nothing(program, tmp_path):
     nothing = program("inspect", tmp_path)
     assert nothing.code == 1
     assert "no CT series" in nothing.stdout
+
+
+@pytest.mark.parametrize("name", ["ct.nrrd", "CT.NII.GZ"])
+def test_a_folder_with_a_volume_file_alone_says_what_to_give(program, mask_file, tmp_path, name):
+    folder = tmp_path / "patient"
+    folder.mkdir()
+    (folder / name).write_bytes(mask_file.read_bytes())
+    words = ("--mask", mask_file, "--output", tmp_path / "rs.dcm")
+    assert f"To contour {name}, give that file itself." in program("rtstruct", "--ct", folder, *words).stderr
+    assert "itself" not in program("rtstruct", "--ct", folder / name, *words).stderr
 
 
 def test_contours_are_not_written_over_the_structure_set_that_they_are_read_from(program, series, mask_file, tmp_path):

@@ -52,6 +52,15 @@ def test_undamaged_files_are_read_as_they_are(folder):
         assert read_damaged_structures(sample, sample.structure_set) == Outcome("equal")
 
 
+def test_the_samples_are_the_same_bytes_every_time(tmp_path):
+    made = []
+    for name in ("one", "other"):
+        make_samples(tmp_path / name, {})
+        files = sorted(file for file in (tmp_path / name).rglob("*") if file.is_file())
+        made.append({file.relative_to(tmp_path / name): file.read_bytes() for file in files})
+    assert made[0] == made[1]
+
+
 def test_every_damage_to_every_kind_of_file(folder):
     outcomes = list(study(folder, 3, 0, len(DAMAGES) * len(samples(folder))))
     assert [one for one in outcomes if one["kind"] not in GOOD] == []

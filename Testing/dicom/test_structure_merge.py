@@ -165,13 +165,60 @@ def test_another_frame_patient_or_study_is_refused(series, base, tmp_path, chang
         elif change == "study":
             dataset.StudyInstanceUID = pydicom.uid.generate_uid()
         else:
-            dataset.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = pydicom.uid.generate_uid()
+            for roi in dataset.StructureSetROISequence:
+                roi.ReferencedFrameOfReferenceUID = pydicom.uid.generate_uid()
 
     edit(base, alter)
     request = StructureRequest(roi_name="New")
     with pytest.raises(InputError, match="does not belong to this CT"):
         merge_rtstruct(series.ct, mask(series, "shell"), tmp_path / "m.dcm", request, MergeRequest(base))
     assert not (tmp_path / "m.dcm").exists()
+
+
+def test_a_structure_drawn_on_an_mr_stays_beside_the_new_one(series, base, tmp_path, dciodvfy_errors):
+    """One set may hold structures of several frames of reference (PS3.3 C.8.8.5.1)."""
+    other = pydicom.uid.generate_uid()
+    edit(base, lambda dataset: setattr(dataset.StructureSetROISequence[0], "ReferencedFrameOfReferenceUID", other))
+    path = tmp_path / "merged.dcm"
+    request = StructureRequest(roi_name="New")
+    written = merge_rtstruct(series.ct, mask(series, "shell"), path, request, MergeRequest(base))
+    assert [finding.sentence for finding in written.findings] == [
+        "In the structure set merged into: Structure 'Rectum' lies in another frame of reference than the CT"
+    ]
+    frames = [roi.frame_uid for roi in read_structure_set(path).rois]
+    assert frames == [other, series.ct.frame_of_reference_uid, series.ct.frame_of_reference_uid]
+    assert np.array_equal(masks_of(path, series)["New"], mask(series, "shell").array > 0)
+    assert dciodvfy_errors(path) == []
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["one frame", "two frames"])
+def test_a_base_without_a_frame_of_its_own_takes_that_of_its_structures(
+    series, base, tmp_path, dciodvfy_errors, elsewhere
+):
+    def forget(dataset: pydicom.Dataset) -> None:
+        del dataset.FrameOfReferenceUID, dataset.PositionReferenceIndicator
+        if elsewhere:
+            dataset.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = pydicom.uid.generate_uid()
+
+    edit(base, forget)
+    path = tmp_path / "merged.dcm"
+    merge_rtstruct(series.ct, mask(series, "shell"), path, StructureRequest(roi_name="New"), MergeRequest(base))
+    merged = pydicom.dcmread(path)
+    assert merged.get("FrameOfReferenceUID") == (None if elsewhere else series.ct.frame_of_reference_uid)
+    assert ("PositionReferenceIndicator" in merged) is not elsewhere
+    if not elsewhere:
+        assert dciodvfy_errors(path) == []
+
+
+def test_an_empty_mask_replaces_nothing(series, base, tmp_path):
+    nothing = mask_volume(np.zeros(series.ct.volume.array.shape, bool), series.ct.volume.geometry)
+    path = tmp_path / "merged.dcm"
+    with pytest.raises(InputError, match=r"The mask is empty: 'Bladder' in base\.dcm would be replaced"):
+        merge_rtstruct(series.ct, nothing, path, StructureRequest(), MergeRequest(base, replace=True))
+    assert not path.exists()
+    written = merge_rtstruct(series.ct, nothing, path, StructureRequest(roi_name="New"), MergeRequest(base, True))
+    assert [(one.code, one.severity) for one in written.findings] == [("no-contours", "warning")]
+    assert len(read_structure_set(path).rois) == 3
 
 
 def test_a_structure_set_that_lacks_what_the_archive_knows_is_this_patients(series, base, tmp_path):

@@ -93,6 +93,32 @@ def test_a_restricted_probability_has_the_masks_region(series):
     assert np.array_equal(field.array >= 0.5, mask)
 
 
+@pytest.mark.parametrize("true_mm", [18.0, 21.0, 26.0])
+def test_corrected_slices_of_a_probability_enclose_what_was_drawn(tmp_path, true_mm):
+    """Far from where the probability ends, and where it ends close by: the same area, as of the mask alone."""
+    geometry = grid((64, 64, 24), (1.0, 1.0, 3.0))
+    write_series(tmp_path / "ct", geometry)
+    ct = read_ct([tmp_path / "ct"])
+    distance = np.linalg.norm(offsets_mm(geometry), axis=-1)
+    probability = Volume((1 / (1 + np.exp(distance - true_mm))).astype(np.float32), ct.volume.geometry)
+    mask = probability.array >= 0.5
+    mask[4:12] = (distance <= 22)[4:12]
+    mask[20, 30, 30] ^= True
+    field = restrict(probability, mask_volume(mask, ct.volume.geometry))
+    own = {image.sop_instance_uid: z for z, image in enumerate(ct.slices)}
+    drawn = {}
+    for name, what in (("restricted", field), ("smooth", probability)):
+        write_rtstruct(ct, what, tmp_path / "rs.dcm", StructureRequest())
+        areas = np.zeros(len(own))
+        for contour in read_structure_set(tmp_path / "rs.dcm").rois[0].contours:
+            areas[own[contour.image_uids[0]]] += area_mm2(contour.points_mm)
+        drawn[name] = areas
+    edited = (mask != (probability.array >= 0.5)).any(axis=(1, 2))
+    assert edited.sum() >= 8
+    assert drawn["restricted"][edited] == pytest.approx(mask.sum(axis=(1, 2))[edited], rel=1e-3)
+    assert drawn["restricted"][~edited].tolist() == drawn["smooth"][~edited].tolist()
+
+
 def test_patient_study_and_references_are_those_of_the_ct(series, tmp_path, dcentvfy_says):
     path = write(series, tmp_path)
     written, header = pydicom.dcmread(path), pydicom.dcmread(series.files[0])

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk
 from BladderAutoContourLib.dicom.ct_series import read_ct
 from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.dicom.structure_set import StructureRequest, write_rtstruct
 from BladderAutoContourLib.errors import InputError
 from BladderAutoContourLib.evaluation.cases import CaseFolder, find_cases, read_case
-from BladderAutoContourLib.imaging.files import write_volume
+from BladderAutoContourLib.imaging.files import to_sitk, write_volume
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
 from links import link
@@ -38,6 +39,16 @@ def test_a_folder_with_slices_and_a_structure_set_is_a_case(slices, name, tmp_pa
     assert case.name == "Müller"
     known = read_case(case, "Bladder")
     assert np.array_equal(known.bladder, bladder)
+
+
+def test_a_mask_may_count_its_voxels_in_another_order(tmp_path):
+    bladder = export(tmp_path / "one", "ct")
+    geometry = read_ct([tmp_path / "one" / "ct"]).volume.geometry
+    turned = sitk.DICOMOrient(to_sitk(Volume(bladder.astype(np.uint8), geometry)), "RSA")
+    sitk.WriteImage(turned, str(tmp_path / "one" / "bladder.nrrd"))
+    (case,) = find_cases(tmp_path)
+    assert case.reference.name == "bladder.nrrd"
+    assert np.array_equal(read_case(case).bladder, bladder)
 
 
 def test_cases_are_called_as_their_user_calls_them(tmp_path, monkeypatch):

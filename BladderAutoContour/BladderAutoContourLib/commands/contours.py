@@ -43,14 +43,14 @@ def image_name(image: tuple[str, int | None]) -> str:
 
 def lines(roi: "Roi") -> Iterator[str]:
     """The text: a line a slice, below it a line a ring (outer or inner, number of points), below it x y z a point."""
-    from ..dicom.rings import rings
+    from ..dicom.rings import planes, rings
 
     yield f"# {roi.name}: closed contours, x y z in patient coordinates (LPS), mm"
     slices = defaultdict(list)
-    for contour in roi.contours:
-        if contour.encloses:
-            # Contours of one image belong together; without a reference, those of one height.
-            slices[contour.images or round(float(contour.points_mm[:, 2].mean()), 2)].append(contour)
+    closed = [contour for contour in roi.contours if contour.encloses]
+    for contour, plane in zip(closed, planes([contour.points_mm for contour in closed]), strict=True):
+        # Contours of one image belong together; without a reference, those of one plane.
+        slices[contour.images or plane].append(contour)
     for number, contours in enumerate(slices.values(), start=1):
         images = " ".join(map(image_name, contours[0].images)) or "not referenced"
         yield f"slice {number} image {images}"

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import OutputError
 from ..events import Events
+from ..output_files import check_output, unwritable
 
 if TYPE_CHECKING:
     from ..dicom.findings import Finding
@@ -27,22 +27,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Write the masks. Raises OutputError, InputError (a structure set of another CT, a structure that is missing)."""
-    from ..dicom.check import drawn_on_other_images
+    from ..dicom.check import drawn_on_other_images, leave_out_elsewhere
     from ..dicom.ct_series import read_ct
     from ..dicom.rasterise import roi_mask
     from ..dicom.structure_reader import read_structure_set
     from ..imaging.files import write_volume
 
+    check_output(arguments.output)
     structures = read_structure_set(arguments.rtstruct)
     wanted = [structures.roi(name) for name in arguments.roi] if arguments.roi else list(structures.rois)
     ct = read_ct(arguments.ct, arguments.series, lambda share: events.progress("read", share))
+    if not arguments.roi:
+        wanted, left_out = leave_out_elsewhere(wanted, ct)
+        _tell(left_out, events)
     _tell(drawn_on_other_images(structures, wanted, ct), events)
     try:
         arguments.output.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
-        raise OutputError(
-            f"The folder {arguments.output} cannot be made: {fault.strerror}. Choose another.", [arguments.output]
-        ) from fault
+        raise unwritable(arguments.output, fault) from fault
     used: set[str] = set()
     for done, roi in enumerate(wanted):
         events.progress("masks", done / len(wanted))

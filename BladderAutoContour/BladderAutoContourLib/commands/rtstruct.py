@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     if arguments.replace and not arguments.merge:
         raise UsageError("--replace needs --merge: it says which structure set holds the structure to replace.")
     request = StructureRequest(
-        roi_name=arguments.name,
-        label=arguments.label,
+        roi_name=arguments.name.strip(),
+        label=arguments.label.strip(),
         generation=arguments.generation,
         description=arguments.description,
     )
@@ -80,9 +80,10 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     for finding in (*ct.findings, *written.findings):
         if finding.severity != "note":
             events.note(f"{finding.severity.upper()}: {finding.sentence}.")
-    events.note(
-        f"{written.contours} contours, {written.points} points; read back, they agree with the mask: "
-        f"Dice {written.agreement:.4f}."
-    )
+    if written.contours:
+        events.note(
+            f"{written.contours} contours, {written.points} points; read back, they agree with the mask: "
+            f"Dice {written.agreement:.4f}."
+        )
     events.result(arguments.output.parent)
     return 0

@@ -7,12 +7,12 @@ from pathlib import Path
 from ..errors import InputError
 from .check_attributes import attribute_findings
 from .check_contours import contour_findings
-from .check_references import reference_findings
+from .check_references import elsewhere_sentence, reference_findings
 from .ct_series import CtSeries
 from .findings import Finding
 from .structure_reader import Roi, StructureSet, read_structure_set
 
-ELSEWHERE = ("patient-mismatch", "wrong-frame", "mixed-frames")
+ELSEWHERE = ("patient-mismatch", "wrong-frame")
 """Findings on a structure set whose contours lie in another patient, or cannot be placed in the CT."""
 OTHER_IMAGES = ("wrong-series", "wrong-image")
 """Findings on one that was drawn on other images: of the same patient in the same place, maybe of another bladder."""
@@ -40,8 +40,22 @@ def drawn_on_other_images(structures: StructureSet, rois: Sequence[Roi], ct: CtS
 
     Other structures of the set may lie in frames of reference of their own, as those drawn on an MR (PS3.3 C.8.8.5.1).
     """
-    wanted = dataclasses.replace(structures, rois=tuple(rois))
+    # By themselves, those of another frame are an error; beside one of the CT's frame they are lawful.
+    elsewhere = tuple(roi for roi in rois if roi.lies_elsewhere(ct.frame_of_reference_uid))
+    wanted = dataclasses.replace(structures, rois=elsewhere or tuple(rois))
     return [finding for finding in check_belongs(wanted, ct, ELSEWHERE) if finding.code in OTHER_IMAGES]
+
+
+def leave_out_elsewhere(rois: Sequence[Roi], ct: CtSeries) -> tuple[list[Roi], list[Finding]]:
+    """The structures that can be placed in the CT, and a warning for each in another frame of reference.
+
+    Where all of them lie there, none is left out: `drawn_on_other_images` refuses them.
+    """
+    here = [roi for roi in rois if not roi.lies_elsewhere(ct.frame_of_reference_uid)]
+    if not here:
+        return list(rois), []
+    others = [roi for roi in rois if roi.lies_elsewhere(ct.frame_of_reference_uid)]
+    return here, [Finding("wrong-frame", "warning", f"{elsewhere_sentence(roi)}; left out") for roi in others]
 
 
 def check_structure_set(structures: StructureSet, ct: CtSeries | None) -> list[Finding]:

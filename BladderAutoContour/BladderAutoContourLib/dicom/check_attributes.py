@@ -10,12 +10,14 @@ from pydicom.valuerep import PersonName
 from .findings import Finding
 
 # Type 1 must have a value; type 2 must be there.
-FILE_1 = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "FrameOfReferenceUID",
+FILE_1 = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality",
           "StructureSetLabel", "StructureSetROISequence", "ROIContourSequence",
           "RTROIObservationsSequence")  # fmt: skip
 FILE_2 = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID",
           "ReferringPhysicianName", "AccessionNumber", "SeriesNumber", "OperatorsName", "Manufacturer",
-          "PositionReferenceIndicator", "StructureSetDate", "StructureSetTime")  # fmt: skip
+          "StructureSetDate", "StructureSetTime")  # fmt: skip
+USUAL = ("FrameOfReferenceUID", "PositionReferenceIndicator")
+"""Of the frame of reference's module, which a structure set may lack: each structure names a frame (PS3.3 A.19.3)."""
 ITEMS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "StructureSetROISequence": (("ROINumber", "ReferencedFrameOfReferenceUID"), ("ROIName", "ROIGenerationAlgorithm")),
     "ROIContourSequence": (("ReferencedROINumber",), ()),
@@ -60,7 +62,12 @@ def attribute_findings(dataset: Dataset) -> list[Finding]:
     for element in _elements(dataset):
         if element.VR == "SQ":
             _judge_sequence(element, faults)
-    return [*_as_findings(faults), *value_findings(dataset)]
+    if "FrameOfReferenceUID" in dataset:
+        _require(dataset, ("FrameOfReferenceUID",), (), faults)
+    absent = [
+        Finding("missing-attribute", "note", f"{keyword} is missing") for keyword in USUAL if keyword not in dataset
+    ]
+    return [*_as_findings(faults), *value_findings(dataset), *absent]
 
 
 def value_findings(dataset: Dataset) -> list[Finding]:

@@ -7,17 +7,17 @@ import numpy as np
 
 from .ct_series import CtSeries
 from .findings import Finding, Severity, name_files
-from .rasterise import Placed, gap_findings, place
+from .rasterise import OFF_PLANE_MM, outline, roi_mask
 from .structure_reader import CLOSED, Contour, Roi, StructureSet
 
-OFF_PLANE_MM = 0.1
-"""A contour must lie this near to the plane of its image; writers that round to a tenth of a millimetre pass."""
 MARGIN_PIXELS = np.array([1.5, 1.5, 0.5])
 """How far beyond the outermost pixel centres (x, y, z) a contour may lie: half a pixel is the image's edge, and drawing
 goes a pixel beyond it."""
 SMALLEST_AREA_MM2 = 1e-6
 LONGEST_DS = 16
 BLOCK = 8
+OF_SLICES = ("slices-without-contours", "empty-slices", "crossing-contours")
+"""What filling the contours shows of a structure as a whole; the rest is said of each contour here."""
 
 SEVERITY: dict[str, tuple[Severity, str]] = {
     "contour-data": ("error", "{}"),
@@ -34,17 +34,19 @@ SEVERITY: dict[str, tuple[Severity, str]] = {
     "zero-area": ("warning", "enclose no area"),
     "repeated-point": ("note", "repeat a point (the first at the end, or one after the other)"),
     "self-intersection": ("warning", "cross themselves"),
-    "duplicate-contour": ("error", "are exact copies of another: some readers would see neither"),
+    "duplicate-contour": ("error", "are copies of another: some readers would see neither"),
     "xor-type": ("warning", "are of type CLOSEDPLANAR_XOR, which several readers drop"),
 }
 
 
 def contour_findings(structures: StructureSet, ct: CtSeries | None) -> list[Finding]:
     """One finding a structure and kind of fault, with the number of contours concerned and the first of them; with a
-    CT, also how many slices lack a contour."""
+    CT, also what the contours of a slice are together."""
     findings = []
-    grid = None if ct is None else _Grid(ct)
+    ct_grid = None if ct is None else _Grid(ct)
     for roi in structures.rois:
+        # Coordinates in another frame of reference say nothing of the place on this CT.
+        grid = None if ct_grid is None or roi.lies_elsewhere(ct_grid.frame_uid) else ct_grid
         count: Counter[tuple[str, str]] = Counter()
         first: dict[tuple[str, str], int] = {}
         for nth, faults in enumerate(_roi_faults(roi, grid), start=1):
@@ -56,8 +58,7 @@ def contour_findings(structures: StructureSet, ct: CtSeries | None) -> list[Find
             said = f"{sentence.format(detail)} (the first is contour {first[code, detail]})"
             findings.append(Finding(code, severity, f"{number} contours of {roi.name!r} {said}"))
         if grid is not None:
-            placed = [place(contour, grid.geometry) for contour in roi.contours]
-            findings += gap_findings(roi, {one.z for one in placed if isinstance(one, Placed)})
+            findings += [one for one in roi_mask(roi, grid.geometry)[1] if one.code in OF_SLICES]
     # Lawful, and what is left where the element that holds the contours was lost.
     empty = [roi.name for roi in structures.rois if not roi.contours and not roi.empty_sequence]
     if empty:
@@ -72,6 +73,7 @@ class _Grid:
 
     def __init__(self, ct: CtSeries) -> None:
         self.geometry = ct.volume.geometry
+        self.frame_uid = ct.frame_of_reference_uid
         self.normal = np.asarray(self.geometry.direction)[:, 2]
         self.heights = np.array([image.position_mm for image in ct.slices]) @ self.normal
         self._heights_of: dict[tuple[str, int | None], list[float]] = defaultdict(list)
@@ -90,16 +92,16 @@ class _Grid:
 
 
 def _roi_faults(roi: Roi, grid: _Grid | None) -> Iterator[list[tuple[str, str]]]:
-    seen: set[bytes] = set()
+    seen: set[frozenset[frozenset[bytes]]] = set()
     for contour in roi.contours:
         faults = [(code, "") for code in _faults(contour, grid)]
         if contour.problem:
             faults.append(("contour-data", contour.problem.replace("has ", "have ", 1)))
-        data = contour.points_mm.tobytes()
-        if data and contour.geometric_type in CLOSED:
-            if data in seen:
+        edges = outline(contour.points_mm)
+        if edges and contour.geometric_type in CLOSED:
+            if edges in seen:
                 faults.append(("duplicate-contour", ""))
-            seen.add(data)
+            seen.add(edges)
         yield faults
 
 

@@ -9,7 +9,7 @@ from .belonging import DECISIVE, same_name
 from .ct_series import CtSeries
 from .findings import Finding
 from .image_header import SAME_PATIENT, patient_value
-from .structure_reader import StructureSet, frame_numbers, referenced_series
+from .structure_reader import Roi, StructureSet, frame_numbers, referenced_series
 
 
 def reference_findings(structures: StructureSet, ct: CtSeries | None) -> list[Finding]:
@@ -47,10 +47,11 @@ def _same_patient_number(dataset: Dataset, ct: CtSeries) -> bool:
 
 def _frames(structures: StructureSet, ct: CtSeries) -> Iterator[Finding]:
     dataset, frame = structures.dataset, ct.frame_of_reference_uid
+    has_own = any(roi.frame_uid == frame for roi in structures.rois)
     own = str(dataset.get("FrameOfReferenceUID", "") or "")
     if own not in ("", frame):
         # each structure names the frame that its contours lie in (PS3.3 C.8.8.5); the file's own is one beside them
-        severity = "warning" if {roi.frame_uid for roi in structures.rois} == {frame} else "error"
+        severity = "warning" if has_own else "error"
         yield Finding("wrong-frame", severity, "The frame of reference of the structure set is not that of the CT")
     listed = [str(item.get("FrameOfReferenceUID", "") or "")
               for item in _items(dataset, "ReferencedFrameOfReferenceSequence")]  # fmt: skip
@@ -62,14 +63,18 @@ def _frames(structures: StructureSet, ct: CtSeries) -> Iterator[Finding]:
         if not roi.frame_uid:
             yield Finding("no-frame", "warning", f"Structure {roi.name!r} names no frame of reference")
         elif roi.frame_uid != frame:
-            yield Finding(
-                "wrong-frame", "error", f"Structure {roi.name!r} lies in another frame of reference than the CT"
-            )
+            # One set may hold structures of several frames, as those drawn on an MR (PS3.3 C.8.8.5.1).
+            yield Finding("wrong-frame", "warning" if has_own else "error", elsewhere_sentence(roi))
 
 
 def _mixed_frames(structures: StructureSet) -> Iterator[Finding]:
     if len({roi.frame_uid for roi in structures.rois} - {""}) > 1:
-        yield Finding("mixed-frames", "error", "The structures lie in different frames of reference")
+        yield Finding("mixed-frames", "note", "The structures lie in different frames of reference")
+
+
+def elsewhere_sentence(roi: Roi) -> str:
+    """What is said of a structure that cannot be placed in the CT."""
+    return f"Structure {roi.name!r} lies in another frame of reference than the CT"
 
 
 def _images(structures: StructureSet, ct: CtSeries) -> Iterator[Finding]:
@@ -77,8 +82,16 @@ def _images(structures: StructureSet, ct: CtSeries) -> Iterator[Finding]:
     classes = {image.sop_instance_uid: image.sop_class_uid for image in ct.slices}
     if structures.series_uids and ct.series_uid not in structures.series_uids:
         yield Finding("wrong-series", "error", "The referenced series is not that of the CT")
-    listed = [image for one in referenced_series(dataset) for image in _items(one, "ContourImageSequence")]
-    drawn = [image for part in _items(dataset, "ROIContourSequence") for contour in _items(part, "ContourSequence")
+    # Structures of another frame were drawn on other images, and these are listed under that frame.
+    frame = ct.frame_of_reference_uid
+    elsewhere = {_number(roi, "ROINumber") for roi in _items(dataset, "StructureSetROISequence")
+                 if _is_other(roi, "ReferencedFrameOfReferenceUID", frame)}  # fmt: skip
+    of_frame = [item for item in _items(dataset, "ReferencedFrameOfReferenceSequence")
+                if not _is_other(item, "FrameOfReferenceUID", frame)]  # fmt: skip
+    listed = [image for one in referenced_series(of_frame) for image in _items(one, "ContourImageSequence")]
+    drawn = [image for part in _items(dataset, "ROIContourSequence")
+             if _number(part, "ReferencedROINumber") not in elsewhere
+             for contour in _items(part, "ContourSequence")
              for image in _items(contour, "ContourImageSequence")]  # fmt: skip
     frames = {(image.sop_instance_uid, image.frame_number) for image in ct.slices}
     if any(_is_no_frame(image, frames, classes) for image in (*listed, *drawn)):
@@ -99,6 +112,10 @@ def _images(structures: StructureSet, ct: CtSeries) -> Iterator[Finding]:
     missing = set(classes) - {str(image.get("ReferencedSOPInstanceUID", "")) for image in listed}
     if listed and missing and len(missing) < len(classes):
         yield Finding("images-not-listed", "note", f"{len(missing)} images of the CT are not listed")
+
+
+def _is_other(item: Dataset, keyword: str, frame_uid: str) -> bool:
+    return str(item.get(keyword, "") or "") not in ("", frame_uid)
 
 
 def _is_no_frame(image: Dataset, frames: Collection[tuple[str, int | None]], known: Collection[str]) -> bool:

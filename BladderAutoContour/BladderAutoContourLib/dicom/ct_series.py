@@ -9,6 +9,7 @@ import pydicom
 from pydicom.uid import UID
 
 from ..errors import InputError
+from ..imaging.files import is_volume_file
 from ..imaging.volume import Volume
 from .belonging import belonging_findings, typical
 from .damage import DamagedDicomError, making_sense
@@ -17,7 +18,7 @@ from .image_header import ImageHeader, file_names
 from .patient_and_study import TAKEN_OVER
 from .pixels import read_hu, same_pixels
 from .reading import NotDicomError, open_dataset
-from .scan import Scan, scan
+from .scan import CLOSED_FOLDER, Scan, scan
 from .stack import MINIMUM_SLICES, OTHER_UNITS, Stack, build_stack
 
 REPLACED = "\ufffd"  # what stands for bytes that are no letter of a character set
@@ -208,11 +209,16 @@ def _listing(series: Sequence[Sequence[ImageHeader]]) -> str:
 def _no_ct(found: Scan, paths: Sequence[Path]) -> InputError:
     where = ", ".join(map(str, paths))
     files = [name for finding in found.findings for name in finding.files]
+    volumes = [path.name for path in map(Path, files) if is_volume_file(path) and path not in paths]
+    advice = "Give the folder of a CT series."
+    if volumes:
+        advice += f" To contour {volumes[0]}, give that file itself."
     if found.others:
         kinds = ", ".join(f"{count} {kind}" for kind, count in found.others.items())
-        return InputError(f"There is no CT image in {where}, only: {kinds}. Give the folder of a CT series.", files)
+        closed = [finding.sentence for finding in found.findings if finding.code == CLOSED_FOLDER]
+        return InputError(f"There is no CT image in {where}, only: {'; '.join([kinds, *closed])}. {advice}", files)
     reasons = "; ".join(finding.sentence for finding in found.findings)
-    return InputError(f"There is no CT image in {where} ({reasons}). Give the folder of a CT series.", files)
+    return InputError(f"There is no CT image in {where} ({reasons}). {advice}", files)
 
 
 def _reference(image: ImageHeader) -> SliceReference:

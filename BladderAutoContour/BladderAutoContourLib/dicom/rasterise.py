@@ -1,7 +1,7 @@
 """Structures on the CT's grid: a voxel belongs to a structure where its centre lies inside the contours.
 
 Contours of one slice combine by exclusive or: nested contours are holes, whatever their sense of rotation. One that is
-there twice counts once.
+there twice counts once, wherever it begins and whichever way it runs.
 """
 
 from collections import defaultdict
@@ -17,7 +17,12 @@ from .structure_reader import CLOSED, Contour, Roi
 
 FLAT_SHARE = 0.1
 """The points of a contour may leave its slice's plane by this share of the slice spacing."""
-SAME_PLANE_MM = 0.01
+OFF_PLANE_MM = 0.1
+"""A contour this near to a plane lies in it; writers that round to a tenth of a millimetre pass."""
+EDGE_SHARE = 0.02
+"""Of a region's pixels, so many may lie on the other side of a contour that runs along its own: writers round."""
+COUNTED_DIGITS = 6
+"""Decimals of an index up to which places are one: far more than a file says, fewer than arithmetic leaves alike."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,67 @@ def roi_mask(roi: Roi, geometry: Geometry) -> tuple[Volume, tuple[Finding, ...]]
         elif contour.geometric_type != "POINT":
             left_out[placed] += 1
     array = np.zeros(geometry.shape, np.uint8)
+    empty = crossed = 0
     for z, candidates in by_slice.items():
-        # Where contours are denser than the slices, only those of one plane, the nearest, count for a slice.
-        nearest = min((candidate.off_plane_mm for candidate in candidates), key=abs)
-        own = [one.points for one in candidates if abs(one.off_plane_mm - nearest) <= SAME_PLANE_MM]
-        once = {points.tobytes(): points for points in own}  # by exclusive or, a copy would take the first away
+        own = _of_one_plane(candidates)
+        left_out["between the slices, where nearer ones are"] += len(candidates) - len(own)
+        once = _once(own)
         left_out["each is there already"] += len(own) - len(once)
-        array[z] = fill(list(once.values()), array.shape[1:])
-    findings = tuple(
+        filled = [fill([one.points], array.shape[1:]) for one in once]
+        array[z] = np.logical_xor.reduce(filled)
+        empty += not array[z].any()
+        crossed += _cross(filled)
+    findings = [
         Finding("contour-left-out", "warning", f"{count} contours of {roi.name!r} left out: {reason}")
         for reason, count in left_out.items()
         if count
-    )
+    ]
+    if empty:
+        sentence = (
+            f"{empty} slices with contours of {roi.name!r} stay empty: they enclose no pixel's centre, or take each "
+            "other away"
+        )
+        findings.append(Finding("empty-slices", "warning", sentence))
+    if crossed:
+        sentence = (
+            f"Contours of {roi.name!r} cross each other in {crossed} slices: what lies within two of them counts as "
+            "outside"
+        )
+        findings.append(Finding("crossing-contours", "warning", sentence))
     return Volume(array, geometry), (*findings, *gap_findings(roi, by_slice))
+
+
+def outline(points: np.ndarray) -> frozenset[frozenset[bytes]]:
+    """The edges of a closed contour (n, 2 or 3): the same wherever it begins and whichever way it runs."""
+    names = [point.tobytes() for point in points + 0.0]  # + 0.0: minus nought is nought
+    return frozenset(frozenset(edge) for edge in zip(names, names[1:] + names[:1], strict=True) if edge[0] != edge[1])
+
+
+def _of_one_plane(candidates: Sequence[Placed]) -> list[Placed]:
+    """The contours in the slice's plane; where contours are denser than slices, else, those of the nearest plane."""
+    nearest = min((one.off_plane_mm for one in candidates), key=abs)
+    return [one for one in candidates if min(abs(one.off_plane_mm), abs(one.off_plane_mm - nearest)) <= OFF_PLANE_MM]
+
+
+def _once(own: Sequence[Placed]) -> Sequence[Placed]:
+    """The contours of a slice without copies: by exclusive or, each would take another away."""
+    if len(own) == 1:
+        return own
+    return list({outline(one.points.round(COUNTED_DIGITS)): one for one in own}.values())
+
+
+def _cross(filled: Sequence[np.ndarray]) -> bool:
+    """Whether two of a slice's regions (y, x) overlap without one lying in the other."""
+    if len(filled) < 2:
+        return False
+    innermost = np.zeros(filled[0].shape, np.uint16)
+    for number, region in enumerate(sorted(filled, key=np.count_nonzero, reverse=True), start=1):
+        # Of the larger regions, each holds all of this one or nothing of it, unless two cross.
+        around = innermost[region]
+        if around.size and np.bincount(around).max() < (1 - EDGE_SHARE) * around.size:
+            return True
+        innermost[region] = number
+    return False
 
 
 def gap_findings(roi: Roi, drawn: Collection[int]) -> tuple[Finding, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .keyhole import contains
+from .rasterise import OFF_PLANE_MM
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,7 @@ def rings(contours_mm: Sequence[np.ndarray]) -> list[Ring]:
     if not parts:
         return []
     # Seen along the axis on which the plane looks broadest, nesting is the same as in the plane itself.
-    everything = np.vstack(parts)
-    centred = everything - everything.mean(axis=0)
-    normal = np.linalg.eigh(centred.T @ centred)[1][:, 0]
+    normal = normal_of([np.vstack(parts)])
     kept = [axis for axis in range(3) if axis != int(np.abs(normal).argmax())]
     flat = [part[:, kept] for part in parts]
     return [
@@ -34,6 +33,25 @@ def rings(contours_mm: Sequence[np.ndarray]) -> list[Ring]:
         )
         for number, part in enumerate(parts)
     ]
+
+
+def planes(contours_mm: Sequence[np.ndarray]) -> list[int]:
+    """For each of a structure's contours (n, 3) the number of its plane, counted along their common normal."""
+    if not contours_mm:
+        return []
+    normal = normal_of(contours_mm)
+    heights = np.array([contour.mean(axis=0) @ normal for contour in contours_mm])
+    order = np.argsort(heights)
+    numbers = np.empty(len(heights), int)
+    # By gaps and not by rounding, which may part two contours of one plane.
+    numbers[order] = np.cumsum(np.diff(heights[order], prepend=heights[order[0]]) > OFF_PLANE_MM)
+    return numbers.tolist()
+
+
+def normal_of(contours_mm: Sequence[np.ndarray]) -> np.ndarray:
+    """The unit normal of contours (n, 3) that lie in one plane, or each in one of several parallel planes."""
+    centred = np.vstack([contour - contour.mean(axis=0) for contour in contours_mm])
+    return np.linalg.eigh(centred.T @ centred)[1][:, 0]
 
 
 def open_keyhole(contour_mm: np.ndarray) -> list[np.ndarray]:

@@ -20,6 +20,7 @@ from .image_header import CT_IMAGE, DAMAGED, ENHANCED_CT, TAGS, ImageHeader, Ski
 from .reading import NotDicomError, open_dataset
 
 WORKERS, AT_ONCE = 4, 256
+CLOSED_FOLDER = "closed-folder"
 CODE = re.compile(r"[A-Z0-9_ ]{1,16}")
 
 
@@ -36,10 +37,10 @@ def scan(paths: Sequence[Path], progress: Callable[[float], None] | None = None)
     """Read the headers of all files in folders (recursively) and files.
 
     `progress` is told 0 again and again while the files are listed. Raises InputError where a path is missing or
-    cannot be listed, or where there is no file at all.
+    cannot be listed, or where there is no file at all; of folders in it that cannot be listed tells a finding.
     """
     tell = progress or (lambda share: None)
-    files = _list_files([Path(path) for path in paths], lambda: tell(0.0))
+    files, closed = _list_files([Path(path) for path in paths], lambda: tell(0.0))
     images: list[ImageHeader] = []
     skipped: dict[Skipped, list[str]] = defaultdict(list)
     with ThreadPoolExecutor(WORKERS) as pool:
@@ -55,6 +56,9 @@ def scan(paths: Sequence[Path], progress: Callable[[float], None] | None = None)
             pool.shutdown(cancel_futures=True)
             raise
     findings = [_finding(reason, names) for reason, names in skipped.items()]
+    if closed:
+        count = "1 folder skipped: it" if len(closed) == 1 else f"{len(closed)} folders skipped: they"
+        findings.append(Finding(CLOSED_FOLDER, "warning", f"{count} cannot be opened", tuple(closed)))
     others = {reason.what: len(names) for reason, names in skipped.items() if reason.kind == "other-object"}
     return Scan(tuple(images), tuple(findings), others)
 
@@ -66,11 +70,32 @@ def _outcomes(pool: ThreadPoolExecutor, files: Sequence[Path]) -> Iterator[tuple
         yield from zip(part, pool.map(_read, part), strict=True)
 
 
-def _list_files(paths: Sequence[Path], tell: Callable[[], None]) -> list[Path]:
-    files: list[Path] = []
+def files_below(folder: Path, refuse: Callable[[OSError], None]) -> Iterator[tuple[Path, list[str]]]:
+    """A folder and all in it, linked ones too, each once and with the names of its files, in order.
 
-    def refuse(fault: OSError) -> None:
-        raise InputError(f"The folder {fault.filename} cannot be opened: {fault.strerror}.", [fault.filename])
+    refuse: is told of each that cannot be listed. A link out to a folder around this one is not followed.
+    """
+    seen = {str(parent) for parent in Path(os.path.realpath(folder)).parents}
+    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        yield Path(place), sorted(names)
+
+
+def _list_files(paths: Sequence[Path], tell: Callable[[], None]) -> tuple[list[Path], list[str]]:
+    """The files, and the folders below the paths that cannot be opened."""
+    files: list[Path] = []
+    closed: dict[str, str] = {}
+
+    def skip(fault: OSError) -> None:
+        if fault.filename is None:  # it was opened, and its disk failed before the end: any file may be missing
+            where = ", ".join(map(str, paths))
+            raise InputError(f"A folder in {where} cannot be listed to its end: {fault.strerror}.", paths)
+        closed[str(fault.filename)] = fault.strerror
 
     def add(candidates: Iterable[Path]) -> None:
         tell()
@@ -79,16 +104,24 @@ def _list_files(paths: Sequence[Path], tell: Callable[[], None]) -> list[Path]:
 
     for path in paths:
         if host.is_there(path, Path.is_dir):
-            for folder, folders, names in os.walk(path, onerror=refuse):
-                folders.sort()
-                add(Path(folder, name) for name in sorted(names))
+            for folder, names in files_below(path, skip):
+                add(folder / name for name in names)
+            _refuse_closed(closed, str(path))
         elif host.is_there(path):
             add([path])
         else:
             raise InputError(f"{path} does not exist. Check the path of the CT.", [path])
     if not files:
+        _refuse_closed(closed, *closed)
         raise InputError(f"There is no file in {', '.join(map(str, paths))}. Give the folder of a CT series.", paths)
-    return list(dict.fromkeys(files))
+    return list(dict.fromkeys(files)), list(closed)
+
+
+def _refuse_closed(closed: dict[str, str], *folders: str) -> None:
+    """Raise InputError where one of `folders` is closed (with the reason behind each that is)."""
+    for folder in folders:
+        if folder in closed:
+            raise InputError(f"The folder {folder} cannot be opened: {closed[folder]}.", [folder])
 
 
 def _read(path: Path) -> list[ImageHeader] | Skipped:

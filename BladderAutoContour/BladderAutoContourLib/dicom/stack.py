@@ -73,7 +73,7 @@ def build_stack(images: Sequence[ImageHeader], identical: Callable[[ImageHeader,
             Finding(
                 "gantry-tilt", "warning",
                 f"The images declare a gantry tilt of {images[0].tilt_degrees:g} degrees, but their positions form a "
-                "rectangular volume; the positions are believed.",
+                "rectangular volume; the positions are believed",
             )
         )  # fmt: skip
     return Stack(tuple(images), geometry, tuple(findings))
@@ -166,13 +166,13 @@ def _judge_units(images: Sequence[ImageHeader], findings: list[Finding]) -> None
     odd = [image for image in images if image.unit not in HOUNSFIELD]
     if not odd:
         return
-    units = " and ".join(sorted({image.unit for image in odd}))
-    if any(image.unit in OTHER_UNITS for image in odd):
+    # No other unit is named: it may be any text, a damaged file's even the patient's name.
+    if units := " and ".join(sorted({image.unit for image in odd}.intersection(OTHER_UNITS))):
         raise InputError(
             f"The images show no Hounsfield units, but {units} ({_short(odd)}). Choose the series of the CT itself.",
             file_names(odd),
         )
-    sentence = f"{len(odd)} images declare an unknown unit ({units}); their values are taken as Hounsfield units"
+    sentence = f"{len(odd)} images declare an unknown unit; their values are taken as Hounsfield units"
     findings.append(Finding("unknown-unit", "warning", sentence, tuple(file_names(odd))))
 
 

@@ -17,10 +17,10 @@ from .findings import Finding
 from .patient_and_study import make_room_for
 from .structure_dataset import StructureRequest, add_roi, referenced_frame, stamp
 from .structure_reader import StructureSet, read_structure_set
-from .structure_set import WrittenStructure, put_in_place, trace_slices, written
+from .structure_set import WrittenStructure, on_grid_of, put_in_place, trace_slices, written
 from .verify import verify
 
-NOT_THIS_CT = ("patient-mismatch", "wrong-study", "wrong-frame", "mixed-frames")
+NOT_THIS_CT = ("patient-mismatch", "wrong-study", "wrong-frame")
 """Another series is no hindrance: in the same frame of reference its structures lie right on this CT too."""
 OF_THE_OTHER_MACHINE = ("StationName", "DeviceSerialNumber", "ReferencedPerformedProcedureStepSequence")
 """What the base says of the machine and the work that it came from, and the merged file does not."""
@@ -44,9 +44,10 @@ def merge_rtstruct(
 ) -> WrittenStructure:
     """Write the structures of `merge.base` and a new one together, as a new, unapproved instance of a new series.
 
-    Raises InputError: the base is no structure set of this CT, or has a structure of that name; and what
-    `write_rtstruct` raises. Warnings stand in the findings where the base was approved or rejected, and for what is
-    wrong with it: its structures go into the new file as they are, drawn on another series, for example.
+    Raises InputError: the base is no structure set of this CT, or has a structure of that name, or an empty mask would
+    replace one; and what `write_rtstruct` raises. Warnings stand in the findings where the base was approved or
+    rejected, and for what is wrong with it: its structures go into the new file as they are, drawn on another series,
+    for example.
     """
     base = read_structure_set(merge.base)
     known = check_belongs(base, ct, NOT_THIS_CT)
@@ -62,7 +63,14 @@ def merge_rtstruct(
         )
         findings.append(Finding(f"was-{status.lower()}", "warning", sentence, (str(merge.base),)))
     replaced = _same_name(base, request.roi_name, merge)
+    field = on_grid_of(ct, field)
     contours = trace_slices(ct, field, decimate=decimate)
+    if replaced and not contours:
+        raise InputError(
+            f"The mask is empty: {request.roi_name!r} in {merge.base.name} would be replaced by a structure without "
+            "contours. Give the mask of the structure, or another name.",
+            [merge.base],
+        )
     dataset = _prepare(base, ct, request)
     for number in replaced:
         _remove(dataset, number)
@@ -114,6 +122,11 @@ def _prepare(base: StructureSet, ct: CtSeries, request: StructureRequest) -> Fil
     for keyword in BY_NUMBER:
         if keyword not in dataset:
             setattr(dataset, keyword, [])
+    frame = ct.frame_of_reference_uid
+    if "FrameOfReferenceUID" not in dataset and not any(roi.lies_elsewhere(frame) for roi in base.rois):
+        dataset.FrameOfReferenceUID = frame
+    if "FrameOfReferenceUID" in dataset and "PositionReferenceIndicator" not in dataset:
+        dataset.PositionReferenceIndicator = str(ct.header.get("PositionReferenceIndicator", "") or "")
     _list_images(dataset, ct)
     return dataset
 

@@ -1,5 +1,6 @@
 """A structure set of any maker, as it stands in the file. Shares nothing with the writer but pydicom."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,10 @@ class Roi:
         """Whether any of its contours is closed: a template's structure that nobody drew has none."""
         return any(contour.encloses for contour in self.contours)
 
+    def lies_elsewhere(self, frame_uid: str) -> bool:
+        """Whether it names another frame of reference than this; one that names none lies where its images do."""
+        return self.frame_uid not in ("", frame_uid)
+
 
 @dataclass(frozen=True)
 class StructureSet:
@@ -74,7 +79,7 @@ class StructureSet:
     @property
     def series_uids(self) -> tuple[str, ...]:
         """The series that it says it was drawn on."""
-        return tuple(str(one.get("SeriesInstanceUID", "")) for one in referenced_series(self.dataset))
+        return tuple(str(one.get("SeriesInstanceUID", "")) for one in referenced_series(_frames(self.dataset)))
 
     def roi(self, *names: str) -> Roi:
         """The structure of the first of these names that is there, letter case aside where needed.
@@ -116,11 +121,15 @@ def read_structure_set(path: Path) -> StructureSet:
         raise InputError(f"{path.name} is damaged: its structures cannot be read. Export it again.", [path]) from fault
 
 
-def referenced_series(dataset: pydicom.Dataset) -> list[pydicom.Dataset]:
-    """The items that name the series a structure set was drawn on (PS3.3 C.8.8.5)."""
+def _frames(dataset: pydicom.Dataset) -> Iterable[pydicom.Dataset]:
+    return dataset.get("ReferencedFrameOfReferenceSequence") or ()
+
+
+def referenced_series(frames: Iterable[pydicom.Dataset]) -> list[pydicom.Dataset]:
+    """The items that name the series a structure set was drawn on, in those of its frames (PS3.3 C.8.8.5)."""
     return [
         one
-        for frame in dataset.get("ReferencedFrameOfReferenceSequence") or ()
+        for frame in frames
         for study in frame.get("RTReferencedStudySequence") or ()
         for one in study.get("RTReferencedSeriesSequence") or ()
     ]

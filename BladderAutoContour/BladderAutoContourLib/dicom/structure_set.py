@@ -11,6 +11,7 @@ from pydicom.dataset import FileDataset
 
 from .. import host
 from ..errors import InputError, OutputError
+from ..imaging.axes import along_axes_of
 from ..imaging.volume import Volume
 from .contours import LEVEL, trace
 from .ct_series import CtSeries
@@ -41,10 +42,11 @@ def write_rtstruct(
 ) -> WrittenStructure:
     """Write the region where `field` (probability or mask on the CT's grid) is at least 0.5 as a structure of `ct`.
 
-    An empty region gives a structure without contours. decimate: fewer points, the volume kept within 0.1 %. Raises
-    InputError (another grid), VerificationError (the file read back does not match; nothing is put in place),
-    OutputError (unwritable, disk full).
+    An empty region gives a structure without contours, and a warning. decimate: fewer points, the volume kept within
+    0.1 %. Raises InputError (another grid), VerificationError (the file read back does not match; nothing is put in
+    place), OutputError (unwritable, disk full).
     """
+    field = on_grid_of(ct, field)
     contours = trace_slices(ct, field, decimate=decimate)
     dataset = new_structure_set(ct, request, datetime.datetime.now())
     number = add_roi(dataset, ct.frame_of_reference_uid, contours, request)
@@ -65,6 +67,8 @@ def written(
 ) -> WrittenStructure:
     """The account of a file that was put in place."""
     findings = list(findings)
+    if not contours:
+        findings.append(Finding("no-contours", "warning", "The mask is empty: the structure has no contours"))
     if len(request.roi_name) > RECOMMENDED_NAME_LENGTH:
         sentence = f"The structure's name is longer than {RECOMMENDED_NAME_LENGTH} characters; some systems cut it"
         findings.append(Finding("long-name", "warning", sentence))
@@ -78,36 +82,49 @@ def written(
 
 
 def trace_slices(ct: CtSeries, field: Volume, *, decimate: bool = False) -> list[SliceContour]:
-    """Closed contours of every slice, in the plane of the slice's own image. Holes are keyholes.
+    """Closed contours of every slice of a field on the CT's grid, in the plane of the slice's own image.
 
-    Raises InputError where the field lies on another grid than the CT.
+    Holes are keyholes.
     """
     geometry = ct.volume.geometry
-    if not field.geometry.same_as(geometry):
-        raise InputError("The mask does not lie on the grid of the CT. Give the mask that was made on this series.")
     axes = np.asarray(geometry.direction)[:, :2] * geometry.spacing_mm[:2]
     contours = []
     for image, values in zip(ct.slices, field.array, strict=True):
-        curves = trace(values)
+        inside = values >= LEVEL
+        # `restrict` leaves slices that are a mask's among a probability's.
+        curves = trace(inside if np.array_equal(values, inside) else values)
         for polygon in polygons([thin(curve) for curve in curves] if decimate else curves):
             points_mm = image.position_mm + polygon @ axes.T
             contours.append(SliceContour(image, points_mm))
     return contours
 
 
-def restrict(probability: Volume, mask: Volume) -> Volume:
-    """The probability made to agree with a mask: at least 0.5 inside, below outside. Its contour is smooth.
+def on_grid_of(ct: CtSeries, field: Volume) -> Volume:
+    """The field in the CT's own order of voxels. Raises InputError where it lies on another grid."""
+    field = along_axes_of(field, ct.volume.geometry)
+    if not field.geometry.same_as(ct.volume.geometry):
+        raise InputError("The mask does not lie on the grid of the CT. Give the mask that was made on this series.")
+    return field
 
-    Raises InputError where they do not lie on the same grid.
+
+def restrict(probability: Volume, mask: Volume) -> Volume:
+    """The probability made to agree with a mask: at least 0.5 inside, below outside, in the mask's order of voxels.
+
+    Its contour is smooth. A slice where they disagree becomes the mask's: values pushed just across 0.5 would draw the
+    contour next to the pixel centres, half a pixel from where the mask ends. Raises InputError where the two do not lie
+    on the same grid.
     """
+    probability = along_axes_of(probability, mask.geometry)
     if not mask.geometry.same_as(probability.geometry):
         raise InputError(
             "The mask and the probability do not lie on one grid. Give the probability that the mask was made from."
         )
-    inside = mask.array > 0
-    below = np.float32(np.nextafter(np.float32(LEVEL), np.float32(0)))
     values = probability.array.astype(np.float32)
-    return Volume(np.where(inside, np.maximum(values, LEVEL), np.minimum(values, below)), probability.geometry)
+    for layer, drawn in zip(values, mask.array, strict=True):
+        inside = drawn > 0
+        if ((layer >= LEVEL) != inside).any():
+            layer[...] = inside
+    return Volume(values, probability.geometry)
 
 
 def put_in_place(dataset: FileDataset, path: Path, judge: Callable[[Path], float]) -> float:

@@ -18,6 +18,7 @@ from ..dicom.rasterise import roi_mask
 from ..dicom.reading import header_texts
 from ..dicom.structure_reader import STRUCTURE_SET, StructureSet, read_structure_set
 from ..errors import InputError
+from ..imaging.axes import along_axes_of
 from ..imaging.files import is_volume_file, read_mask, read_volume
 from ..imaging.volume import Volume
 
@@ -98,7 +99,7 @@ def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
                 [case.reference],
             )
     else:
-        mask = read_mask(case.reference)
+        mask = along_axes_of(read_mask(case.reference), ct.geometry)
     if not mask.geometry.same_as(ct.geometry, tolerance_mm=0.1):
         raise InputError(
             f"{case.reference.name} of the case {case.name} is not on the grid of its CT. Resample it onto the CT.",

@@ -69,28 +69,37 @@ def _region_below(
     return tuple(start.tolist()), tuple(stop.tolist())
 
 
-def _averaged(volume: Volume, factors: tuple[int, int, int]) -> Volume:
-    """Means of boxes of `factors` (x, y, z) voxels, float32; the last box of an axis repeats the outermost voxels."""
+def box_means(values: np.ndarray, factors: tuple[int, int, int]) -> np.ndarray:
+    """Means of boxes of `factors` (x, y, z) voxels of `values` (z, y, x), float32.
+
+    The last box of an axis repeats the outermost voxels.
+    """
     fx, fy, fz = factors
-    size = volume.geometry.size
+    size = values.shape[::-1]
     boxes = tuple(-(-n // factor) for n, factor in zip(size, factors, strict=True))
     pad_x, pad_y = boxes[0] * fx - size[0], boxes[1] * fy - size[1]
-    sums_in = np.int32 if np.issubdtype(volume.array.dtype, np.integer) else np.float32
+    sums_in = np.int32 if np.issubdtype(values.dtype, np.integer) else np.float32
     result = np.empty((boxes[2], boxes[1], boxes[0]), dtype=np.float32)
     for slab in range(boxes[2]):
-        layers = volume.array[slab * fz : (slab + 1) * fz]
+        layers = values[slab * fz : (slab + 1) * fz]
         plane = layers.sum(axis=0, dtype=sums_in)
-        plane += (fz - len(layers)) * layers[-1].astype(sums_in)
+        if len(layers) < fz:
+            plane += (fz - len(layers)) * layers[-1].astype(sums_in)
         if pad_x or pad_y:
             plane = np.pad(plane, ((0, pad_y), (0, pad_x)), mode="edge")
         rows = plane.reshape(boxes[1], fy, -1).sum(axis=1)
         result[slab] = rows.reshape(boxes[1], boxes[0], fx).sum(axis=2)
         result[slab] /= fz * fy * fx
+    return result
+
+
+def _averaged(volume: Volume, factors: tuple[int, int, int]) -> Volume:
+    means = box_means(volume.array, factors)
     # the centre of the first box lies between its first and its last voxel
     origin = volume.geometry.to_patient((np.asarray(factors) - 1) / 2)
     spacing = np.asarray(volume.geometry.spacing_mm) * factors
-    grid = Geometry(boxes, tuple(map(float, spacing)), tuple(map(float, origin)), volume.geometry.direction)
-    return Volume(result, grid)
+    grid = Geometry(means.shape[::-1], tuple(map(float, spacing)), tuple(map(float, origin)), volume.geometry.direction)
+    return Volume(means, grid)
 
 
 def _interpolated(source: Volume, geometry: Geometry, fill: float) -> sitk.Image:

@@ -67,9 +67,14 @@ def check(folder: Path, files: Files, truth: np.ndarray) -> None:
     assert report["volume_ml"] == pytest.approx(mask.sum() * 4 * 4 * 5 / 1000, abs=0.01)
 
 
-def test_the_command_carries_a_correction_on(run, ct_file, weights, files, truth, tmp_path):
+@pytest.mark.parametrize("orientation", ["LPS", "LAS"])
+def test_the_command_carries_a_correction_on(run, ct_file, weights, files, truth, tmp_path, orientation):
+    """Whichever way the files count their voxels."""
     output = tmp_path / "résult"
-    inputs = ("--ct", ct_file, "--probability", files.probability, "--mask", files.mask, "--touched", files.touched)
+    inputs = ["--ct", ct_file]
+    for option in ("probability", "mask", "touched"):
+        inputs += [f"--{option}", tmp_path / f"{option}.nrrd"]
+        sitk.WriteImage(sitk.DICOMOrient(sitk.ReadImage(str(getattr(files, option))), orientation), str(inputs[-1]))
     done = run("refine", *inputs, "--output", output, "--weights", weights, "--device", "cpu")
     assert done.code == 0, done.stderr
     assert done.events[-1] == {"event": "result", "folder": str(output)}

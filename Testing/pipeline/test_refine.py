@@ -195,6 +195,99 @@ def test_whole_slices_are_axial_however_many_there_are():
     assert planes.numbers == tuple(range(10, 70))
 
 
+def test_a_stroke_beside_whole_slices_belongs_to_its_own_view():
+    touched = np.zeros((20, 30, 32), dtype=bool)
+    touched[[2, 5, 16]] = True  # 3 voxels of every sagittal plane are in these; the stroke holds but 2 of each slice
+    touched[8:14, 10:12, 7] = True
+    axial, sagittal = touched_planes(touched)
+    assert (axial.axis, axial.numbers, sagittal.axis, sagittal.numbers) == (0, (2, 5, 16), 2, (7,))
+    assert sagittal.voxels.sum() == 12
+
+
+def test_a_sagittal_stroke_carries_on_beside_whole_slices(engine, pelvis):
+    """A dent in the wall, filled in one sagittal plane by somebody who had outlined axial slices above and below."""
+    z, y, x = np.indices(pelvis.bladder.shape)
+    centre, column = middle(pelvis.bladder), middle(pelvis.bladder, AXES["sagittal"])
+    wall = int(np.flatnonzero(pelvis.bladder[centre, :, column])[0])
+    dent = pelvis.bladder & (
+        ((z - centre) * 4 / 14) ** 2 + ((y - wall) * 3 / 11) ** 2 + ((x - column) * 3 / 14) ** 2 < 1
+    )
+    predicted = pelvis.bladder & ~dent
+    stroke = dent & (x == column)
+    touched = stroke | np.isin(z, [centre - 6, centre - 5, centre + 5, centre + 6])
+    drawn = predicted | stroke
+    corrections = Corrections(pelvis.probability(predicted), pelvis.volume(drawn), pelvis.volume(touched))
+    refinement = engine.refine(pelvis.ct, corrections).result
+    check(refinement, drawn, touched)
+    rest = dent & ~stroke
+    assert (refinement.mask.array[rest] > 0).mean() > 0.9
+
+
+@pytest.mark.parametrize("view", ["coronal", "sagittal"])
+def test_a_stroke_on_a_bladder_drawn_by_hand_changes_what_is_near_it(engine, pelvis, view):
+    nothing = np.zeros_like(pelvis.bladder)
+    filled = np.flatnonzero(pelvis.bladder.any(axis=(1, 2)))
+    first, _, touched = corrected(engine, pelvis, nothing, [int(filled[k]) for k in (3, 9, 15)])
+    drawn, stroke = first.mask.array > 0, np.zeros_like(nothing)
+    planes = np.moveaxis(stroke, AXES[view], 0)  # (sagittal or coronal, z, the third), a view of `stroke`
+    outline = np.moveaxis(drawn, AXES[view], 0)
+    plane = middle(drawn, AXES[view])
+    for k in range(middle(drawn) - 3, middle(drawn) + 4):
+        edge = int(np.flatnonzero(outline[plane, k])[0])
+        planes[plane, k, edge - 2 : edge] = True
+    drawn, touched = drawn | stroke, touched | stroke
+    corrections = Corrections(pelvis.probability(nothing), pelvis.volume(drawn), pelvis.volume(touched))
+    refinement = engine.refine(pelvis.ct, corrections).result
+    check(refinement, drawn, touched)
+    mask = refinement.mask.array > 0
+    assert dice(mask, drawn) > 0.97
+    assert dice(mask, pelvis.bladder) > 0.93
+
+
+def flat_ended(pelvis: Scene) -> tuple[np.ndarray, int, int]:
+    """The bladder cut off above and below, where it is still broad, and its last slices."""
+    filled = np.flatnonzero(pelvis.bladder.any(axis=(1, 2)))
+    low, high = int(filled[5]), int(filled[-6])
+    bladder = pelvis.bladder.copy()
+    bladder[:low], bladder[high + 1 :] = False, False
+    return bladder, low, high
+
+
+@pytest.mark.parametrize("slice_mm", [1.5, 2.5, 4.0])
+@pytest.mark.parametrize("ends", ["top", "both"])
+def test_the_slice_beside_an_emptied_one_keeps_its_area(engine, slice_mm, ends):
+    pelvis = scene((3.0, 3.0, slice_mm))
+    bladder, low, high = flat_ended(pelvis)
+    predicted = bladder.copy()
+    emptied = [high + 1] if ends == "top" else [low - 1, high + 1]
+    for number in emptied:
+        predicted[number] = bladder[number + 1 if number < low else number - 1]
+    drawn, touched = predicted.copy(), np.zeros_like(predicted)
+    drawn[emptied], touched[emptied] = False, True
+    ct = np.where(bladder | ~pelvis.bladder, pelvis.ct.array, -95).astype(np.int16)
+    corrections = Corrections(pelvis.probability(predicted), pelvis.volume(drawn), pelvis.volume(touched))
+    refinement = engine.refine(Volume(ct, pelvis.ct.geometry), corrections).result
+    check(refinement, drawn, touched)
+    mask = refinement.mask.array > 0
+    assert mask[high].sum() > 0.75 * bladder[high].sum()
+    assert dice(mask, bladder) > 0.97
+
+
+def test_what_lies_between_emptied_slices_goes(engine, pelvis):
+    bladder, _, high = flat_ended(pelvis)
+    predicted = bladder.copy()
+    predicted[high + 1 : high + 8] = bladder[high]
+    emptied = [high + 1, high + 5]
+    drawn, touched = predicted.copy(), np.zeros_like(predicted)
+    drawn[emptied], touched[emptied] = False, True
+    corrections = Corrections(pelvis.probability(predicted), pelvis.volume(drawn), pelvis.volume(touched))
+    refinement = engine.refine(pelvis.ct, corrections).result
+    check(refinement, drawn, touched)
+    mask = refinement.mask.array > 0
+    assert not mask[high + 1 :].any()
+    assert dice(mask, bladder) > 0.95
+
+
 def test_an_emptied_slice_ends_what_goes_on_far_beyond_it(engine, pelvis):
     """A false column on the dome, longer than corrections reach."""
     more = 16  # 64 mm

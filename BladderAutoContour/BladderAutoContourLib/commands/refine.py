@@ -35,7 +35,8 @@ def add_request_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="not zero where the mask was corrected or checked: whole slices, or voxels painted in any view; all of "
-        "them, earlier ones too",
+        "them, earlier ones too. A slice that was only checked stays as it is, but it counts as a correction: up to "
+        "about 4 cm from it the border is drawn anew, and some voxels of other slices may change",
     )
 
 

@@ -15,6 +15,9 @@ from ...imaging.geometry import Triple
 from .distance import FARTHEST_MM, in_plane_mm
 from .planes import TouchedPlanes
 
+LEAST_WEIGHT = 0.1
+"""Of corrections at a voxel; with less it stays as it was."""
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -22,18 +25,21 @@ class Reach:
 
     beyond_mm: decay of a shift beyond the last corrected plane. emptied_mm: the same, away from an emptied plane, which
     tells where the organ is not, and little of where it is; so does one that kept less than the share `left` of its
-    prediction. between_mm: the decay of a shift between two corrected planes, by the distance from the nearer.
+    prediction. taper_mm: the most that an emptied plane takes off the outline of any other: a flat end is an end too.
+    between_mm: the decay of a shift between two corrected planes, by the distance from the nearer.
     stroke_mm: decay in the plane, away from a stroke that touched only a part of it.
     distrust_mm: a disagreement so large that the prediction between two corrected planes counts no more than the
     interpolation between those. blend_mm: how far from a corrected plane that interpolation still is a good guess.
     closing: the height of the ball that closes the organ beyond its last plane, as a share of the plane's radius.
-    loose: what lies on one side of an emptied plane belongs to nothing if it is less than this share of the other side,
-    and nothing is drawn on it. lacking: a prediction of less than this share of what was drawn says nothing of where
-    the organ ends. slope: how far, mm per mm between the planes, an outline may go past the nearest one drawn.
+    loose: of the parts into which emptied planes cut the prediction, those of less than this share of the largest
+    belong to nothing, if nothing is drawn on them. lacking: a prediction of less than this share of what was drawn says
+    nothing of where the organ ends. slope: how far, mm per mm between the planes, an outline may go past the nearest
+    one drawn.
     """
 
     beyond_mm: float = 25.0
     emptied_mm: float = 6.0
+    taper_mm: float = 2.0
     left: float = 0.4
     between_mm: float = 40.0
     stroke_mm: float = 10.0
@@ -71,23 +77,29 @@ class _Plane:
 def disagreement(
     predicted: np.ndarray, edited: np.ndarray, touched: tuple[TouchedPlanes, ...], spacing_mm: Triple, reach: Reach
 ) -> Field:
-    """The field of all touched planes. predicted, edited: boolean (z, y, x); spacing_mm: (x, y, z)."""
-    steps = spacing_mm[::-1]
-    fields = []
-    for planes in touched:
-        axis = planes.axis
-        front, voxels = (np.moveaxis(array, axis, 0) for array in (predicted, planes.voxels))
-        rows, columns = (steps[other] for other in range(3) if other != axis)
-        field = _of_one_axis(
-            front, np.moveaxis(edited, axis, 0), voxels, planes.numbers, (steps[axis], rows, columns), reach
-        )
-        fields.append(Field(np.moveaxis(field.distance_mm, 0, axis), np.moveaxis(field.weight, 0, axis)))
-    if len(fields) == 1:
-        return fields[0]
-    # crossing views: the nearer correction counts more
-    shares = [field.weight**4 + 1e-6 for field in fields]
-    distance = sum(share * field.distance_mm for share, field in zip(shares, fields, strict=True)) / sum(shares)
-    return Field(distance, np.max([field.weight for field in fields], axis=0))
+    """The field of all touched planes. predicted, edited: boolean (z, y, x); spacing_mm: (x, y, z).
+
+    Every further view corrects what those before it made of the prediction, and nothing where it was not touched:
+    against the bare prediction a small stroke would take back what whole slices have drawn.
+    """
+    result = _of_one_view(predicted, edited, touched[0], spacing_mm, reach)
+    for planes in touched[1:]:
+        expected = np.where(result.weight >= LEAST_WEIGHT, result.distance_mm < 0, predicted)
+        field = _of_one_view(expected, edited, planes, spacing_mm, reach)
+        distance = (1 - field.weight) * result.distance_mm + field.weight * field.distance_mm
+        result = Field(distance, np.maximum(result.weight, field.weight))
+    return result
+
+
+def _of_one_view(
+    predicted: np.ndarray, edited: np.ndarray, planes: TouchedPlanes, spacing_mm: Triple, reach: Reach
+) -> Field:
+    """The field of the planes of one axis, in the order (z, y, x) of all that comes in."""
+    axis, steps = planes.axis, spacing_mm[::-1]
+    turned = [np.moveaxis(array, axis, 0) for array in (predicted, edited, planes.voxels)]
+    rows, columns = (steps[other] for other in range(3) if other != axis)
+    field = _of_one_axis(*turned, planes.numbers, (steps[axis], rows, columns), reach)
+    return Field(np.moveaxis(field.distance_mm, 0, axis), np.moveaxis(field.weight, 0, axis))
 
 
 def _of_one_axis(
@@ -212,34 +224,41 @@ def _spread(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Shift and weight on every plane: interpolated between corrected ones, decaying beyond them."""
     shift, weight = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-    first, last = planes[0], planes[-1]
     for k in range(shape[0]):
-        if k <= first.number or k >= last.number:
-            plane = first if k <= first.number else last
-            decay = np.exp(-((abs(k - plane.number) * step_mm / plane.reach_mm) ** 2))
-            shift[k], weight[k] = decay * plane.cover * plane.shift_mm, decay * plane.cover
-            continue
         low, high = _around(planes, k)
+        if low is high or not (low.present or high.present):
+            plane = low if abs(k - low.number) <= abs(k - high.number) else high
+            decay = np.exp(-((abs(k - plane.number) * step_mm / plane.reach_mm) ** 2))
+            shift[k], weight[k] = plane.cover * _faded(plane, k, step_mm, reach), decay * plane.cover
+            continue
         share = (k - low.number) / (high.number - low.number)
         parts = ((1 - share) * low.cover, share * high.cover)
         nearer = min(k - low.number, high.number - k) * step_mm
         decay = np.exp(-((nearer / reach.between_mm) ** 2))
         total = np.maximum(parts[0] + parts[1], 1e-6)
         cover = np.maximum(low.cover, high.cover)
-        shifts = [_fading(low, high, k, step_mm), _fading(high, low, k, step_mm)]
+        # a plane that tells less than the other one counts near itself alone
+        shifts = [
+            plane.shift_mm if plane.reach_mm >= other.reach_mm else _faded(plane, k, step_mm, reach)
+            for plane, other in ((low, high), (high, low))
+        ]
         shift[k] = decay * cover * (parts[0] * shifts[0] + parts[1] * shifts[1]) / total
         weight[k] = decay * cover
     return shift, weight
 
 
-def _fading(plane: _Plane, other: _Plane, k: int, step_mm: float) -> np.ndarray:
-    """A plane's shift as k sees it: between an emptied plane and one where the organ is, the emptied one's fades."""
-    if plane.reach_mm >= other.reach_mm:
-        return plane.shift_mm
-    return plane.shift_mm * np.exp(-((abs(k - plane.number) * step_mm / plane.reach_mm) ** 2))
+def _faded(plane: _Plane, k: int, step_mm: float, reach: Reach) -> np.ndarray:
+    """A plane's shift as plane k sees it; an emptied one takes off any other no more than an organ's end tapers."""
+    away_mm = abs(k - plane.number) * step_mm
+    shift_mm = plane.shift_mm if plane.present or not away_mm else np.minimum(plane.shift_mm, reach.taper_mm)
+    return shift_mm * np.exp(-((away_mm / plane.reach_mm) ** 2))
 
 
 def _around(planes: list[_Plane], k: int) -> tuple[_Plane, _Plane]:
+    """The planes below and above k; twice the same where k is one of the outermost or beyond it."""
+    if k <= planes[0].number or k >= planes[-1].number:
+        plane = planes[0] if k <= planes[0].number else planes[-1]
+        return plane, plane
     high = next(place for place, plane in enumerate(planes) if plane.number >= k)
     return planes[high - 1], planes[high]
 
@@ -272,21 +291,18 @@ def _blend(distance: np.ndarray, planes: list[_Plane], step_mm: float, reach: Re
 def _end_beyond_emptied(
     distance: np.ndarray, weight: np.ndarray, planes: list[_Plane], predicted: np.ndarray, reach: Reach
 ) -> None:
-    """The organ ends at an emptied plane: what was predicted on its smaller side, with no outline drawn, goes too."""
-    drawn = [plane.number for plane in planes if plane.present]
+    """The organ ends at an emptied plane: what was predicted beyond it, or between two, goes too.
+
+    It stays where an outline was drawn, or, with none drawn on any side, where most of the prediction lies.
+    """
+    emptied = [plane.number for plane in planes if not plane.present and float(plane.cover.min()) >= 0.5]
+    if not emptied:
+        return
+    distance[emptied], weight[emptied] = FARTHEST_MM, 1.0
+    parts = [slice(below + 1, above) for below, above in itertools.pairwise([-1, *emptied, len(distance)])]
     areas = predicted.sum(axis=(1, 2))
-    for plane in planes:
-        if plane.present or float(plane.cover.min()) < 0.5:
-            continue
-        below, above = slice(0, plane.number), slice(plane.number + 1, len(distance))
-        free_below = not any(number < plane.number for number in drawn)
-        free_above = not any(number > plane.number for number in drawn)
-        rest = (float(areas[below].sum()), float(areas[above].sum()))
-        beyond = None
-        if free_below and (not free_above or rest[0] < reach.loose * rest[1]):
-            beyond = below
-        elif free_above and (not free_below or rest[1] < reach.loose * rest[0]):
-            beyond = above
-        for part in (slice(plane.number, plane.number + 1), beyond):
-            if part is not None:
-                distance[part], weight[part] = FARTHEST_MM, 1.0
+    sizes = [int(areas[part].sum()) for part in parts]
+    drawn = [any(part.start <= plane.number < part.stop for plane in planes if plane.present) for part in parts]
+    for part, size, is_drawn in zip(parts, sizes, drawn, strict=True):
+        if not is_drawn and (any(drawn) or size < reach.loose * max(sizes)):
+            distance[part], weight[part] = FARTHEST_MM, 1.0

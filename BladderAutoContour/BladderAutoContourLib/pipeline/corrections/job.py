@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import InputError
 from ...events import Events
+from ...imaging.axes import along_axes_of
 from ...imaging.files import read_mask, read_volume, write_volume
 from ...imaging.volume import Volume
 from ...networks.plan import Plan
@@ -127,7 +128,8 @@ def _run(job: CorrectionJob, prepare: _Prepare, engine: Engine, events: Events, 
 
 
 def _on_grid_of(ct: Volume, volume: Volume, path: Path) -> Volume:
-    """`volume`, if it lies on the CT's grid. Raises InputError."""
+    """`volume` in the CT's order of voxels, if it lies on the CT's grid. Raises InputError."""
+    volume = along_axes_of(volume, ct.geometry)
     if not volume.geometry.same_as(ct.geometry):
         raise InputError(f"{path.name} does not lie on the grid of the CT. Give the file made on this CT.", [path])
     return volume

@@ -26,15 +26,18 @@ class TouchedPlanes:
 def touched_planes(touched: np.ndarray) -> tuple[TouchedPlanes, ...]:
     """The touched voxels (boolean, (z, y, x)) sorted by the plane they were painted in.
 
-    A stroke lies in one plane, so a voxel belongs to that of its three planes which holds most touched voxels, and a
-    plane that was touched as a whole comes before others; in doubt to the axial one. Many whole axial slices hold more
-    touched voxels of a coronal plane than one of them does of its own.
+    A plane that was touched as a whole comes before others. A stroke lies in one plane, so any other voxel belongs to
+    that of its three planes which holds most of what lies in no whole plane: a few whole slices hold more voxels of
+    every plane across them than a stroke there does. In doubt to the axial one.
     """
     if not touched.any():
         return ()
-    counts = [touched.sum(axis=tuple(other for other in range(3) if other != axis)) for axis in range(3)]
-    for count in counts:
-        count[count * count.size == touched.size] = touched.size
+    across = [tuple(other for other in range(3) if other != axis) for axis in range(3)]
+    whole = [touched.all(axis=others, keepdims=True) for others in across]
+    loose = touched & ~(whole[0] | whole[1] | whole[2])
+    counts = [loose.sum(axis=others) for others in across]
+    for count, is_whole in zip(counts, whole, strict=True):
+        count[is_whole.ravel()] = touched.size
     z, y, x = np.nonzero(touched)
     held = np.stack([counts[0][z], counts[1][y], counts[2][x]])
     chosen = held.argmax(axis=0)  # the first of equals: the axial one

@@ -12,7 +12,7 @@ from ..decide import JUST_BELOW, THRESHOLD, agree, logit
 from ..suitability import LOWEST_HU
 from .appearance import log_odds
 from .crf import Solve, crf_change
-from .field import Field, Reach, disagreement
+from .field import LEAST_WEIGHT, Field, Reach, disagreement
 from .planes import box_that_matters, touched_planes
 
 SUREST = 0.0025  # a prediction surer than this would outweigh every correction
@@ -26,8 +26,6 @@ APPEARANCE = 0.6
 BAND_MM = 8.0
 """Where, around the expected outline, those count."""
 SMOOTH_MM = 1.5
-LEAST_WEIGHT = 0.1
-"""Of corrections at a voxel; with less it stays as it was."""
 
 
 @dataclass(frozen=True)

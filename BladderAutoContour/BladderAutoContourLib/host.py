@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -44,7 +45,12 @@ class Cancellable(Protocol):
     def cancel(self) -> None: ...
 
 
-# Memory and cores
+# Processor, memory and cores
+
+
+def is_intel_mac() -> bool:
+    """Whether this program was built for Macs with an Intel processor; those of Apple's own run it too."""
+    return sys.platform == "darwin" and platform.machine() == "x86_64"
 
 
 def peak_memory_mb(process_id: int | None = None) -> float:
@@ -150,6 +156,15 @@ def install_stop_signals(cancellation: Cancellable) -> None:
     threading.Thread(target=listen, name="stop signals", daemon=True).start()
 
 
+def forget_children() -> None:
+    """Let the end of a child go unnoticed from now on. Call from the main thread.
+
+    While torch's processes make samples, it raises of such an end wherever the main thread stands.
+    """
+    if not WINDOWS:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
 def join_in_turns(thread: threading.Thread, seconds: float) -> None:
     """Wait for a thread, that long at most, in many short waits.
 
@@ -210,13 +225,16 @@ def end_process_tree(process: subprocess.Popen) -> None:
     """End a process of `popen_group` and all its children; returns when it is gone."""
     if WINDOWS:
         if process.poll() is None:
-            subprocess.run(
-                ["taskkill", "/T", "/F", "/PID", str(process.pid)],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                startupinfo=_without_window(),
-                check=False,
-            )
+            with contextlib.suppress(OSError):  # a computer may lack taskkill, or forbid it: then the children stay
+                subprocess.run(
+                    ["taskkill", "/T", "/F", "/PID", str(process.pid)],
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    startupinfo=_without_window(),
+                    check=False,
+                )
+            with contextlib.suppress(PermissionError):  # Windows' word for one that is ending already
+                process.kill()
     else:
         # Also when the process itself is gone: its group lives as long as a child of it does.
         with contextlib.suppress(ProcessLookupError, PermissionError):

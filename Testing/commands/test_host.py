@@ -127,6 +127,16 @@ def test_children_of_a_process_that_is_gone_end_too():
     process.stdout.close()
 
 
+@pytest.mark.skipif(host.WINDOWS, reason="plays a Windows that has no taskkill")
+def test_a_process_ends_where_windows_has_no_taskkill(monkeypatch):
+    process = start_script("import time; time.sleep(60)")
+    monkeypatch.setattr(host, "WINDOWS", True)
+    monkeypatch.setattr(host, "_without_window", lambda: None)
+    host.end_process_tree(process)
+    assert process.returncode == -signal.SIGKILL
+    process.stdout.close()
+
+
 def test_peak_memory_grows_with_what_is_held():
     text = """
         from BladderAutoContourLib import host

@@ -35,13 +35,9 @@ class Ear:
     failure: Failure | None = None
     finishes: int = 0
     steps: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
     def progressed(self, step: str, fraction: float, seconds_left: float | None) -> None:
         self.steps.append(step)
-
-    def noted(self, message: str) -> None:
-        self.notes.append(message)
 
     def finished(self, file: Path | None) -> None:
         self.file = file

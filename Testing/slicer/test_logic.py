@@ -256,6 +256,25 @@ def test_what_a_killed_slicer_left_is_removed_by_the_next(scene, python, desk, w
     assert sorted(working_folder.iterdir()) == [running]
 
 
+def test_a_leftover_that_stays_keeps_no_other(scene, python, desk, working_folder, monkeypatch):
+    """As a file that another program holds open on Windows."""
+    held = []
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        if path in held or not held:
+            held.append(path)
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        path.rename(path.parent.parent / f"gone-{path.name}")
+
+    for path in [working_files.free_path(working_folder) for _ in range(3)]:
+        path.touch()
+        os.utime(path, (0, 0))
+    with monkeypatch.context() as system:
+        system.setattr(Path, "unlink", unlink)
+        Logic(scene, python, desk, desk, working_folder).close()
+    assert list(working_folder.iterdir()) == held
+
+
 def test_what_is_only_called_like_a_leftover_is_somebodys_own(scene, python, desk, working_folder):
     folders = ("BladderAutoContour-main", f"{PREFIX}backup", f"{PREFIX}Patient7", f"{PREFIX}0123456789ab.nrrd")
     files = ("BladderAutoContour-patient7.mrb", f"{PREFIX}a1b2c3d4", f"{PREFIX}0123456789ab.mrb", f"{PREFIX}notes.nrrd")

@@ -18,7 +18,6 @@ class Witness:
 
     steps: list[str] = field(default_factory=list)
     fractions: list[float] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
     ends: list[Path | Failure | None] = field(default_factory=list)
 
     def progressed(self, step: str, fraction: float, seconds_left: float | None) -> None:
@@ -27,10 +26,6 @@ class Witness:
         self.fractions.append(fraction)
         if step not in self.steps[-1:]:
             self.steps.append(step)
-
-    def noted(self, message: str) -> None:
-        """Remember a note."""
-        self.notes.append(message)
 
     def finished(self, folder: Path | None) -> None:
         """Remember a good end."""

@@ -148,9 +148,6 @@ class _Errand:
     def progressed(self, step: str, _fraction: float, seconds_left: float | None) -> None:
         self._listener.correction_progressed(step, seconds_left)
 
-    def noted(self, message: str) -> None:
-        """The engine process logs it."""
-
     def finished(self, folder: Path | None) -> None:
         try:
             corrected = self._read(folder or Path(self._temporary.name) / "result")

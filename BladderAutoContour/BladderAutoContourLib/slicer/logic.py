@@ -325,9 +325,6 @@ class _Run:
         self.job.progress(step, seconds_left)
         self._logic._watcher.job_changed(self.job)
 
-    def noted(self, message: str) -> None:
-        """The engine process logs it."""
-
     def finished(self, folder: Path | None) -> None:
         self._logic._succeeded(self.job, folder or self.output)
 

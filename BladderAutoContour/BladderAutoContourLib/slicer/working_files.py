@@ -45,9 +45,15 @@ def clear_leftovers(place: Path) -> None:
     oldest = time.time() - LEFT_AFTER_SECONDS
     with contextlib.suppress(OSError):  # what cannot be read or removed is left to the system
         for left in place.glob(f"{PREFIX}*"):
-            if left.is_symlink() or left.stat().st_mtime >= oldest:
-                continue
-            if FOLDER_NAME.fullmatch(left.name) and left.is_dir():
-                host.remove_folder(left)
-            elif FILE_NAME.fullmatch(left.name) and left.is_file():
-                left.unlink()
+            with contextlib.suppress(OSError):  # ... and keeps nothing else
+                _remove_if_older(left, oldest)
+
+
+def _remove_if_older(left: Path, oldest: float) -> None:
+    """Raises OSError where it cannot be looked at or removed. oldest: seconds since the epoch."""
+    if left.is_symlink() or left.stat().st_mtime >= oldest:
+        return
+    if FOLDER_NAME.fullmatch(left.name) and left.is_dir():
+        host.remove_folder(left)
+    elif FILE_NAME.fullmatch(left.name) and left.is_file():
+        left.unlink()

@@ -2,6 +2,8 @@
 
 import socket
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pydicom
@@ -97,6 +99,42 @@ def test_a_node_that_is_not_there(export, contour, work, address):
     ear.wait(export)
     assert ear.failure.sentence.startswith(f"Nothing answers at {address}.")
     assert ear.steps == []
+    assert list(work.iterdir()) == []
+
+
+@pytest.mark.parametrize("end", ["given up", "cancelled", "found"])
+def test_a_name_server_that_does_not_answer_holds_nobody(export, contour, work, monkeypatch, end):
+    answered = threading.Event()
+
+    def getaddrinfo(_host: str, port: int, **_options: int) -> list[tuple]:
+        assert answered.wait(60)
+        return look_up("127.0.0.1", port, type=socket.SOCK_STREAM)
+
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(destinations, "KNOCK_SECONDS", 1.0 if end == "given up" else 60.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        node = ToNode(f"planning.invalid:{server.getsockname()[1]}", "PLANNING")
+        ready = node.knock()
+        begun = time.monotonic()
+        assert not ready()
+        assert time.monotonic() - begun < 0.5
+        ear = Ear()
+        export.write(contour, NAMES, node, ear)
+        export.poll()
+        assert not ear.finishes
+        if end == "cancelled":
+            export.cancel()
+            assert ear.failure.code == 130
+        elif end == "given up":
+            assert "Nothing answers at planning.invalid" in ear.wait(export).failure.sentence
+        else:
+            answered.set()
+            begun = time.monotonic()
+            while not ready():
+                assert time.monotonic() - begun < 10
+            export.cancel()
+    answered.set()
     assert list(work.iterdir()) == []
 
 

@@ -352,3 +352,47 @@ def test_a_wrong_organ_that_was_erased_is_outlined_anew(at_work):
     clinician.settle()
     assert voxels(new, ct)[MIDDLE - 3 : MIDDLE + 4].any(axis=(1, 2)).all()
     assert not voxels(old, ct).any()
+
+
+def test_where_smoothing_changed_every_slice_nothing_can_follow_and_it_is_said(at_work):
+    clinician, ct, contour = at_work
+    automatic = voxels(contour, ct) > 0
+    inside = automatic.copy()
+    for axis in (1, 2):
+        inside &= np.roll(automatic, 1, axis) & np.roll(automatic, -1, axis)
+    edit(clinician, automatic & ~inside, erase=True)
+    mine = voxels(contour, ct)
+    propagate(clinician)
+    assert outlines() == []
+    assert np.array_equal(voxels(contour, ct), mine)
+    said = clinician.ui.correctionLabel.text
+    assert said.startswith("Nothing changes: nearly all slices of this contour count as corrected by hand.")
+    assert "undo that, propagate, then smooth" in said
+    assert "fits" not in said
+
+
+def test_a_proposal_that_goes_as_another_ct_is_shown_is_missed_by_nobody(at_work):
+    clinician, ct, _contour = at_work
+    ui = clinician.ui
+    other = add_volume(water_scene()[0].array, "Other patient")
+    clinician.settle()
+    edit(clinician, LEAK)
+    show(other)
+    clinician.settle()
+    assert ui.correctionLabel.text == "", "there was none"
+    show(ct)
+    clinician.settle()
+    propagate(clinician)
+    assert len(outlines()) == 1
+    show(other)
+    clinician.settle()
+    assert outlines() == []
+    assert ui.correctionLabel.text == "Another CT or contour was shown, so the proposal was dropped. Propagate again."
+    show(ct)
+    clinician.settle()
+    assert ui.correctionLabel.text == ""
+
+    propagate(clinician)
+    slicer.mrmlScene.Clear(0)
+    clinician.settle()
+    assert ui.correctionLabel.text == "", "the next scene knows nothing of it"

@@ -1,5 +1,6 @@
 """Which CTs are to be contoured and which one is looked at: what the mouse does in the panel's list."""
 
+import numpy as np
 import pytest
 import slicer
 from BladderAutoContourLib.slicer.scene.ct_source import shown_ct
@@ -15,6 +16,31 @@ def three_cts(clinician) -> tuple[Clinician, list[slicer.vtkMRMLScalarVolumeNode
     show(volumes[0])
     clinician.settle()
     return clinician, volumes
+
+
+def test_a_volume_that_is_no_ct_is_told_where_there_is_no_other(clinician):
+    clinician.open()
+    label = clinician.ui.noCtLabel
+    how_to_load = label.text
+    flat = show(add_volume(np.zeros((3, 8, 8), np.int16), "Localiser"))
+    clinician.settle()
+    assert label.isVisible()
+    assert label.text == "This volume has too few slices (3): at least 4 are needed."
+    other = add_volume(water_scene()[0].array, "Pelvis")
+    tree = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = tree.CreateItem(tree.GetSceneItemID(), other)
+    tree.SetItemAttribute(item, "DICOM.Modality", "MR")
+    show(other)
+    clinician.settle()
+    assert label.text == "This is a MR image; the program knows the bladder in CT only."
+    tree.SetItemAttribute(item, "DICOM.Modality", "CT")
+    show(flat)
+    clinician.settle()
+    assert not label.isVisible(), "the list tells the rest"
+    slicer.mrmlScene.Clear(0)
+    clinician.settle()
+    assert label.isVisible()
+    assert label.text == how_to_load
 
 
 def test_ticks_of_the_mouse_add_up_and_show_nothing_else(three_cts):

@@ -1,9 +1,12 @@
 """The panel's Segment Editor: whose keys and views it takes, and whose contour it holds."""
 
+import numpy as np
 import slicer
-from BladderAutoContourLib.slicer.scene.segmentation import contours_of
-from clinic import show
-from standin.segment_editor import listens_to_keys
+from BladderAutoContourLib.slicer.scene.segmentation import begin_by_hand, contours_of
+from clinic import add_volume, show
+from ct_scene import voxels
+from small_engine import water_scene
+from standin.segment_editor import listens_to_keys, paint
 
 
 def test_without_a_contour_the_editor_hears_no_key(quick_clinician, ct_folder):
@@ -62,3 +65,20 @@ def test_the_editors_keys_are_free_where_it_is_not_seen(quick_clinician, ct_fold
 def test_the_editor_leaves_the_views_as_they_are(clinician):
     clinician.open()
     assert not clinician.ui.segmentEditor.autoShowSourceVolumeNode
+
+
+def test_what_was_begun_by_hand_has_no_automatic_contour_to_restore(clinician):
+    """The button would empty the drawing."""
+    clinician.open()
+    ct = show(add_volume(water_scene()[0].array, "Missed"))
+    contour = begin_by_hand(ct)
+    clinician.settle()
+    stroke = np.zeros(water_scene()[1].shape, bool)
+    stroke[2:5, 5:25, 5:25] = True
+    paint(clinician.ui.segmentEditor, stroke)
+    clinician.settle()
+    drawn = voxels(contour, ct)
+    assert drawn.any()
+    assert not clinician.ui.restoreButton.enabled
+    clinician.ui.restoreButton.click()
+    assert np.array_equal(voxels(contour, ct), drawn)

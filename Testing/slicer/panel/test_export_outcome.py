@@ -62,6 +62,8 @@ def test_what_hangs_while_it_is_written_is_cancelled(quick_clinician, ct_folder,
         assert button.toolTip == "A structure set is being written. Wait until it is done, or cancel it."
     assert not ui.exportButton.isVisible()
     assert ui.stopExportButton.isVisible()
+    clinician.panel._export.progressed("read", 0.5, 61.0)  # what an engine tells that does not hang
+    assert ui.exportOutcomeLabel.text == "Reading the CT, about 1 min left"
 
     ui.stopExportButton.click()
     clinician.wait_until(lambda: not logic.exporting)

@@ -344,6 +344,8 @@ def test_a_missing_pytorch_is_offered_to_be_installed(clinician, answers, tmp_pa
     ui.installButton.click()
     assert "Extensions Manager" in ui.installLabel.text
     assert ui.installButton.enabled
+    assert "this command in Slicer's folder bin fills a folder" in ui.installFolderButton.toolTip
+    assert '--dest FOLDER "torch>=2.6"' in ui.installFolderButton.toolTip
     answers.give(tmp_path)
     ui.installFolderButton.click()
     assert "no PyTorch package in this folder" in ui.installLabel.text

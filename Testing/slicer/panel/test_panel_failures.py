@@ -197,7 +197,7 @@ def test_weights_that_were_damaged_since_they_were_chosen(open_module, tmp_path)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a limit on the address space is Linux's")
 def test_too_little_memory(open_module, tmp_path, monkeypatch):
     program = tmp_path / "PythonSlicer"  # as Slicer's own program, found on the path
-    program.write_text(f'#!/bin/sh\nulimit -v {3 * 2**20}\nexec "{sys.executable}" "$@"\n')
+    program.write_text(f'#!/bin/sh\nulimit -v {5 * 2**20}\nexec "{sys.executable}" "$@"\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     huge = save_water_weights(tmp_path / "huge.pt", crop=640, spacing_mm=0.2)

@@ -38,6 +38,12 @@ def test_confidence(confidence, word):
     assert f": {word} ({100 * confidence:.0f} %)" in confidence_words(confidence)
 
 
+def test_nothing_is_certain():
+    assert "(99 %)" in confidence_words(0.9982)
+    assert "(99 %)" in confidence_words(1.0)
+    assert "moderate (94 %)" in confidence_words(0.9499)
+
+
 def test_where_it_was_computed():
     assert "graphics card, GPU (NVIDIA RTX A2000)," in origin_words("GPU (NVIDIA RTX A2000), bfloat16", "m")
     assert "processor (CPU)" in origin_words("CPU, float32", "m")

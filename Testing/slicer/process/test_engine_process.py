@@ -12,8 +12,8 @@ import pydicom
 import pytest
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.volume import Volume
-from BladderAutoContourLib.slicer.process.child_process import ChildProcess, Ended, OutputLine
 from BladderAutoContourLib.slicer.process.engine_process import EngineChoice, EngineProcess
+from BladderAutoContourLib.slicer.process.messages import slower_way
 from small_engine import water_scene
 from watching import Witness, living, poll_until
 
@@ -21,12 +21,6 @@ RESULT = {"bladder.nrrd", "bladder_probability.nrrd", "RTSTRUCT.dcm", "preview.p
 WAY_OF_A_CT = ["load", "read", "localise", "segment", "restore", "decide", "structure-set", "picture", "write"]
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="looks at POSIX processes")
-
-
-@pytest.fixture
-def log() -> list[str]:
-    """What the engine's log was told."""
-    return []
 
 
 @pytest.fixture
@@ -64,17 +58,6 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_what_is_not_ascii_stays_out_of_the_command_line(ct_folder):
-    assert not str(ct_folder).isascii()
-    heard, child = [], ChildProcess(Path(sys.executable), ["inspect", str(ct_folder)])
-    while not any(isinstance(one, Ended) for one in heard):
-        heard += child.heard(1.0)
-        line = Path(f"/proc/{child.pid}/cmdline")
-        assert not line.exists() or line.read_bytes().isascii()
-    assert heard[-1] == Ended(0)
-    assert "64 x 64 x 40" in "".join(one.text for one in heard if isinstance(one, OutputLine))
-
-
 @posix
 def test_one_process_contours_and_writes_structure_sets(engine, log, ct_folder, weights, tmp_path, one_second):
     class Chain(Witness):
@@ -105,8 +88,7 @@ def test_one_process_contours_and_writes_structure_sets(engine, log, ct_folder, 
     assert first.ends == [tmp_path / "résultat 膀胱"]
     assert names(first.ends[0]) == RESULT
     assert first.steps == WAY_OF_A_CT
-    assert any("Contoured on CPU" in note for note in first.notes)
-    assert set(first.notes) <= set(log)
+    assert any("Contoured on CPU" in line for line in log)
 
     poll_until(engine, lambda: second.ends)
     assert second.ends == [tmp_path]
@@ -192,7 +174,29 @@ def test_what_the_engine_refuses_is_told_and_it_lives_on(engine, ct_file, ct_fol
     assert list(tmp_path.iterdir()) == []
 
 
-def test_damaged_weights_are_told_at_once(engine, ct_folder, tmp_path):
+def test_advice_about_a_ct_is_not_given_about_a_structure_set(engine, ct_file, ct_folder, ct_mask):
+    witness = Witness()
+    engine.write_structure_set({"ct": [ct_folder], "mask": ct_mask, "output": ct_file / "below a file.dcm"}, witness)
+    poll_until(engine, lambda: witness.ends)
+    assert witness.failure.kind == "output"
+    assert witness.failure.sentence == witness.failure.message, "the working folder would not help"
+
+
+@posix
+@pytest.mark.parametrize("own", [True, False])
+def test_who_uses_the_shipped_weights_is_not_sent_to_them(stage, tmp_path, own):
+    engine = stage("""
+        say(error={"code": 7, "kind": "weights", "message": "Damaged. Install again.", "files": []})
+        sys.exit(7)
+    """)
+    engine.warm(EngineChoice("cpu", tmp_path / "own.pt" if own else None))
+    witness = Witness()
+    engine.segment([tmp_path / "ct"], tmp_path / "out", witness)
+    poll_until(engine, lambda: witness.ends)
+    assert (witness.failure.sentence == "Damaged. Install again.") is not own
+
+
+def test_damaged_weights_are_told_at_once(engine, log, ct_folder, tmp_path):
     (tmp_path / "none.pt").write_text("no weights")
     engine.warm(EngineChoice("cpu", tmp_path / "none.pt"))
     witness = Witness()
@@ -201,13 +205,13 @@ def test_damaged_weights_are_told_at_once(engine, ct_folder, tmp_path):
     assert (witness.failure.code, witness.failure.kind) == (7, "weights")
     assert "none" in witness.failure.message
     assert "leave the weights file under Advanced empty" in witness.failure.advice
-    assert witness.notes == [], "the slower way would have failed the same way"
+    assert slower_way() not in log, "the slower way would have failed the same way"
     assert engine.pid is None
     assert names(tmp_path) == {"none.pt"}
 
 
 def test_a_missing_torch_is_told_at_once_but_structure_sets_need_none(
-    engine, ct_folder, ct_mask, tmp_path, monkeypatch
+    engine, log, ct_folder, ct_mask, tmp_path, monkeypatch
 ):
     broken = tmp_path / "packages" / "torch"
     broken.mkdir(parents=True)
@@ -219,7 +223,7 @@ def test_a_missing_torch_is_told_at_once_but_structure_sets_need_none(
     assert (witness.failure.code, witness.failure.kind) == (8, "package-missing")
     assert "PyTorch" in witness.failure.message
     assert "setup_dev" not in witness.failure.sentence
-    assert witness.notes == []
+    assert slower_way() not in log
 
     second = Witness()
     engine.write_structure_set({"ct": [ct_folder], "mask": ct_mask, "output": tmp_path / "rs.dcm"}, second)

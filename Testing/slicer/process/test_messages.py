@@ -59,6 +59,13 @@ def test_each_exit_code_has_advice_of_its_own():
     assert "Processor (CPU) under Advanced" in advice[8]
 
 
+@pytest.mark.parametrize("error", FAMILY)
+def test_an_export_gets_only_the_advice_that_suits_it(error):
+    event = error("It failed.").as_event()["error"]
+    suits = error.code in (2, 5, 9, BUG)
+    assert failure_told(event, exporting=True).advice == (failure_told(event).advice if suits else "")
+
+
 def test_a_missing_package_is_told_without_the_terminals_words():
     failure = told(PackageMissing("The Python package torch is missing or broken. Run `python setup_dev.py`."))
     assert (failure.code, failure.kind) == (8, PACKAGE_MISSING)

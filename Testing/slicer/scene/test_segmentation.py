@@ -8,7 +8,9 @@ import slicer
 from BladderAutoContourLib.dicom.ct_series import read_ct
 from BladderAutoContourLib.errors import InputError
 from BladderAutoContourLib.imaging.files import read_volume
+from BladderAutoContourLib.slicer.export.structure_set import generation_of
 from BladderAutoContourLib.slicer.scene.kept_contour import fact
+from BladderAutoContourLib.slicer.scene.outcome import outcome_of, told_of
 from BladderAutoContourLib.slicer.scene.segmentation import (
     contours_of,
     is_edited,
@@ -187,6 +189,9 @@ def test_a_deleted_segment_is_told(ct, result, tmp_path):
     contour.segmentation.RemoveSegment(contour.segment_id)
     with pytest.raises(InputError, match="contour is no longer in the scene"):
         write_mask(contour, tmp_path / "mask.nrrd")
+    for ask in (outcome_of, told_of, generation_of):
+        with pytest.raises(InputError, match="contour is no longer in the scene"):
+            ask(contour)
     assert contours_of(ct) == []
 
 

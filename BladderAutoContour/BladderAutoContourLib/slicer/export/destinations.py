@@ -5,11 +5,12 @@ import datetime
 import itertools
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import DICOMLib
 import slicer
@@ -18,7 +19,8 @@ from slicer.i18n import tr as _
 from ...errors import OutputError, UsageError
 
 KNOCK_SECONDS = 5.0
-"""How long a DICOM node may take to accept a connection."""
+"""How long a DICOM node may take to accept a connection, the search for its address included."""
+_TURN_SECONDS = 0.002  # that long a thread may run in one look at it
 SENDER_SECONDS = 30.0
 """Slicer's sender waits that long for storescu; then it goes on as if the file had arrived."""
 TITLE_LENGTH = 16
@@ -171,23 +173,26 @@ def free_name(folder: Path) -> Path:
 
 
 class _Knock:
-    """A connection tried without waiting: to every address that the node's name stands for, all at once."""
+    """A connection tried without waiting: to every address that the node's name stands for, all at once.
+
+    A thread looks the name up: a name server that does not answer holds whoever asks it for many seconds.
+    """
 
     def __init__(self, node: ToNode) -> None:
         self._node = node
         self._deadline = time.monotonic() + KNOCK_SECONDS
+        self._addresses: list[tuple[Any, ...]] = []  # as `getaddrinfo` gives them
         self._tried: list[socket.socket] = []
-        with contextlib.suppress(OSError, UnicodeError):  # a name that nobody knows, or that is none
-            for family, kind, protocol, _name, address in socket.getaddrinfo(
-                node.host, int(node.port), type=socket.SOCK_STREAM
-            ):
-                self._tried.append(socket.socket(family, kind, protocol))
-                self._tried[-1].setblocking(False)
-                self._tried[-1].connect_ex(address)
+        self._search = threading.Thread(target=self._look_up, name="address of a DICOM node", daemon=True)
+        self._search.start()
 
     def __call__(self) -> bool:
+        self._search.join(_TURN_SECONDS)
+        searching = self._search.is_alive()
+        if not searching:
+            self._connect()
         opened = self._opened()
-        if opened or not self._tried or time.monotonic() >= self._deadline:
+        if opened or not (self._tried or searching) or time.monotonic() >= self._deadline:
             for tried in self._tried:
                 tried.close()
             if not opened:
@@ -197,6 +202,19 @@ class _Knock:
                     ).format(address=self._node.address)
                 )
         return opened
+
+    def _look_up(self) -> None:
+        with contextlib.suppress(OSError, UnicodeError):  # a name that nobody knows, or that is none
+            self._addresses = socket.getaddrinfo(self._node.host, int(self._node.port), type=socket.SOCK_STREAM)
+
+    def _connect(self) -> None:
+        """Begin to connect to the addresses that were found, once."""
+        addresses, self._addresses = self._addresses, []
+        for family, kind, protocol, _name, address in addresses:
+            with contextlib.suppress(OSError):  # an address of a kind that this computer does not speak
+                self._tried.append(socket.socket(family, kind, protocol))
+                self._tried[-1].setblocking(False)
+                self._tried[-1].connect_ex(address)
 
     def _opened(self) -> bool:
         """Whether one address answered; those that refused are forgotten."""

@@ -106,9 +106,6 @@ class _Heard:
     def progressed(self, step: str, fraction: float, seconds_left: float | None) -> None:
         pass
 
-    def noted(self, message: str) -> None:
-        pass
-
     def finished(self, _file: Path | None) -> None:
         self.ended = True
 

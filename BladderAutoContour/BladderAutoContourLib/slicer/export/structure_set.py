@@ -108,8 +108,8 @@ def value_of(volume_node: slicer.vtkMRMLScalarVolumeNode, tag: str) -> str:
 
 
 def generation_of(contour: Contour) -> str:
-    """DICOM's word for how the contour came about."""
-    segment = contour.segmentation.GetSegmentation().GetSegment(contour.segment_id)
+    """DICOM's word for how the contour came about. Raises InputError where the contour is gone."""
+    segment = contour.segment
     if kept_contour.is_begun_by_hand(segment) and not kept_contour.fact(segment, kept_contour.ASSISTED):
         return "MANUAL"
     return "SEMIAUTOMATIC" if is_edited(contour) else "AUTOMATIC"
@@ -249,9 +249,6 @@ class _Errand:
 
     def progressed(self, step: str, fraction: float, seconds_left: float | None) -> None:
         self._listener.progressed(step, fraction, seconds_left)
-
-    def noted(self, message: str) -> None:
-        self._listener.noted(message)
 
     def finished(self, _folder: Path | None) -> None:
         try:

@@ -13,10 +13,11 @@ from ..scene.proposal import Corrected, Proposal
 from ..scene.segmentation import Contour, SaveState
 from ..scene.slices import go_to_slice, neighbour, shown_slice
 from .table_height import TableHeight
-from .words import change_words, corrected_words, proposal_words, step_words, time_left_words, ways_words
+from .words import change_words, corrected_words, progress_words, proposal_words, step_words, ways_words
 
 SLICE, CHANGE = 0, 1
 MOST_PIXELS = 160
+FEW_SLICES = 2
 
 
 class CorrectionsSection:
@@ -57,8 +58,11 @@ class CorrectionsSection:
         A proposal goes that was made for another contour, or from other corrections.
         """
         if contour != self._contour:
+            # Where the contour has gone from the scene, nobody can propagate it again.
+            missed = self._proposal is not None and self._contour.volume is not None
+            dropped = _("Another CT or contour was shown, so the proposal was dropped. Propagate again.")
             self._contour = contour
-            self._say("")
+            self._say(dropped if missed else "")
             self._drop_proposal()
         self._touched = touched
         if self._proposal is not None and not self._proposal_fits():
@@ -81,22 +85,21 @@ class CorrectionsSection:
             button.setEnabled(missing is None)
 
     def close(self) -> None:
-        """The panel goes away."""
+        """The panel or the scene goes away, and what was proposed with it."""
         self._drop_proposal()
 
     # what the logic tells of a correction
 
     def correction_progressed(self, step: str, seconds_left: float | None) -> None:
         """The engine is at work."""
-        self._say(", ".join(filter(None, [step_words(step), time_left_words(seconds_left)])))
+        self._say(progress_words(step, seconds_left))
 
     def corrected(self, corrected: Corrected) -> None:
         """The engine is done: a copy is taken over at once, a propagation is proposed."""
         if corrected.contour != self._contour:
             self._say(_("You chose another contour meanwhile, so the correction was dropped."))
         elif not corrected.changed_slices:
-            nothing = _("Nothing changes: the contour fits already, and what you drew or erased stays.")
-            self._say("\n".join(filter(None, [nothing, _news(corrected)])))
+            self._say("\n".join(filter(None, [self._nothing_words(corrected), _news(corrected)])))
         elif self._copied_to is None:
             self._say(_news(corrected))
             self._proposal = Proposal(corrected)
@@ -106,6 +109,16 @@ class CorrectionsSection:
             corrected.take_over(self._save_state)
             go_to_slice(corrected.contour, self._copied_to)
         self._changed()
+
+    def _nothing_words(self, corrected: Corrected) -> str:
+        """Why a correction changes nothing."""
+        touched = corrected.touched.whole
+        if self._copied_to is None and len(corrected.undecided_slices) <= FEW_SLICES < len(touched):
+            return _(
+                "Nothing changes: nearly all slices of this contour count as corrected by hand. If smoothing or "
+                "scissors changed them, undo that, propagate, then smooth."
+            )
+        return _("Nothing changes: the contour fits already, and what you drew or erased stays.")
 
     def correction_failed(self, failure: Failure) -> None:
         """The contour stays as it was."""

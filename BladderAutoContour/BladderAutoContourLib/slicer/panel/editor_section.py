@@ -6,6 +6,7 @@ import qt
 import slicer
 import vtk
 
+from ..scene.kept_contour import is_begun_by_hand
 from ..scene.segmentation import Contour, is_edited, restore_automatic
 
 EFFECTS = ("Paint", "Erase", "Draw", "Scissors", "Islands", "Smoothing", "Threshold")
@@ -82,7 +83,8 @@ class EditorSection:
         elif self._entered and contour is not None and not self._is_in_editor(contour):
             self._show_in_editor()
         self._section.setEnabled(contour is not None)
-        self._restore.setEnabled(contour is not None and is_edited(contour))
+        # What was begun by hand has an empty automatic contour: to restore it would throw the drawing away.
+        self._restore.setEnabled(contour is not None and is_edited(contour) and not is_begun_by_hand(contour.segment))
 
     def save_state(self) -> None:
         """Keep the contour as it is now for undo: somebody else is about to change it."""

@@ -16,6 +16,7 @@ from ..logic import Logic
 from ..process.messages import Failure
 from ..scene.segmentation import Contour
 from .export_dialog import ExportDialog
+from .words import progress_words
 
 SEGMENTATION_SUFFIX = ".seg.nrrd"
 
@@ -72,9 +73,7 @@ class ExportSection:
 
     def progressed(self, step: str, fraction: float, seconds_left: float | None) -> None:
         """The engine is at work."""
-
-    def noted(self, message: str) -> None:
-        """The engine says something in words; the log has it."""
+        self._tell(progress_words(step, seconds_left))
 
     def finished(self, file: Path | None) -> None:
         """The structure set is where it should be."""

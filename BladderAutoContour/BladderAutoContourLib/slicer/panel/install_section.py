@@ -8,7 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...errors import BladderError
-from ..process.installer import install_torch, install_torch_from, torch_state
+from ..process.installer import download_recipe, install_torch, install_torch_from, torch_state
 
 
 class InstallSection:
@@ -26,6 +26,9 @@ class InstallSection:
     def __init__(self, ui: object, installed: Callable[[], None]) -> None:
         self._ui, self._installed = ui, installed
         self.needed = False
+        ui.installFolderButton.toolTip = _(
+            "For a computer without internet: choose the folder that holds the packages of PyTorch. {recipe}"
+        ).format(recipe=download_recipe())
         ui.installButton.clicked.connect(lambda: self._install(lambda: install_torch(self._ask)))
         ui.installFolderButton.clicked.connect(lambda: self._install_from_folder())
         self.refresh()

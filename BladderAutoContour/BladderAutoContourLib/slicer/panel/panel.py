@@ -13,7 +13,7 @@ from ..logic import Job, Logic, State
 from ..process.engine_process import EngineChoice
 from ..process.messages import Failure
 from ..scene.bond import find_again
-from ..scene.ct_source import candidates, reason_against, shown_ct
+from ..scene.ct_source import candidates, reason_against, shown_ct, shown_volume
 from ..scene.node_watch import NodeWatch
 from ..scene.outcome import volume_ml
 from ..scene.segmentation import Contour, begin_by_hand, contours_of
@@ -64,6 +64,7 @@ class Panel(VTKObservationMixin):
         self._ct: slicer.vtkMRMLScalarVolumeNode | None = None
         self._ct_names: dict[str, str] = {}  # of the last run: a CT that failed may be gone by the time it is told
         self._failures = ""
+        self._how_to_load = ui.noCtLabel.text
         ui.beginButton.clicked.connect(lambda: self._begin_by_hand())
         scene = slicer.mrmlScene
         for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
@@ -122,7 +123,7 @@ class Panel(VTKObservationMixin):
             self._arrived = False
             find_again(volumes)
         self._nodes.watch([*volumes, *slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")])
-        self.ui.noCtLabel.setVisible(not volumes)
+        self._show_no_ct(not volumes)
         self._cts.show([self._row(volume) for volume in volumes], shown.GetID() if shown else None)
         self._ct = shown or (volumes[0] if len(volumes) == 1 else None)
         if self._failures and self.ui.messageLabel.text == self._failures:
@@ -194,6 +195,7 @@ class Panel(VTKObservationMixin):
         self._nodes.watch([])
         self._ct = None
         self._cts.show([], None)  # the next scene's CTs may have the same IDs
+        self._corrections.close()  # first: in another scene nobody misses the proposal
         self._corrections.show(None, ())
         self._editor.leave()
         self._editor.show(None)
@@ -203,6 +205,13 @@ class Panel(VTKObservationMixin):
         if self._entered:
             self._editor.enter()
         self._later.start()
+
+    def _show_no_ct(self, none: bool) -> None:
+        """Say how a CT gets into the list, or why what the slice views show is not in it."""
+        volume = shown_volume(slicer.mrmlScene)
+        refusal = reason_against(volume) if volume is not None else None
+        self.ui.noCtLabel.text = refusal or self._how_to_load
+        self.ui.noCtLabel.setVisible(none)
 
     def _show_ct(self, volume_id: str) -> None:
         """The user wants to see this CT and its result."""

@@ -96,8 +96,11 @@ class ResultSection:
             self._chosen()
 
     def _open(self, sentence: str) -> None:
-        remember_opened(self.contour, sentence)
-        self._refresh_warnings()
+        try:
+            remember_opened(self.contour, sentence)
+            self._refresh_warnings()
+        except InputError as error:
+            self._tell(error.message)
 
     def _jump(self, slice_index: int) -> None:
         try:

@@ -1,5 +1,6 @@
 """The panel's phrases for what the engine tells in names and numbers."""
 
+import math
 from collections.abc import Sequence
 
 from slicer.i18n import tr as _
@@ -38,9 +39,14 @@ def time_left_words(seconds: float | None) -> str:
     return _("about {minutes} min left").format(minutes=round(seconds / 60))
 
 
+def progress_words(step: str, seconds_left: float | None) -> str:
+    """What the engine is doing, and how long it takes yet where that is known."""
+    return ", ".join(filter(None, [step_words(step), time_left_words(seconds_left)]))
+
+
 def confidence_words(confidence: float) -> str:
     """How certain the program is that it contoured the bladder."""
-    percent = round(100 * confidence)
+    percent = min(math.floor(100 * confidence), 99)  # nothing is certain
     if confidence >= HIGH_CONFIDENCE:
         return _("Certainty that this is the bladder: high ({percent} %).").format(percent=percent)
     if confidence >= MODERATE_CONFIDENCE:

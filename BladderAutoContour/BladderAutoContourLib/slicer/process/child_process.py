@@ -78,11 +78,9 @@ class ChildProcess:
     def __init__(self, python: Path, arguments: Sequence[str], after: "ChildProcess | None" = None) -> None:
         self.writes_to: Path | None = None
         """The file or folder in which it may leave something half-written."""
-        arguments = [str(argument) for argument in arguments]
-        self._command, self._variables = [python, "-m", MODULE, *arguments], {}
-        if not all(map(str.isascii, arguments)):
-            self._command, rest = self._command[:4], json.dumps(arguments[1:])
-            self._variables = {ARGUMENTS_VARIABLE: rest}
+        command, *rest = [str(argument) for argument in arguments]
+        # A command line is seen by every user of the computer, and a CT's folder may be called as its patient is.
+        self._command, self._variables = [python, "-m", MODULE, command], {ARGUMENTS_VARIABLE: json.dumps(rest)}
         self._after = after
         self._process: subprocess.Popen | None = None
         self._to_write: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -128,24 +126,36 @@ class ChildProcess:
         if self._after is not None:
             self._after.wait_until_gone(_PATIENCE_SECONDS)
             self._after = None
+        ended = Ended(None)
         try:
-            ended = Ended(None) if self._must_end.is_set() else self._run()
+            if not self._must_end.is_set():
+                ended = self._run()
         except OSError as error:
             ended = Ended(None, error.strerror or type(error).__name__)
-        _remove_unfinished(self.writes_to)
-        self._gone.set()
-        self._heard.put(ended)
+        except RuntimeError as error:  # the system gives no more threads
+            ended = Ended(None, str(error))
+        finally:
+            self._leave(ended)
+
+    def _leave(self, ended: Ended) -> None:
+        try:
+            _remove_unfinished(self.writes_to)
+        finally:  # somebody waits for the end, whatever went wrong here
+            self._gone.set()
+            self._heard.put(ended)
 
     def _run(self) -> Ended:
-        """Start the process and stay until it has ended. Raises OSError where it cannot be started."""
+        """Start the process and stay until it has ended. Raises OSError, RuntimeError where it cannot be started."""
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         self._process = process = host.popen_group(self._command, env=_environment() | self._variables, **pipes)
-        if self._must_end.is_set():  # `end` came before there was anything to end
-            host.end_process_tree(process)
-        readers = [self._listen(process.stdout, OutputLine), self._listen(process.stderr, ErrorLine)]
-        _on_a_thread(self._write)
-        process.wait()
-        host.end_process_tree(process)  # what it started may outlive it
+        try:
+            if self._must_end.is_set():  # `end` came before there was anything to end
+                host.end_process_tree(process)
+            readers = [self._listen(process.stdout, OutputLine), self._listen(process.stderr, ErrorLine)]
+            _on_a_thread(self._write)
+            process.wait()
+        finally:
+            host.end_process_tree(process)  # what it started may outlive it
         self._to_write.put(None)
         for reader in readers:
             host.join_in_turns(reader, _PATIENCE_SECONDS)
@@ -192,7 +202,9 @@ def _remove_unfinished(target: Path | None) -> None:
     """Remove what a process that was killed while it wrote to `target`, a result folder or a file, has left."""
     if target is None:
         return
-    for left in target.glob(f"{TEMPORARY_PREFIX}*"):
-        host.remove_folder(left)
+    # A place that cannot be looked at, such as a share that is gone, keeps what lies in it.
+    with contextlib.suppress(OSError):
+        for left in target.glob(f"{TEMPORARY_PREFIX}*"):
+            host.remove_folder(left)
     with contextlib.suppress(OSError):
         host.unfinished(target).unlink(missing_ok=True)

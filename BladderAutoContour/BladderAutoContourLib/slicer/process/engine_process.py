@@ -5,6 +5,7 @@ there. What `serve` cannot take is tried once by a command of its own.
 """
 
 import json
+import re
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +30,9 @@ HOPELESS = (WeightsError.code, EnvironmentFault.code)
 COMMANDS = ("segment", "rtstruct", "refine")
 """The requests that there is a command for."""
 TELLING_NAME = 6
-"""A file's name of this many letters may tell who the patient is; shorter ones are everyday words of a log."""
+"""A name of a file or folder of this many letters may tell who the patient is; shorter ones are words of a log."""
+EVERYDAY_NAMES = {"slicer", "result"}
+"""Longer ones that tell nothing: folders of Slicer and of this program, and words of a log."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,6 @@ class Listener(Protocol):
     """Who hears of a request, from within `poll`. Exactly one call of `finished` or `failed` ends the request."""
 
     def progressed(self, step: str, fraction: float, seconds_left: float | None) -> None: ...
-
-    def noted(self, message: str) -> None: ...
 
     def finished(self, folder: Path | None) -> None: ...
 
@@ -97,9 +98,12 @@ class Request:
     @property
     def telling_names(self) -> set[str]:
         """The names of the request's files and folders, which may tell who the patient is."""
-        paths = [self.output, *map(Path, self.fields["ct"])]
-        names = {str(place) for path in paths for place in (path, path.parent)}
-        return names | {path.name for path in paths if len(path.name) >= TELLING_NAME}
+        paths = {self.output, *map(Path, self.fields["ct"])}
+        places = {place for path in paths for place in (path, path.parent) if place.name}
+        whole = {text for place in places for text in (str(place), place.as_posix())}
+        parts = {part for path in paths for part in path.parts if len(part) >= TELLING_NAME}
+        names = whole | {part for part in parts if part.lower() not in EVERYDAY_NAMES}
+        return names | {repr(name)[1:-1] for name in names}  # Python's own messages double the backslashes of Windows
 
 
 @dataclass
@@ -135,7 +139,7 @@ class EngineProcess:
         self._request: Request | None = None
         self._requests = 0
         self._recent_names: deque[set[str]] = deque(maxlen=2)
-        self._hidden_names: list[str] = []  # the longest first
+        self._hidden_names: list[tuple[str, str]] = []  # in small letters and as they are; the longest first
 
     @property
     def busy(self) -> bool:
@@ -239,7 +243,8 @@ class EngineProcess:
         request = Request(self._requests, {key: _as_text(value) for key, value in fields.items()}, listener)
         # Standard error may be heard after the answer, and even after the next request was made.
         self._recent_names.append(request.telling_names)
-        self._hidden_names = sorted(set().union(*self._recent_names), key=len, reverse=True)
+        names = sorted(set().union(*self._recent_names), key=len, reverse=True)
+        self._hidden_names = [(name.lower(), name) for name in names]
         self._request = request
         self._send()
 
@@ -272,13 +277,13 @@ class EngineProcess:
             self._tell(request.listener.progressed, event["step"], event["fraction"], event["seconds_left"])
         elif kind == "note":
             self._write_log(event["message"])
-            self._tell(request.listener.noted, event["message"])
         elif kind == "result":
             request.folder = Path(event["folder"])
         elif kind == "done":
             self._settle(engine, request, request.listener.finished, request.folder)
         elif kind == "error":
-            self._settle(engine, request, request.listener.failed, _messages().failure_told(event["error"]))
+            failure = _messages().failure_told(event["error"], **_concerns(engine, request))
+            self._settle(engine, request, request.listener.failed, failure)
 
     def _take_end(self, engine: Engine, ended: Ended) -> None:
         self._engine = None
@@ -293,12 +298,10 @@ class EngineProcess:
             self._start(request.as_command(self._choice), alone=True)
             self._engine.child.writes_to = request.output
             self._write_log(_messages().slower_way())
-            self._tell(request.listener.noted, _messages().slower_way())
         else:
-            self._settle(engine, request, request.listener.failed, self._why(engine, ended))
-
-    def _why(self, engine: Engine, ended: Ended) -> "Failure":
-        return _messages().failure_of_end(self._python, ended, engine.error)
+            concerns = _concerns(engine, request)
+            failure = _messages().failure_of_end(self._python, ended, engine.error, **concerns)
+            self._settle(engine, request, request.listener.failed, failure)
 
     def _settle(self, engine: Engine, request: Request, tell: Callable[..., None], *facts: Any) -> None:
         """End the request, then say so: the listener may bring the next one right away."""
@@ -313,9 +316,11 @@ class EngineProcess:
             self._write_log(traceback.format_exc())
 
     def _write_log(self, text: str) -> None:
-        """A line for the log, without the names of the last two requests' files and folders."""
-        for name in self._hidden_names:
-            text = text.replace(name, "(file)")
+        """A line for the log, without the names of the last two requests' files and folders, however they are spelt."""
+        small = text.lower()
+        for lowered, name in self._hidden_names:
+            if lowered in small:
+                text = re.sub(re.escape(name), "(file)", text, flags=re.IGNORECASE)
         self._log(text)
 
 
@@ -324,6 +329,11 @@ def _is_worth_another_try(engine: Engine, request: Request, ended: Ended) -> boo
     if engine.alone or request.answered or ended.code is None or request.fields["request"] not in COMMANDS:
         return False
     return request.fields["request"] == "rtstruct" or engine.error.get("code") not in HOPELESS
+
+
+def _concerns(engine: Engine, request: Request) -> dict[str, bool]:
+    """What an advice about a failure of this request depends on, as `failure_told` takes it."""
+    return {"exporting": request.fields["request"] == "rtstruct", "own_weights": engine.choice.weights is not None}
 
 
 def _as_text(value: Any) -> Any:

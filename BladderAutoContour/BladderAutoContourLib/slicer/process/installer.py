@@ -6,8 +6,6 @@ would keep its files from being replaced. Everything else that the engine needs 
 
 import importlib
 import importlib.metadata
-import platform
-import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from types import ModuleType
 import slicer
 from slicer.i18n import tr as _
 
+from ... import host
 from ...errors import EnvironmentFault, InputError
 
 LEAST_TORCH = (2, 6)
@@ -88,10 +87,8 @@ def install_torch_from(folder: Path, ask: Ask) -> bool:
     packages = sorted(folder.glob("torch-*.whl"))
     if not packages:
         raise InputError(
-            _(
-                "There is no PyTorch package in this folder (a file named torch-....whl). On a computer with internet "
-                "and the same operating system, `PythonSlicer -m pip download torch` fills a folder with what is "
-                "needed; bring that folder here."
+            _("There is no PyTorch package in this folder (a file named torch-....whl). {recipe}").format(
+                recipe=download_recipe()
             ),
             [folder],
         )
@@ -107,19 +104,29 @@ def install_torch_from(folder: Path, ask: Ask) -> bool:
             _(
                 "PyTorch could not be installed from this folder. Its packages have to be complete, and made for this "
                 "operating system and for Python {version}. The Python console says what went wrong."
-            ).format(version=platform.python_version()),
+            ).format(version=sysconfig.get_python_version()),
             packages,
         ) from error
     return _checked()
 
 
+def download_recipe() -> str:
+    """How a folder comes to hold what `install_torch_from` needs."""
+    command = f'PythonSlicer -m pip download --dest FOLDER "torch{_REQUIREMENT}"'
+    return _(
+        "On a computer with internet, the same operating system and the same version of Slicer, this command in "
+        "Slicer's folder bin fills a folder with what is needed, for you to bring here: {command}"
+    ).format(command=command)
+
+
 def _expect_possible() -> None:
     """Raise EnvironmentFault where no PyTorch can come into this Slicer, before anybody is asked."""
-    if sys.platform == "darwin" and platform.machine() == "x86_64":
+    if host.is_intel_mac():
         raise EnvironmentFault(
             _(
                 "This Slicer was built for Macs with an Intel processor, for which there is no PyTorch of today any "
-                "more. Contour with Slicer on Windows or Linux, or with the program's command line."
+                "more. Contour with Slicer on Windows or Linux. If this Mac has Apple's own processor, the program's "
+                "command line should work on it; with an Intel processor neither does."
             )
         )
     packages = Path(sysconfig.get_path("purelib"))

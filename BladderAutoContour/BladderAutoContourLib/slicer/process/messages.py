@@ -9,13 +9,24 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ... import host
-from ...errors import BladderError, Cancelled, EnvironmentFault, OutOfMemoryError, OutputError
+from ...errors import (
+    BladderError,
+    Cancelled,
+    EnvironmentFault,
+    OutOfMemoryError,
+    OutputError,
+    UsageError,
+    VerificationError,
+    WeightsError,
+)
 from .child_process import Ended
 
 BUG = 70
 """The engine's exit code for what it should have foreseen."""
 PACKAGE_MISSING = "package-missing"
 """The engine's kind of failure for a Python package that is missing or broken."""
+ADVISED_EXPORT = {UsageError.code, OutOfMemoryError.code, VerificationError.code, BUG}
+"""Exit codes with an advice that suits the writing of a structure set, too."""
 
 # How a system that lacks memory ends a process: Linux by a signal, Windows by a status.
 _NO_MEMORY = {-9, 0xC0000017, 0xC000012D}
@@ -43,8 +54,11 @@ class Failure:
         return f"{self.message} {self.advice}".strip()
 
 
-def failure_told(error: Mapping[str, Any]) -> Failure:
-    """The failure of the engine's error object, `{"code": 3, "kind": "input", "message": "...", "files": [...]}`."""
+def failure_told(error: Mapping[str, Any], *, exporting: bool = False, own_weights: bool = True) -> Failure:
+    """The failure of the engine's error object, `{"code": 3, "kind": "input", "message": "...", "files": [...]}`.
+
+    exporting: a structure set was to be written. own_weights: the user has chosen a weights file.
+    """
     code, kind = int(error.get("code", BUG)), str(error.get("kind", "bug"))
     message, files = str(error.get("message", "")), tuple(map(str, error.get("files", ())))
     if kind == PACKAGE_MISSING:
@@ -55,7 +69,7 @@ def failure_told(error: Mapping[str, Any]) -> Failure:
             "not help, install it again with the module PyTorch Utils."
         )
     else:
-        advice = _advice(code)
+        advice = "" if _says_all(code, exporting, own_weights) else _advice(code)
     return Failure(code, kind, message or _("Something failed that should not have."), advice, files)
 
 
@@ -110,14 +124,18 @@ def failure_ended(code: int, behind_launcher: bool = False) -> Failure:
     )
 
 
-def failure_of_end(python: Path, ended: Ended, error: Mapping[str, Any]) -> Failure:
+def failure_of_end(
+    python: Path, ended: Ended, error: Mapping[str, Any], *, exporting: bool = False, own_weights: bool = True
+) -> Failure:
     """The failure of a program that came to its end without what it was started for.
 
-    error: the engine's error object, empty if it told none.
+    error: the engine's error object, empty if it told none. exporting, own_weights: as `failure_told` takes them.
     """
     if ended.code is None:
         return failure_to_start(python, ended.reason)
-    return failure_told(error) if error else failure_ended(ended.code, ended.behind_launcher)
+    if error:
+        return failure_told(error, exporting=exporting, own_weights=own_weights)
+    return failure_ended(ended.code, ended.behind_launcher)
 
 
 def failure_to_start(python: Path, reason: str) -> Failure:
@@ -145,6 +163,14 @@ def slower_way() -> str:
 
 def _failure(error: type[BladderError], message: str) -> Failure:
     return Failure(error.code, error.kind, message, _advice(error.code))
+
+
+def _says_all(code: int, exporting: bool, own_weights: bool) -> bool:
+    """Whether the engine's own sentence is enough: what there is to do in the panel would not help."""
+    if code == WeightsError.code and not own_weights:
+        return True
+    # The rest of the advice is about the way from a CT to its contour.
+    return exporting and code not in ADVISED_EXPORT
 
 
 def _advice(code: int) -> str:

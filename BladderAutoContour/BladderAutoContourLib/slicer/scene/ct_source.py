@@ -49,10 +49,15 @@ def candidates(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLScalarVolumeNod
 
 def shown_ct(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLScalarVolumeNode | None:
     """The volume behind the red slice view, if it is a candidate."""
+    shown = shown_volume(scene)
+    return next((node for node in candidates(scene) if node is shown), None)
+
+
+def shown_volume(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLVolumeNode | None:
+    """The volume behind the red slice view, whatever it is."""
     for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene):
         if view.GetLayoutName() == RED_SLICE_VIEW:
-            shown = scene.GetNodeByID(view.GetBackgroundVolumeID() or "")
-            return next((node for node in candidates(scene) if node is shown), None)
+            return scene.GetNodeByID(view.GetBackgroundVolumeID() or "")
     return None
 
 

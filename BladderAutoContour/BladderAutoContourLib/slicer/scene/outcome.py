@@ -1,4 +1,7 @@
-"""What the panel tells of a contour, kept with it in the scene: a saved scene tells it again."""
+"""What the panel tells of a contour, kept with it in the scene: a saved scene tells it again.
+
+All functions raise InputError where the contour is gone.
+"""
 
 import dataclasses
 import hashlib
@@ -8,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import slicer
 
 from ..process.result import FALLBACK, Result, SliceWarning
 from .kept_contour import CORRECTED_WARNINGS, PREFIX, fact, set_fact
@@ -51,12 +53,12 @@ def keep_outcome(contour: Contour, result: Result) -> None:
     """Write what the report says into the tags of the contour's segment."""
     run = uuid.uuid4().hex[:12]
     outcome = Outcome(result.volume_ml, result.confidence, result.device, result.model_name, result.warnings, run)
-    set_fact(_segment(contour), REPORT, json.dumps(dataclasses.asdict(outcome)))
+    set_fact(contour.segment, REPORT, json.dumps(dataclasses.asdict(outcome)))
 
 
 def outcome_of(contour: Contour) -> Outcome | None:
     """What is kept of the automatic contour; None where there was none, as with one drawn by hand."""
-    text = fact(_segment(contour), REPORT)
+    text = fact(contour.segment, REPORT)
     if not text:
         return None
     fields = json.loads(text)
@@ -65,7 +67,7 @@ def outcome_of(contour: Contour) -> Outcome | None:
 
 def keep_corrected_warnings(contour: Contour, warnings: Sequence[SliceWarning]) -> None:
     """Write what the engine says of a contour that it corrected, in the place of what it said of it before."""
-    segment, new = _segment(contour), news(contour, warnings)
+    segment, new = contour.segment, news(contour, warnings)
     set_fact(segment, CORRECTED_WARNINGS, json.dumps([dataclasses.asdict(warning) for warning in new]))
 
 
@@ -80,7 +82,7 @@ def told_of(contour: Contour) -> Told:
     """The warnings of the automatic contour, then those that a correction brought."""
     outcome = outcome_of(contour)
     automatic = outcome.warnings if outcome else ()
-    corrected = _warnings(json.loads(fact(_segment(contour), CORRECTED_WARNINGS) or "[]"))
+    corrected = _warnings(json.loads(fact(contour.segment, CORRECTED_WARNINGS) or "[]"))
     marks = (contour.segmentation.GetAttribute(_opened_key(contour)) or "").split()
     warnings = (*automatic, *corrected)
     opened = frozenset(one.sentence for one in warnings if _mark(one.sentence) in marks)
@@ -101,7 +103,7 @@ def volume_ml(contour: Contour) -> float:
     labelmap = contour.segmentation.GetBinaryLabelmapInternalRepresentation(contour.segment_id)
     if labelmap is None:
         return 0.0
-    box = voxels_of(labelmap, _segment(contour).GetLabelValue())
+    box = voxels_of(labelmap, contour.segment.GetLabelValue())
     return float(np.count_nonzero(box.array) * Grid(box.size, box.ijk_to_ras).voxel_ml)
 
 
@@ -117,7 +119,3 @@ def _opened_key(contour: Contour) -> str:
 def _mark(sentence: str) -> str:
     """A sentence in characters that any scene file keeps."""
     return hashlib.sha256(sentence.encode()).hexdigest()[:12]
-
-
-def _segment(contour: Contour) -> slicer.vtkSegment:
-    return contour.segmentation.GetSegmentation().GetSegment(contour.segment_id)

@@ -45,6 +45,12 @@ class Corrected:
         now = as_it_stands(self.contour)[0].cropped()
         return now.start == self.before.start and np.array_equal(now.array, self.before.array)
 
+    @property
+    def undecided_slices(self) -> tuple[int, ...]:
+        """The slices of the clinician's contour that were not decided as a whole, rising."""
+        drawn = np.flatnonzero(self.before.array.any(axis=(1, 2))) + self.before.start[2]
+        return tuple(number for number in drawn.tolist() if number not in self.touched.whole)
+
     def change_ml(self, slice_index: int) -> float:
         """How much larger a slice became; less than zero where it shrank."""
         before, after = (_area(box, slice_index) for box in (self.before, self.after))

@@ -283,14 +283,21 @@ def _nothing(grid: Grid) -> VoxelBox:
 
 
 def _voxels_on(contour: Contour, ct: Grid) -> VoxelBox:
-    """A contour's voxels on the CT's lattice; nearest voxels where the segmentation was given a lattice of its own."""
+    """A contour's voxels on the CT's lattice.
+
+    Where the segmentation was given a lattice of its own: the voxels that the contour covers by half or more; the
+    nearest ones where that lattice is turned against the CT's. Nearest ones alone would shift what was drawn on a
+    lattice of half the spacing: each voxel of the CT has eight of those equally near.
+    """
     segmentation, segment_id = contour.segmentation, contour.segment_id
     if segmentation.GetBinaryLabelmapInternalRepresentation(segment_id) is None:
         segmentation.CreateBinaryLabelmapRepresentation()
     labelmap = segmentation.GetBinaryLabelmapInternalRepresentation(segment_id)
     label = segmentation.GetSegmentation().GetSegment(segment_id).GetLabelValue()
     voxels = voxels_of(labelmap, label)
-    box = voxels.on_lattice(ct.ijk_to_ras) if voxels.array.any() else _nothing(ct)
+    if not voxels.array.any():
+        return _nothing(ct)
+    box = voxels.on_lattice(ct.ijk_to_ras) or voxels.cropped().covering(ct.ijk_to_ras)
     if box is not None:
         return box
     resampled = slicer.vtkOrientedImageData()

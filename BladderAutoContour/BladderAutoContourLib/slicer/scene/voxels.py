@@ -16,6 +16,7 @@ SAME_LATTICE = 0.01
 """Voxels of two lattices that lie nearer to each other than this share of a voxel are one voxel."""
 SAME_SLICES = 0.45
 """So far, in voxels, may the engine's regular grid lie from Slicer's of the same files, where a scanner rounds."""
+_SAME_SHARE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,30 @@ class VoxelBox:
         start = tuple(int(index) for index in (turned + shift).min(axis=0))
         return VoxelBox(array.transpose(2, 1, 0), start, ijk_to_ras)
 
+    def covering(self, ijk_to_ras: np.ndarray) -> "VoxelBox | None":
+        """The voxels of another lattice that lie in these by one half at least, whatever the spacing of the two.
+
+        None where the axes of the two do not run along each other. Where a voxel lies in these by just one half, which
+        is common on a lattice of half the spacing, twice its size decides: all of them would add some hundredths to a
+        bladder's volume, and none of them would take as much.
+        """
+        between = np.linalg.inv(ijk_to_ras) @ self.ijk_to_ras
+        source = np.abs(between[:3, :3]).argmax(axis=1)  # which of these axes runs along each of the other's
+        steps = between[(0, 1, 2), source]
+        askew = between[:3, :3].copy()
+        askew[(0, 1, 2), source] = 0
+        if sorted(source) != [0, 1, 2] or (np.abs(askew) @ self.size).max() > SAME_LATTICE:
+            return None
+        firsts = between[:3, :3] @ self.start + between[:3, 3]
+        share = broad = self.array.transpose(2, 1, 0).transpose(source).astype(np.float32)
+        start = []
+        for axis in range(3):
+            one, two, first = _shares(firsts[axis], steps[axis], share.shape[axis])
+            share, broad = _summed(share, one, axis), _summed(broad, two, axis)
+            start.append(first)
+        inside = np.where(np.abs(share - 0.5) < _SAME_SHARE, broad, share) > 0.5 - _SAME_SHARE
+        return VoxelBox(inside.transpose(2, 1, 0), tuple(start), ijk_to_ras)
+
     def part(self, start: Index, size: Index) -> np.ndarray:
         """Another box of the lattice, (k, j, i): what this one holds of it, and nothing elsewhere."""
         whole = np.zeros(size[::-1], dtype=self.array.dtype)
@@ -85,6 +110,28 @@ class VoxelBox:
         here = tuple(slice(a, b) for a, b in zip((first - self.start)[::-1], (end - self.start)[::-1], strict=True))
         whole[there] = self.array[here]
         return whole
+
+
+def _shares(first: float, step: float, count: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """How much of each voxel of a row is covered by each of `count` cells, the first at `first`, `step` apart.
+
+    All of it in voxels of the row. Returns (voxel, cell) shares of the voxels, shares of what is twice as wide around
+    each, and the index of the first voxel.
+    """
+    ends = first + step * (np.arange(count) + np.array([[-0.5], [0.5]]))
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    begin, end = int(np.floor(low.min() + 0.5)), int(np.ceil(high.max() + 0.5))
+    voxels = np.arange(begin, end)[:, None]
+    one, two = (
+        np.maximum(np.minimum(voxels + width / 2, high) - np.maximum(voxels - width / 2, low), 0) / width
+        for width in (1, 2)
+    )
+    return one.astype(np.float32), two.astype(np.float32), begin
+
+
+def _summed(values: np.ndarray, weights: np.ndarray, axis: int) -> np.ndarray:
+    """Weighted sums along an axis, one for each row of the weights."""
+    return np.moveaxis(np.tensordot(weights, values, (1, axis)), 0, axis)
 
 
 def grid_of(volume_node: slicer.vtkMRMLVolumeNode) -> Grid:

@@ -11,11 +11,13 @@ import time
 import weakref
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from BladderAutoContourLib.pipeline import device
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
@@ -63,7 +65,12 @@ class OnCard(torch.Tensor):
 
 
 class Memory:
-    """The card's: what stands on it now, and the most that ever did, in bytes. Over `cap` torch's error is raised."""
+    """The card's: what stands on it now, and the most that ever did, in bytes. Over `cap` torch's error is raised.
+
+    failure: what every computation on the card raises from now on; copies are none.
+    """
+
+    failure: Exception | None = None
 
     def __init__(self, cap: int) -> None:
         self.whole = self.cap = cap
@@ -87,7 +94,9 @@ class Memory:
         self.peak = self.used
 
     def keep_below(self, share: float) -> None:
-        """Refuse what goes beyond a share of the card's whole memory."""
+        """Refuse what goes beyond a share of the card's whole memory, as torch does a share of more than all."""
+        if not 0 <= share <= 1:
+            raise ValueError(f"Invalid fraction value: {share}. Allowed range: 0~1")
         self.cap = int(share * self.whole)
 
     def _release(self, place: int, size: int) -> None:
@@ -163,6 +172,8 @@ def _compute(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], memo
     elif kwargs.get("device") is not None:
         result_there = torch.device(kwargs["device"]).type == META.type
         kwargs = {**kwargs, "device": torch.device("cpu")}
+    if memory.failure is not None and (result_there or True in there) and name not in COPYING:
+        raise memory.failure
     own = {id(part.held): part for part in tree_leaves((args, kwargs)) if isinstance(part, OnCard)}
     args, kwargs = tree_map(lambda part: part.held if isinstance(part, OnCard) else part, (args, kwargs))
     result = operation(*args, **kwargs)
@@ -189,6 +200,9 @@ def pretended_card(cap_bytes: int = LARGE) -> Iterator[Memory]:
         patch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: False)
         patch.setattr(torch.cuda, "empty_cache", lambda: None)
         patch.setattr(torch.cuda, "synchronize", lambda: None)
+        # a build for CUDA would ask the driver, which is not there
+        patch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: None)
+        patch.setattr(torch.backends.cudnn, "version", lambda: None)
         patch.setattr(torch.cuda, "Event", _Moment)
         patch.setattr(torch.cuda, "memory_allocated", lambda: memory.used)
         patch.setattr(torch.cuda, "max_memory_allocated", lambda: memory.peak)
@@ -196,5 +210,6 @@ def pretended_card(cap_bytes: int = LARGE) -> Iterator[Memory]:
         patch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=cap_bytes))
         patch.setattr(torch.cuda, "set_per_process_memory_fraction", memory.keep_below)
         patch.setattr(torch, "inference_mode", torch.no_grad)  # a stand-in has no such mode
+        patch.setattr(device, "card_trouble", cache(device.card_trouble.__wrapped__))  # another card than the last
         with _Names(), _Places(memory):
             yield memory

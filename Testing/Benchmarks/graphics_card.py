@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from BladderAutoContourLib.errors import EnvironmentFault
 from BladderAutoContourLib.evaluation.peers.crf import PLANS
 from BladderAutoContourLib.evaluation.peers.crf_problem import SIZE, SPACING_MM, generated_problem
 from BladderAutoContourLib.evaluation.precision import agreement, generated_crop, masks
@@ -23,7 +24,7 @@ from BladderAutoContourLib.networks.channels import dual_channel
 from BladderAutoContourLib.networks.crf_rnn import CrfRnn
 from BladderAutoContourLib.networks.finer import finer_grid, on_grid
 from BladderAutoContourLib.networks.weights import Networks, default_weights, load_weights
-from BladderAutoContourLib.pipeline.device import describe
+from BladderAutoContourLib.pipeline.device import describe, resolve_device
 from BladderAutoContourLib.pipeline.fallback import Workplace
 from BladderAutoContourLib.pipeline.inference import Inference
 
@@ -130,16 +131,15 @@ def agreement_with_processor(networks: Networks, crops: int) -> dict[str, float]
 
 
 def with_less_memory(networks: Networks, shares_mib: tuple[int, ...]) -> list[dict[str, Any]]:
-    """Where a click was computed, and what was said of it, with so many MiB of the card and no more."""
+    """Where a click was computed, and what was said of it, with so many MiB of the card, or all that it has."""
     patient, found = Patient(networks, FIRST_SEED), []
     total = torch.cuda.get_device_properties(0).total_memory
     for mib in shares_mib:
         torch.cuda.empty_cache()
-        torch.cuda.set_per_process_memory_fraction(mib * MIB / total)
+        torch.cuda.set_per_process_memory_fraction(min(1.0, mib * MIB / total))
         done = Workplace(networks, "cuda").compute(patient.contour)
-        found.append(
-            {"mib": mib, "device": done.device, "fallback": done.fallback, "voxels": int(done.result[1].sum())}
-        )
+        said = {"device": done.device, "fallback": done.fallback, "failures": done.failures}
+        found.append({"mib": mib, **said, "voxels": int(done.result[1].sum())})
     torch.cuda.set_per_process_memory_fraction(1.0)
     return found
 
@@ -152,17 +152,28 @@ def main() -> int:
     arguments = parser.parse_args()
     if not torch.cuda.is_available():
         sys.exit("There is no CUDA graphics card here, or this torch is built without CUDA.")
+    try:
+        card = resolve_device("cuda")
+    except EnvironmentFault as fault:
+        sys.exit(fault.message)
     networks = load_weights(default_weights(), "cpu")
-    result = {
-        "machine": describe(torch.device("cuda")),
+    result: dict[str, Any] = {
+        "machine": describe(card),
         "torch": torch.__version__,
+        "cudnn": torch.backends.cudnn.version(),
         "model": networks.plan.name,
-        "a_click": pipeline_costs(networks, arguments.runs),
-        "crf_rnn": {"voxels": SIZE, **crf_costs(arguments.runs)},
-        "agreement": agreement_with_processor(networks, arguments.crops),
-        "less_memory": with_less_memory(networks, (4096, 400, 200, 100, 40)),
     }
-    arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    parts: dict[str, Callable[[], Any]] = {
+        "a_click": lambda: pipeline_costs(networks, arguments.runs),
+        "crf_rnn": lambda: {"voxels": SIZE, **crf_costs(arguments.runs)},
+        "agreement": lambda: agreement_with_processor(networks, arguments.crops),
+        "less_memory": lambda: with_less_memory(networks, (4096, 400, 200, 100, 40)),
+    }
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    for name, measure in parts.items():
+        result[name] = measure()
+        # a part that fails on a lent card takes nothing of those before it along
+        arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=1))
     return 0
 

@@ -2,6 +2,9 @@
 
 import csv
 import dataclasses
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,27 @@ from BladderAutoContourLib.training.plan import TrainingPlan
 from BladderAutoContourLib.training.ranks import Ranks
 from BladderAutoContourLib.training.run import read_average, run_training
 from BladderAutoContourLib.training.trainer import Trainer
-from pretend_card import OnCard, pretended_card
-from test_training import tiny_plan
+from pretend_card import LARGE, OnCard, pretended_card
+from test_training import tiny_plan, write_plan
 
 CARD, PROCESSOR = torch.device("cuda"), torch.device("cpu")
+COMMAND = """\
+import sys
+sys.path.append({testing!r})
+from BladderAutoContourLib.__main__ import main
+from pretend_card import pretended_card
+with pretended_card({cap}) as card:
+    card.failure = {failure}
+    sys.exit(main({words!r}))
+"""
+NO_KERNELS = "CUDA error: no kernel image is available for execution on the device"
+QUICK = ("--calibrate", "0", "--workers", "0")
+
+
+def command(*words: str, cap: int = LARGE, failure: str = "None") -> subprocess.CompletedProcess[str]:
+    """Run a command where there is a graphics card of so much memory; failure: an expression, what it then raises."""
+    code = COMMAND.format(testing=str(Path(__file__).parents[1]), cap=cap, failure=failure, words=words)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
 
 
 def trained(training: TrainingPlan, output: Path, device: torch.device, **options) -> Path:
@@ -96,3 +116,31 @@ def test_a_resumed_training_counts_its_steps_beside_the_card(tmp_path: Path) -> 
         for state in trainer.optimiser.state.values():
             assert state["step"].device.type == "cpu"  # AdamW would wait for the card to read it, in every step
             assert isinstance(state["exp_avg"], OnCard)
+
+
+def test_on_a_card_without_kernels_training_takes_the_processor_and_says_so(tmp_path: Path) -> None:
+    plan = write_plan(tiny_plan(steps=1, batch=1), tmp_path / "plan.json")
+    words = ("train", "--plan", str(plan), "--output", str(tmp_path / "out"), "--stage", "localiser", *QUICK)
+    done = command(*words, failure=f"RuntimeError({NO_KERNELS!r})")
+    assert done.returncode == 0, done.stderr
+    notes = [event["message"] for event in map(json.loads, done.stdout.splitlines()) if event["event"] == "note"]
+    assert f"This PyTorch cannot compute on the graphics card ({NO_KERNELS}): the processor was used instead." in notes
+    assert len(losses(tmp_path / "out", "localiser")) == 1
+
+
+@pytest.mark.parametrize("name", ["train", "ablation"])
+def test_a_card_too_small_for_a_training_is_told_in_its_words(tmp_path: Path, name: str) -> None:
+    training, options = tiny_plan(steps=1), QUICK
+    if name == "ablation":
+        _, segmenter, joint = training.stages
+        segmenter = dataclasses.replace(segmenter, start_from="", batch=1)
+        joint = dataclasses.replace(joint, steps=1, train_network=True)
+        training = dataclasses.replace(training, stages=(segmenter, joint))
+        options = ("--workers", "0", "--cases", "1", "--seeds", "1", "--rows", "cnn")
+    plan = write_plan(training, tmp_path / "plan.json")
+    done = command(name, "--plan", str(plan), "--output", str(tmp_path / "out"), *options, cap=1)
+    assert done.returncode == 5, (done.stdout[-300:], done.stderr)
+    assert "Traceback" not in done.stderr
+    message = json.loads(done.stdout.splitlines()[-1])["error"]["message"]
+    assert message.startswith("The memory does not suffice for this training.")
+    assert '"accumulate"' in message

@@ -17,6 +17,7 @@ from ..errors import InputError, UsageError
 from ..events import Events
 from ..output_files import check_output, put, write_text
 from .parser import at_least
+from .train import ON_PROCESSOR, PLAN_LESS, memory_told
 
 if TYPE_CHECKING:
     import torch
@@ -66,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Train, judge and compare. Raises the family's errors."""
-    from ..pipeline.device import resolve_device
+    from ..pipeline.device import processor_instead, resolve_device
     from ..training.ablation import LEAN, ROWS, check_plan, with_budget
     from ..training.plan import TrainingPlan
 
@@ -77,6 +78,8 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
             raise UsageError("--budget is at least 2: a step of the CNN, and one of CNN and CRF-RNN together.")
         training = with_budget(training, arguments.budget)
     device = resolve_device(arguments.device)
+    if instead := processor_instead(arguments.device):
+        events.note(instead)
     check_output(arguments.output)
     cases = held_out_cases(arguments.cases)
     wanted = _what(training, cases)
@@ -88,12 +91,13 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
             [kept],
         )
     write_text(kept, json.dumps(wanted, indent=1) + "\n")
-    study = _Study(training, arguments.output, device, arguments.workers, events, cases)
     rows = [row for row in ROWS if row.name in arguments.rows]
-    missing = [(seed, row) for seed in arguments.seeds for row in rows if not study.scores_file(row, seed).exists()]
-    for number, (seed, row) in enumerate(missing):
-        study.do(row, seed, number, len(missing))
-        _write_report(arguments.output, training, study.scores(), wanted)
+    with memory_told(PLAN_LESS if arguments.plan else ON_PROCESSOR):
+        study = _Study(training, arguments.output, device, arguments.workers, events, cases)
+        missing = [(seed, row) for seed in arguments.seeds for row in rows if not study.scores_file(row, seed).exists()]
+        for number, (seed, row) in enumerate(missing):
+            study.do(row, seed, number, len(missing))
+            _write_report(arguments.output, training, study.scores(), wanted)
     found = _write_report(arguments.output, training, study.scores(), wanted)
     events.progress("ablation", 1.0)
     if found is not None:

@@ -1,31 +1,71 @@
 """Where the networks run, the graphics card or the processor, and how a card says that it cannot."""
 
+import os
+from functools import cache
+
 import torch
 
 from ..errors import EnvironmentFault
-from ..networks.number_type import number_type
+from ..networks.number_type import avoid_wrong_kernels, number_type
 
 CHOICES = ("auto", "cuda", "cpu")
-# torch has one class of error for its own memory; what CUDA's libraries say of theirs are plain RuntimeErrors. That no
-# engine is found is cuDNN's word for too little room to work in.
+CARD_ERRORS = (RuntimeError, torch.cuda.DeferredCudaCallError)
+"""What torch raises where a card fails, the second at its initialisation; `is_device_failure` tells whether one did."""
+# torch has one class of error for its own memory; what CUDA's libraries, or AMD's, say of theirs are plain
+# RuntimeErrors. That no engine is found is cuDNN's word for too little room to work in.
 _NO_ENGINE = "unable to find an engine"
-_CARD = ("CUDA", "cuDNN", "CUBLAS", _NO_ENGINE)
-_FULL = ("out of memory", "ALLOC_FAILED", _NO_ENGINE)
+_CARD = ("CUDA", "cuDNN", "CUBLAS", "HIP", "MIOpen", "miopen", _NO_ENGINE)
+_FULL = ("out of memory", "ALLOC_FAILED", "AllocFailed", _NO_ENGINE)
 
 
 def resolve_device(wish: str) -> torch.device:
-    """The device of a wish: "auto" takes the graphics card where there is one.
+    """The device of a wish: "auto" takes the graphics card where there is one that computes; see `processor_instead`.
 
-    Raises EnvironmentFault when "cuda" is asked for and absent, or the wish is none of CHOICES.
+    Raises EnvironmentFault when "cuda" is asked for and absent or unable, or the wish is none of CHOICES.
     """
     if wish not in CHOICES:
         raise EnvironmentFault(f"Unknown device {wish!r}. Choose one of: {', '.join(CHOICES)}.")
-    present = torch.cuda.is_available()
+    present = wish != "cpu" and torch.cuda.is_available()
     if wish == "cuda" and not present:
         raise EnvironmentFault(
             "No CUDA graphics card can be used here. Choose the device cpu or auto, or install torch for CUDA."
         )
-    return torch.device("cuda" if present and wish != "cpu" else "cpu")
+    trouble = card_trouble() if present else ""
+    if wish == "cuda" and trouble:
+        raise EnvironmentFault(
+            f"This PyTorch cannot compute on the graphics card ({trouble}): install a build for it, or choose cpu."
+        )
+    if trouble or not present:
+        return torch.device("cpu")
+    avoid_wrong_kernels()
+    return torch.device("cuda")
+
+
+def processor_instead(wish: str) -> str:
+    """A sentence where the wish takes the processor because the card that is there cannot compute; "" elsewhere."""
+    trouble = card_trouble() if wish == "auto" and torch.cuda.is_available() else ""
+    if not trouble:
+        return ""
+    return f"This PyTorch cannot compute on the graphics card ({trouble}): the processor was used instead."
+
+
+@cache
+def card_trouble() -> str:
+    """Why the graphics card that is there cannot compute, in its own words; "" where it can, or is only full now.
+
+    That torch sees a card does not say that it has kernels for it. Asked once in a process: some failures are told only
+    the first time.
+    """
+    # Of processes that train together each has a card of its own, and takes memory of no other.
+    card = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    try:
+        describe(card)
+        torch.ones(1, device=card).add(1).item()
+    except CARD_ERRORS as error:
+        if not is_device_failure(error):
+            raise
+        return "" if is_out_of_memory(error) else first_line(error)
+    return ""
 
 
 def describe(device: torch.device) -> str:
@@ -36,12 +76,19 @@ def describe(device: torch.device) -> str:
 
 def is_device_failure(error: Exception) -> bool:
     """Whether a graphics card, not the work, failed: out of its memory, or any other CUDA error."""
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _CARD)
+    if isinstance(error, NotImplementedError):  # a RuntimeError that names the card, but says that the work is wrong
+        return False
+    return isinstance(error, CARD_ERRORS) and any(words in str(error) for words in _CARD)
 
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether a graphics card's memory did not suffice."""
     return is_device_failure(error) and any(words in str(error) for words in _FULL)
+
+
+def first_line(error: Exception) -> str:
+    """What a card said; the lines behind it tell programmers how to look for more."""
+    return str(error).strip().partition("\n")[0]
 
 
 def free_memory(device: torch.device) -> None:

@@ -1,0 +1,151 @@
+"""A graphics card that torch sees and cannot use, or that computes wrongly: who is told what, and what is done then."""
+
+import pytest
+import torch
+from analytic import Body, ct_of, density_networks, scan_grid
+from BladderAutoContourLib.errors import EnvironmentFault
+from BladderAutoContourLib.networks.number_type import number_type
+from BladderAutoContourLib.pipeline.device import resolve_device
+from BladderAutoContourLib.pipeline.engine import Engine
+from BladderAutoContourLib.pipeline.fallback import Workplace
+from BladderAutoContourLib.pipeline.inference import Inference
+from pretend_card import pretended_card
+
+CARD = torch.device("cuda")
+NO_KERNELS = "CUDA error: no kernel image is available for execution on the device"
+UNABLE = (
+    RuntimeError(f"{NO_KERNELS}\nCompile with `TORCH_USE_CUDA_DSA` to enable device-side assertions."),
+    torch.cuda.DeferredCudaCallError("CUDA call failed lazily at initialization with error: device=1, num_gpus=1"),
+)
+
+
+@pytest.fixture
+def card():
+    with pretended_card() as memory:
+        yield memory
+
+
+@pytest.mark.parametrize("failure", UNABLE, ids=["kernels", "initialisation"])
+def test_on_a_card_without_kernels_the_processor_computes_and_it_says_why(card, failure) -> None:
+    card.failure = failure
+    engine = Engine(density_networks(), "auto")
+    contouring = engine.contour(ct_of(Body(), scan_grid()), lambda step, fraction: None)
+    (sentence,) = [warning.sentence for warning in contouring.warnings if warning.code == "fallback"]
+    reason = str(failure).partition("\n")[0]
+    assert sentence == f"This PyTorch cannot compute on the graphics card ({reason}): the processor was used instead."
+    assert engine.device == contouring.device
+    assert contouring.device.startswith("CPU")
+    assert card.peak == 0, "nothing is brought to such a card, CT after CT"
+
+
+@pytest.mark.parametrize("failure", UNABLE, ids=["kernels", "initialisation"])
+def test_who_asks_for_a_card_without_kernels_is_told(card, failure) -> None:
+    card.failure = failure
+    with pytest.raises(EnvironmentFault, match=r"cannot compute on the graphics card \(CUDA .*or choose cpu") as told:
+        Engine.load(None, "cuda")
+    assert "\n" not in told.value.message
+
+
+def test_each_process_of_a_training_tries_its_own_card(card, monkeypatch) -> None:
+    tried = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", tried.append)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    resolve_device("auto")
+    assert tried == [torch.device("cuda", 1)]
+
+
+def test_a_failure_at_the_cards_initialisation_is_the_cards(card) -> None:
+    def fail_on_card(inference: Inference) -> str:
+        if inference.device.type == "cuda":
+            raise UNABLE[1]
+        return "done"
+
+    done = Workplace(density_networks(), "auto").compute(fail_on_card)
+    assert done.result == "done"
+    assert "the processor was used" in done.fallback
+
+
+def test_why_the_card_failed_goes_to_standard_error_line_by_line(card, capsys) -> None:
+    first, second = "CUDA out of memory. Tried to allocate 2 GiB.", "CUDA error: an illegal memory access"
+    reasons = iter([f"{first}\nMore.", f"{second}\nMore."])
+
+    def fail_on_card(inference: Inference) -> None:
+        if inference.device.type == "cuda":
+            raise RuntimeError(next(reasons))
+
+    done = Workplace(density_networks(), "cuda").compute(fail_on_card)
+    assert done.failures == (first, second)
+    said = capsys.readouterr()
+    assert said.err == f"The graphics card failed: {first}\nThe graphics card failed: {second}\n"
+    assert said.out == ""
+
+
+def test_work_that_is_wrong_on_every_card_is_not_hidden(card) -> None:
+    def fail(inference: Inference) -> None:
+        if inference.device.type == "cuda":
+            raise NotImplementedError("Could not run 'aten::x' with arguments from the 'CUDA' backend.")
+
+    with pytest.raises(NotImplementedError):
+        Workplace(density_networks(), "cuda").compute(fail)
+
+
+def test_the_networks_leave_a_full_card_before_it_is_tried_with_less(card) -> None:
+    standing = {}
+
+    def fail_unless_frugal(inference: Inference) -> None:
+        standing[inference.frugal] = card.used
+        if not inference.frugal:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    place = Workplace(density_networks(), "cuda")
+    place.compute(fail_unless_frugal)
+    assert standing[False] > 0
+    assert standing[True] == 0
+    assert not place.compute(lambda inference: None).fallback, "the card is tried again"
+
+
+def test_a_card_that_has_failed_since_is_still_named(card, monkeypatch) -> None:
+    def fail(device: torch.device) -> str:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    engine = Engine(density_networks(), "cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_name", fail)
+    assert engine.device == "GPU (pretended), float32"
+
+
+@pytest.mark.parametrize("failure", [None, RuntimeError("CUDA error: unspecified launch failure")])
+def test_working_memory_is_given_back_after_every_work(card, monkeypatch, failure) -> None:
+    done = []
+
+    def give_back() -> None:
+        done.append("given back")
+        if failure:
+            raise failure
+
+    place = Workplace(density_networks(), "cuda")
+    monkeypatch.setattr(torch.cuda, "empty_cache", give_back)
+    place.compute(lambda inference: done.append("work"))
+    assert done == ["work", "given back"]
+
+
+@pytest.mark.parametrize(
+    ("cudnn", "dtype", "tf32"),
+    [
+        (90701, torch.bfloat16, True),
+        (90800, torch.float32, True),
+        (91002, torch.float32, False),
+        (91401, torch.float32, False),
+        (91501, torch.bfloat16, False),
+        (91600, torch.bfloat16, True),
+        (None, torch.bfloat16, True),
+    ],
+)
+def test_convolutions_that_this_cudnn_computes_wrongly_are_not_asked_of_it(
+    card, monkeypatch, cudnn: int | None, dtype: torch.dtype, tf32: bool
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: cudnn)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)
+    assert number_type(resolve_device("cuda")) == dtype
+    assert torch.backends.cudnn.allow_tf32 == tf32

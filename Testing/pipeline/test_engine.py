@@ -8,13 +8,12 @@ import torch
 from analytic import PLAN, Body, ct_of, density_networks, points_of, scan_grid
 from BladderAutoContourLib.errors import Cancelled, EnvironmentFault, InputError, NoBladderError
 from BladderAutoContourLib.imaging.geometry import Geometry
-from BladderAutoContourLib.imaging.resample import resample_to
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.networks.number_type import number_type
 from BladderAutoContourLib.pipeline.engine import Contouring, Engine
 from BladderAutoContourLib.pipeline.inference import Inference
 from BladderAutoContourLib.pipeline.localise import Candidate
-from BladderAutoContourLib.pipeline.looks import look_around, look_at
+from BladderAutoContourLib.pipeline.looks import look_at
 from BladderAutoContourLib.pipeline.segment import contour_of
 from scipy.spatial.transform import Rotation
 
@@ -90,7 +89,7 @@ def test_crop_beside_the_bladder_moves_to_it(engine: Engine) -> None:
     refined = contour_of(ct, look_at(ct, beside, inference), inference, use_crf=True)
     mask = refined.probability.array >= 0.5
     truth = body.bladder(points_of(refined.probability.geometry)) >= 0.5
-    assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.92
+    assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9
     assert truth.sum() * refined.probability.geometry.voxel_ml == pytest.approx(body.volume_ml, rel=0.02)
 
 
@@ -147,10 +146,12 @@ def test_crf_can_be_switched_off_and_the_result_says_so(engine: Engine) -> None:
     ct = ct_of(Body(), scan_grid())
     contouring = engine.contour(ct, silent, use_crf=False)
     assert contouring.crf_change_in_band == 0
-    assert "fallback" in {warning.code for warning in contouring.warnings}
+    codes = {warning.code for warning in contouring.warnings}
+    assert "border" in codes
+    assert "fallback" not in codes, "it was asked for"
     with_crf = engine.contour(ct, silent)
     assert 0 < with_crf.crf_change_in_band < 0.5
-    assert "fallback" not in {warning.code for warning in with_crf.warnings}
+    assert not {"border", "fallback"} & {warning.code for warning in with_crf.warnings}
 
 
 def test_the_crf_works_on_its_own_finer_grid() -> None:
@@ -164,7 +165,7 @@ def test_the_crf_works_on_its_own_finer_grid() -> None:
     grid = refined.probability.geometry
     assert grid.spacing_mm == pytest.approx((2.0, 2.0, 3.0))
     mask, truth = refined.probability.array >= 0.5, body.bladder(points_of(grid)) >= 0.5
-    assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.92
+    assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9
 
 
 @pytest.mark.parametrize(
@@ -184,92 +185,6 @@ def test_where_contrast_medium_lies_as_a_layer_the_crf_counts_half(monkeypatch, 
     found = contour_of(ct, look, inference, use_crf=True)
     assert found.layered is halved
     assert bool((found.probability.array >= 0.5).any()) is halved
-
-
-@pytest.mark.parametrize("beside_mm", [(0.0, 0.0, 0.0), (20.0, -12.0, 16.0)])
-def test_the_second_look_is_mirrored_and_about_what_the_first_saw(beside_mm) -> None:
-    """Each look, taken alone at its place, and their mean by hand."""
-    body, networks = Body(), density_networks()
-    ct = ct_of(body, scan_grid())
-    one = Inference(networks, torch.device("cpu"))
-    stage = dataclasses.replace(networks.plan.segmenter, shift_voxels=3)
-    plan = dataclasses.replace(networks.plan, segmenter=stage)
-    two = Inference(dataclasses.replace(networks, plan=plan), torch.device("cpu"))
-    centre_mm = np.add(body.bladder_mm, beside_mm)
-    first, found = (look_around(ct, centre_mm, inference) for inference in (one, two))
-    apart = (np.array(found.grid.origin_mm) - first.grid.origin_mm) / stage.spacing_mm
-    shift = np.round(apart).astype(int)
-    np.testing.assert_allclose(apart, shift, atol=1e-6)
-    assert (np.abs(shift) >= 3).all()
-    off = np.abs(np.array(found.grid.centre_mm) - body.bladder_mm) / stage.spacing_mm
-    assert (off <= 3.5).all()
-    seen = one.segment(resample_to(ct, found.grid, fill=-1000.0).array[..., ::-1].copy()).flip(-1)
-    expected, inside = seen.clone(), np.zeros(found.grid.shape, bool)
-    for index in np.ndindex(found.grid.shape):
-        before = tuple(np.array(index) + shift[::-1])
-        if all(0 <= k < n for k, n in zip(before, first.grid.shape, strict=True)):
-            inside[index] = True
-            expected[(..., *index)] = (seen[(..., *index)] + first.logits[(..., *before)]) / 2
-    assert inside.any()
-    assert not inside.all()
-    assert torch.allclose(found.logits, expected, atol=0.05)
-    assert not torch.allclose(found.logits, seen, atol=0.05)
-
-
-class CountedLooks(Inference):
-    """Counts how often the CNN is asked."""
-
-    looks = 0
-
-    def segment(self, hu: np.ndarray, mirrored: bool = False) -> torch.Tensor:
-        self.looks += 1
-        return super().segment(hu, mirrored)
-
-
-def test_a_small_bladder_is_looked_at_from_closer_and_a_larger_one_is_not() -> None:
-    body, networks = Body(), density_networks()
-    ct = ct_of(body, scan_grid())
-    beside = Candidate(body.bladder_mm, mass_ml=20.0, mean_probability=0.5)
-    plain = Inference(networks, torch.device("cpu"))
-    look = look_at(ct, beside, plain)
-    found = {}
-    for below_ml, looks in ((look.volume_ml - 0.1, 0), (look.volume_ml + 0.1, 1)):
-        stage = dataclasses.replace(networks.plan.segmenter, closer_below_ml=below_ml)
-        plan = dataclasses.replace(networks.plan, segmenter=stage)
-        inference = CountedLooks(dataclasses.replace(networks, plan=plan), torch.device("cpu"))
-        found[looks] = contour_of(ct, look, inference, use_crf=False)
-        assert inference.looks == looks
-        assert found[looks].evidence == look.evidence
-    once = contour_of(ct, look, plain, use_crf=False).probability
-    np.testing.assert_array_equal(found[0].probability.array, once.array)
-    truth = body.bladder(points_of(once.geometry)) >= 0.5
-    wrong = [int(((found[looks].probability.array >= 0.5) != truth).sum()) for looks in (0, 1)]
-    assert wrong[1] < wrong[0]
-
-
-def test_a_closer_look_that_sees_nothing_is_told_and_does_not_count(monkeypatch) -> None:
-    body, networks = Body(), density_networks()
-    ct = ct_of(body, scan_grid())
-    stage = dataclasses.replace(networks.plan.segmenter, closer_below_ml=1000.0)
-    closer = dataclasses.replace(networks, plan=dataclasses.replace(networks.plan, segmenter=stage))
-    once = Engine(networks, "cpu").contour(ct, silent)
-    seen: list[torch.Tensor] = []
-
-    def blind_the_second_time(
-        inference: Inference, hu: np.ndarray, mirrored: bool, segment=Inference.segment
-    ) -> torch.Tensor:
-        seen.append(segment(inference, hu, mirrored))
-        return seen[0] if len(seen) == 1 else torch.stack((20.0 - seen[0][:, 1], seen[0][:, 1] - 20.0), dim=1)
-
-    plain = Engine(closer, "cpu").contour(ct, silent)
-    assert not any("from closer" in warning.sentence for warning in plain.warnings)
-    monkeypatch.setattr(Inference, "segment", blind_the_second_time)
-    found = Engine(closer, "cpu").contour(ct, silent)
-    assert len(seen) == 2
-    np.testing.assert_array_equal(found.mask.array, once.mask.array)
-    (told,) = [warning for warning in found.warnings if "from closer" in warning.sentence]
-    assert (told.code, told.severity) == ("unsure-slices", "warning")
-    assert told.slices == tuple(np.flatnonzero(found.mask.array.any(axis=(1, 2))))
 
 
 def test_same_ct_same_contour(engine: Engine) -> None:

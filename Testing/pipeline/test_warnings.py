@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
-from BladderAutoContourLib.pipeline.warnings import Contoured, QualityWarning, warnings_of
+from BladderAutoContourLib.pipeline.segment import LAYERED
+from BladderAutoContourLib.pipeline.warnings import CONTRAST_FILLED_SHARE, Contoured, QualityWarning, warnings_of
 
 GRID = Geometry((60, 50, 30), (2.0, 2.0, 3.0))
 BLADDER = (slice(10, 20), slice(15, 35), slice(20, 40))  # 10 x 20 x 20 voxels: 48 mL
@@ -101,12 +102,37 @@ def test_contrast_all_over_and_as_a_layer() -> None:
     assert warning.severity == "note"
 
 
+@pytest.mark.parametrize(("rows", "hu"), [(4, 500), (9, 250), (1, 3000)])  # of 20
+def test_a_layer_so_bright_that_the_mean_of_all_is_high_is_still_a_layer(rows: int, hu: int) -> None:
+    layered = case()
+    layered.ct.array[12:20, 35 - rows : 35, 20:40] = hu
+    assert layered.ct.array[BLADDER].mean() > 80
+    warning = only(layered, "contrast")
+    assert warning.sentence.startswith("Part of the bladder is bright")
+    assert warning.slices == tuple(range(12, 20))
+
+
+@pytest.mark.parametrize("hu", [90, 110, 125])
+def test_little_contrast_medium_all_over_is_no_layer_in_noise(hu: int) -> None:
+    noisy = case(hu=hu)
+    noise = np.random.default_rng(0).normal(0, 20, noisy.ct.array[BLADDER].shape)
+    noisy.ct.array[BLADDER] += noise.astype(np.int16)
+    assert 0 < (noisy.ct.array[BLADDER] > 130).mean() < CONTRAST_FILLED_SHARE
+    assert "filled with contrast" in only(noisy, "contrast").sentence
+
+
+def test_filled_is_the_same_for_the_warning_and_for_the_border() -> None:
+    assert LAYERED[1] == CONTRAST_FILLED_SHARE
+
+
 def test_several_candidates() -> None:
     assert "2 structures" in only(case(candidate_masses_ml=(50.0, 30.0, 5.0)), "several-candidates").sentence
 
 
 def test_a_larger_rival_of_the_contoured_candidate_is_said() -> None:
     assert "2 structures" in only(case(candidate_masses_ml=(30.0, 400.0, 5.0)), "several-candidates").sentence
+    # a small bladder beside a large cyst: one structure on the coarse grid, two for the CNN
+    assert "2 structures" in only(case(candidate_masses_ml=(150.0,), rivals=1), "several-candidates").sentence
 
 
 def test_unsure_slices_are_counted_from_the_first_slice() -> None:

@@ -20,14 +20,14 @@ from .restore import restore
 from .segment import Segmented, segment
 from .steps import Progress, StepCost, Steps
 from .suitability import check_suitable, without_padding
-from .warnings import Contoured, QualityWarning, fallback_warning, warnings_of
+from .warnings import Contoured, QualityWarning, border_warning, fallback_warning, warnings_of
 
 CORRECTION_MM = (2.0, 2.0, 3.0)
 """The grid (x, y, z) of the CRF-RNN in corrections where the plan has it work on the CNN's coarse one."""
 
 HALF_CRF = (
-    "Contrast medium lies in the bladder as a layer, which the CRF-RNN would follow: the border is the mean of its and "
-    "the CNN's."
+    "Part of the bladder is bright, as with a layer of contrast medium, which the CRF-RNN would follow: the border is "
+    "the mean of its and the CNN's."
 )
 WITHOUT_CRF = "The CRF-RNN was switched off: the border is the CNN's alone."
 
@@ -104,7 +104,6 @@ class Engine:
         candidates, segmented = computed.result.candidates, computed.result.segmented
         if segmented is None:
             raise NoBladderError(NOTHING_SEEN)
-        notes = (computed.fallback, "" if use_crf else WITHOUT_CRF, HALF_CRF if segmented.layered else "")
         steps = Steps(progress)
         with steps.step("restore"):
             probability = restore(segmented.probability, volume.geometry)
@@ -124,14 +123,19 @@ class Engine:
                 slice_doubt,
                 segmented.cut,
                 segmented.contradicted,
+                segmented.rivals,
             )
-            found = warnings_of(contoured)
+            found = list(warnings_of(contoured))
+            if computed.fallback:
+                found.append(fallback_warning(computed.fallback))
+            if segmented.layered or not use_crf:
+                found.append(border_warning(HALF_CRF if segmented.layered else WITHOUT_CRF))
         return Contouring(
             probability=decision.probability,
             mask=decision.mask,
             confidence=decision.confidence,
             volume_ml=decision.volume_ml,
-            warnings=found + tuple(fallback_warning(note) for note in notes if note),
+            warnings=tuple(found),
             steps=computed.result.costs + steps.costs,
             crf_change_in_band=segmented.crf_change_in_band,
             slice_doubt=slice_doubt,

@@ -1,4 +1,4 @@
-"""What the CNN sees of a candidate: a crop about it at working resolution, and another about what that one showed."""
+"""What the CNN sees of a candidate: a crop about it at working resolution, others about what that one showed."""
 
 import dataclasses
 import math
@@ -7,16 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..imaging.components import bounding_box, heaviest
+from ..imaging.components import bounding_box, components
 from ..imaging.geometry import Geometry, coverage, patient_grid
 from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
+from ..networks.channels import AIR_HU
 from .decide import THRESHOLD
 from .inference import Inference, bladder_probability
 from .localise import Candidate, overlap
-from .suitability import AIR_HU
 
 Shift = tuple[int, int, int]
+FARTHER = 1.25
+"""Spacing of the grid on which a large bladder is looked at from farther away, as a share of the plan's."""
+FARTHER_FROM_ML = 250.0
+CLEARLY_MORE = 1.15
+"""How many times as much bladder the look from farther away sees at least where it counts instead of the first one."""
+RIVAL_ML = 3.0
+RIVAL_PROBABILITY = 0.8
+"""What the CNN holds for bladder beside the main part is a rival of it from this volume and mean probability on: a cyst
+may be the larger one of two."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,8 @@ class Look:
 
     volume_ml: of the main part. evidence: geometric mean of the mean probability inside it (0 where it is empty) and
     the localiser's for the candidate: at close range a stomach may pass for a bladder, and only the whole field tells
-    where it lies. cut: whether the bladder goes on beyond the crop, as `look_at` finds.
+    where it lies. cut: whether the bladder goes on beyond the crop, as `look_at` finds. rivals: how many other parts
+    the CNN is as good as sure of.
     """
 
     logits: torch.Tensor
@@ -34,6 +44,7 @@ class Look:
     volume_ml: float
     evidence: float
     cut: bool = False
+    rivals: int = 0
 
 
 def look_at(ct: Volume, candidate: Candidate, inference: Inference) -> Look:
@@ -44,6 +55,22 @@ def look_at(ct: Volume, candidate: Candidate, inference: Inference) -> Look:
         look = look_around(ct, middle_mm(look), inference)
         cut = _is_cut(look.mask, look.grid, ct.geometry)
     return dataclasses.replace(look, cut=cut, evidence=math.sqrt(look.evidence * candidate.mean_probability))
+
+
+def farther_where_more(ct: Volume, look: Look, inference: Inference) -> Look:
+    """The look, or one from farther away where that sees clearly more of a large bladder, or of one that is cut.
+
+    Much of a large bladder lies near the crop's faces, where the CNN is unsure and may end it in the midst of urine.
+    Where both see about the same, the first one's border is the finer, and counts unless its crop alone cuts the mask.
+    The evidence stays the first look's, which the confidence was calibrated on.
+    """
+    if not look.mask.any() or not (look.cut or look.volume_ml >= FARTHER_FROM_ML):
+        return look
+    farther = look_around(ct, middle_mm(look), inference, FARTHER)
+    cut = _is_cut(farther.mask, farther.grid, ct.geometry)
+    if farther.volume_ml < CLEARLY_MORE * look.volume_ml and (cut or not look.cut):
+        return look
+    return dataclasses.replace(farther, cut=cut, evidence=look.evidence)
 
 
 def look_around(ct: Volume, centre_mm: np.ndarray, inference: Inference, share: float = 1.0) -> Look:
@@ -99,19 +126,24 @@ def _seen_on(grid: Geometry, ct: Volume, inference: Inference, mirrored: bool = 
 
 def _as_look(logits: torch.Tensor, grid: Geometry, ct: Volume) -> Look:
     probability = bladder_probability(logits) * coverage(ct.geometry, grid)
-    mask = main_part(probability)
+    mask, rivals = _parts(probability, grid.voxel_ml)
     return Look(
         logits=logits,
         grid=grid,
         mask=mask,
         volume_ml=float(np.count_nonzero(mask)) * grid.voxel_ml,
         evidence=float(probability[mask].mean()) if mask.any() else 0.0,
+        rivals=rivals,
     )
 
 
-def main_part(probability: np.ndarray) -> np.ndarray:
-    """The part of what is rather bladder than not that holds the most probability, boolean (z, y, x)."""
-    return heaviest(probability >= THRESHOLD, probability)
+def _parts(probability: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, int]:
+    """The part of what is rather bladder than not that holds the most probability, boolean (z, y, x); its rivals."""
+    labels, found = components(probability >= THRESHOLD, probability)
+    if not found:
+        return np.zeros(probability.shape, dtype=bool), 0
+    sure = [part for part in found[1:] if part.mass >= RIVAL_PROBABILITY * part.voxels]
+    return labels == found[0].label, sum(part.voxels * voxel_ml >= RIVAL_ML for part in sure)
 
 
 def _is_cut(mask: np.ndarray, crop: Geometry, ct: Geometry) -> bool:

@@ -13,13 +13,13 @@ from ..imaging.distance import signed_distance_mm
 from ..imaging.geometry import Geometry, coverage, patient_grid
 from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
+from ..networks.channels import AIR_HU
 from ..networks.finer import finer_grid, on_grid
 from .decide import THRESHOLD
 from .inference import Inference, bladder_probability
 from .localise import LEAST_MASS_ML, Candidate
-from .looks import Look, look_around, look_at, mean_on, middle_mm
+from .looks import Look, farther_where_more, look_around, look_at, mean_on, middle_mm
 from .steps import Tell
-from .suitability import AIR_HU
 from .warnings import CONTRAST_LAYER_HU
 
 BAND_MM = 5.0
@@ -44,6 +44,7 @@ class Segmented:
     crf_change_in_band: share of the voxels within BAND_MM of the CNN's boundary whose label the CRF-RNN changed.
     contradicted: whether the closer look at a small bladder hardly saw it, so that the first one alone counts.
     candidate: number of the contoured one among those given. cut: whether the mask goes on beyond what the CNN saw.
+    rivals: how many other structures in sight the CNN takes for a bladder as well.
     layered: whether contrast medium lies in it as a layer, so that the CRF-RNN counts half.
     """
 
@@ -55,6 +56,7 @@ class Segmented:
     candidate: int = 0
     cut: bool = False
     layered: bool = False
+    rivals: int = 0
 
 
 def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, use_crf: bool, tell: Tell) -> Segmented:
@@ -69,7 +71,8 @@ def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, u
         looks[number] = look_at(ct, candidates[number], inference)
         tell(0.6 * len(looks) / len(rivals))
     chosen = max(rivals, key=lambda number: (looks[number].volume_ml >= least_ml, looks[number].evidence))
-    return dataclasses.replace(contour_of(ct, looks[chosen], inference, use_crf), candidate=chosen)
+    look = farther_where_more(ct, looks[chosen], inference)
+    return dataclasses.replace(contour_of(ct, look, inference, use_crf), candidate=chosen)
 
 
 def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> Segmented:
@@ -105,6 +108,7 @@ def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> S
         contradicted=contradicted,
         cut=look.cut,
         layered=layered,
+        rivals=look.rivals,
     )
 
 

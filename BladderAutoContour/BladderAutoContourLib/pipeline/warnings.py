@@ -19,6 +19,7 @@ METAL_SMALLEST_ML = 0.2  # a few bright voxels are cortical bone or a calcificat
 CONTRAST_MEAN_HU = 80.0
 CONTRAST_LAYER_HU = 130
 CONTRAST_LAYER_SHARE = 0.03
+CONTRAST_FILLED_SHARE = 0.6  # from here on `segment` takes the bladder for filled, too (LAYERED)
 UNSURE = 0.75  # doubt of a slice: three of four such slices have to be corrected
 RIVAL_SHARE = 0.4  # a candidate of this share of the heaviest one's mass is worth a second look
 
@@ -39,7 +40,8 @@ class Contoured:
 
     candidate_masses_ml: the localiser's, that of the contoured one first. slice_doubt: of the slices `first_slice`,
     `first_slice` + 1, ..., in [0, 1]. beyond_field: whether it goes on beyond what the networks saw. contradicted:
-    whether a closer look at a small bladder hardly saw it.
+    whether a closer look at a small bladder hardly saw it. rivals: how many other structures near it the CNN took for
+    a bladder.
     """
 
     ct: Volume
@@ -50,6 +52,7 @@ class Contoured:
     slice_doubt: tuple[float, ...] = ()
     beyond_field: bool = False
     contradicted: bool = False
+    rivals: int = 0
 
 
 def warnings_of(contoured: Contoured) -> tuple[QualityWarning, ...]:
@@ -137,7 +140,10 @@ def contrast_inside(contoured: Contoured) -> QualityWarning | None:
     mean_hu = float(inside.mean(dtype=np.float64))
     bright = mask & (hu > CONTRAST_LAYER_HU)
     share = np.count_nonzero(bright) / inside.size
-    if mean_hu > CONTRAST_MEAN_HU:
+    # A bright layer alone lifts the mean of all. Little contrast medium, evenly mixed, lifts that of the rest too.
+    rest = inside[inside <= CONTRAST_LAYER_HU]
+    is_filled = share >= CONTRAST_FILLED_SHARE or float(rest.mean(dtype=np.float64)) > CONTRAST_MEAN_HU
+    if is_filled and mean_hu > CONTRAST_MEAN_HU:
         sentence = f"The bladder is filled with contrast medium (mean {mean_hu:.0f} HU): check the wall all around."
         return QualityWarning("contrast", "note", sentence)
     if share > CONTRAST_LAYER_SHARE:
@@ -152,13 +158,14 @@ def contrast_inside(contoured: Contoured) -> QualityWarning | None:
 def several_candidates(contoured: Contoured) -> QualityWarning | None:
     """Another structure looked like a bladder too."""
     masses = contoured.candidate_masses_ml
-    rivals = [mass for mass in masses[1:] if mass >= RIVAL_SHARE * masses[0]]
+    on_the_whole = sum(mass >= RIVAL_SHARE * masses[0] for mass in masses[1:])
+    rivals = max(on_the_whole, contoured.rivals)
     if not rivals:
         return None
     return QualityWarning(
         "several-candidates",
         "warning",
-        f"{len(rivals) + 1} structures look like a bladder (a fluid-filled bowel loop or a cyst?): "
+        f"{rivals + 1} structures look like a bladder (a fluid-filled bowel loop or a cyst?): "
         "check that the right one was contoured.",
     )
 
@@ -221,6 +228,11 @@ RULES: Sequence[Callable[[Contoured], QualityWarning | None]] = (
 def geometry_warning(sentence: str, severity: str = "warning") -> QualityWarning:
     """What the CT's reader found in the series' geometry."""
     return QualityWarning("geometry", severity, sentence)
+
+
+def border_warning(sentence: str) -> QualityWarning:
+    """The border is not the CRF-RNN's alone, as it usually is."""
+    return QualityWarning("border", "note", sentence)
 
 
 def fallback_warning(sentence: str) -> QualityWarning:

@@ -8,9 +8,9 @@ from BladderAutoContourLib.imaging.distance import signed_distance_mm
 from BladderAutoContourLib.imaging.geometry import patient_grid
 from BladderAutoContourLib.imaging.resample import resample_to
 from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.networks.channels import AIR_HU
 from BladderAutoContourLib.phantom.case import draw_case
 from BladderAutoContourLib.phantom.render import bladder_centre_mm, render
-from BladderAutoContourLib.pipeline.suitability import AIR_HU
 
 SPOILS = ("leak", "missing-dome", "shifted", "half", "empty")
 SPACING_MM = (2.0, 2.0, 3.0)

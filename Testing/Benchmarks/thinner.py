@@ -14,13 +14,13 @@ import statistics
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from BladderAutoContourLib import host
-from BladderAutoContourLib.evaluation.precision import FIRST_SEED, Network, agreement, generated_crop, masks
+from BladderAutoContourLib.evaluation.precision import FIRST_SEED, agreement, generated_crop, masks
 from BladderAutoContourLib.networks.channels import dual_channel
 from BladderAutoContourLib.networks.number_type import number_type
 from BladderAutoContourLib.networks.plan import StagePlan
@@ -33,6 +33,7 @@ RESULT = Path(__file__).parent / "results" / "thinner.json"
 CALIBRATION_SEEDS = (8_000, 8_001)
 INT8_CHANNELS = 16
 """Convolutions from and to at least so many channels become int8: nearly all operations, but not the first and last."""
+Network = Callable[[torch.Tensor], torch.Tensor]
 Range = tuple[float, float]
 
 

@@ -1,6 +1,7 @@
 """The benchmark of a graphics card, on the pretended one: it measures what it says, and torch and numpy suffice it."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -51,13 +52,41 @@ def test_card_and_processor_agree(benchmark, networks) -> None:
 
 
 def test_what_little_memory_does_is_told(benchmark, networks) -> None:
-    with pretended_card():
+    with pretended_card(cap_bytes=2**30):
         much, none = benchmark.with_less_memory(networks, (4096, 0))
     assert not much["fallback"]
+    assert not much["failures"]
     assert much["device"].startswith("GPU")
     assert none["fallback"]
     assert none["device"].startswith("CPU")
+    assert all("out of memory" in reason for reason in none["failures"])
+    assert len(none["failures"]) == 2
     assert much["voxels"] == pytest.approx(none["voxels"], rel=0.01)
+
+
+def test_what_is_measured_before_a_part_fails_is_kept(benchmark, tmp_path, monkeypatch) -> None:
+    def fail(runs: int) -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure")
+
+    weights = save_water_weights(tmp_path / "water.pt", 32, 6.0)
+    monkeypatch.setattr(benchmark, "default_weights", lambda: weights)
+    monkeypatch.setattr(benchmark, "crf_costs", fail)
+    output = tmp_path / "no" / "such" / "folder" / "card.json"
+    monkeypatch.setattr(sys, "argv", ["graphics_card.py", "--runs", "1", "--output", str(output)])
+    with pretended_card(), pytest.raises(RuntimeError, match="launch failure"):
+        benchmark.main()
+    found = json.loads(output.read_text(encoding="utf-8"))
+    assert found["a_click"]["CNN, a look"]["ms"] > 0
+    assert found["cudnn"] is None
+    assert "crf_rnn" not in found
+
+
+def test_a_card_that_cannot_compute_is_told(benchmark, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["graphics_card.py"])
+    with pretended_card() as card:
+        card.failure = RuntimeError("CUDA error: no kernel image is available for execution on the device")
+        with pytest.raises(SystemExit, match="cannot compute on the graphics card"):
+            benchmark.main()
 
 
 def test_without_a_card_it_says_so_and_torch_and_numpy_suffice() -> None:

@@ -101,7 +101,7 @@ def test_a_wider_network_begins_with_what_the_narrow_one_says_and_learns_more(tm
         torch.testing.assert_close(value, joint_state[f"crf.{name}"].half().float())
 
 
-@pytest.mark.parametrize(("width", "fault"), [(4, "has width 4"), (0, "has width 0"), (1, "no stage widens")])
+@pytest.mark.parametrize(("width", "fault"), [(4, "has width 4"), (0, "width is 0: a whole"), (1, "no stage widens")])
 def test_a_plan_whose_widths_do_not_lead_to_its_network_is_refused(width: int, fault: str) -> None:
     localiser, segmenter, joint = (training := tiny_plan()).stages
     with pytest.raises(ValueError, match=fault):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -113,7 +114,15 @@ def test_a_crf_that_no_stage_trains_is_the_plans(tmp_path: Path) -> None:
         (("plan", "segmenter", "crop_voxels"), [0, 32, 32], "each is a multiple of 16"),
         (("plan", "segmenter", "crop_voxels"), [16, 16, 16], "one is 32 at least"),
         (("plan", "segmenter", "crop_voxels"), [32, 32], "three whole numbers"),
-        (("plan", "segmenter", "spacing_mm"), [0, 0, 0], "spacing_mm is (0.0, 0.0, 0.0): three numbers above 0"),
+        (("plan", "segmenter", "spacing_mm"), [0, 0, 0], "spacing_mm is (0, 0, 0): three numbers above 0"),
+        (("plan", "segmenter", "spacing_mm"), ["8", "8", "8"], "spacing_mm is ('8', '8', '8'): three numbers above 0"),
+        (("plan", "segmenter", "spacing_mm"), [10**400, 8, 8], "three numbers above 0"),
+        (("plan", "segmenter", "crop_voxels"), [80.9, 32, 32], "crop_voxels is (80.9, 32, 32): three whole numbers"),
+        (("plan", "segmenter", "crop_voxels"), ["32", "32", "16"], "three whole numbers"),
+        (("plan", "segmenter", "shift_voxels"), 2.9, "shift_voxels is 2.9: a whole number from 0 on"),
+        (("plan", "segmenter", "closer_below_ml"), math.nan, "closer_below_ml is nan: a number from 0 on"),
+        (("plan", "segmenter", "closer_below_ml"), -5, "closer_below_ml is -5: a number from 0 on"),
+        (("plan", "segmenter", "intensity", "density_map"), "false", "density_map is 'false': true or false"),
         (("plan", "localiser", "network", "normalisation"), "foo", "'foo' is not one of instance, batch, none"),
         (("plan", "localiser", "network", "width"), 0, "width is 0: a whole number from 1 on"),
         (("plan", "localiser", "network", "kernel"), 2, "kernel is 2: an odd number"),
@@ -126,6 +135,20 @@ def test_a_crf_that_no_stage_trains_is_the_plans(tmp_path: Path) -> None:
         (("stages", 0, "rate"), "fast", "rate is 'fast': a number above 0"),
         (("stages", 0, "warmup"), "x", "warmup is 'x': a whole number from 0 on"),
         (("stages", 0, "first_sample"), "x", "first_sample is 'x': a whole number from 0 on"),
+        (("stages", 0, "without_bladder"), 2, "without_bladder is 2: a number from 0 to 1"),
+        (("stages", 0, "without_bladder"), -1, "without_bladder is -1: a number from 0 to 1"),
+        (("stages", 0, "without_bladder"), "0.2", "without_bladder is '0.2': a number from 0 to 1"),
+        (("stages", 0, "narrow"), 3, "narrow is 3: a number from 0 to 1"),
+        (("stages", 0, "closer"), -1, "closer is -1: a number from 0 to 1"),
+        (("stages", 0, "warped"), 7, "warped is 7: a number from 0 to 1"),
+        (("stages", 0, "patients"), 1.5, "patients is 1.5: a number from 0 to 1"),
+        (("stages", 0, "average"), 5, "average is 5: a number from 0 on, below 1"),
+        (("stages", 0, "average"), 1, "average is 1: a number from 0 on, below 1"),
+        (("stages", 0, "weight_decay"), -3, "weight_decay is -3: a number from 0 on"),
+        (("stages", 0, "train_network"), "false", "train_network is 'false': true or false"),
+        (("stages", 0, "width"), 1.5, "width is 1.5: a whole number from 1 on"),
+        (("stages", 0, "strata"), {"small": math.nan}, "numbers from 0 on"),
+        (("seed",), 1.9, "the seed is 1.9: it is a whole number"),
         (("seed",), 10**40, "from 0 to 2^63 - 1"),
         (("plan", "segmenter", "intensity", "scaling"), "min-max", "'min-max' is not one of window, minmax"),
     ],
@@ -142,6 +165,16 @@ def test_a_plan_of_impossible_values_is_refused(
     with pytest.raises(InputError, match="is not a training plan") as caught:
         TrainingPlan.load(tmp_path / "plan.json")
     assert words in caught.value.message
+
+
+def test_a_plan_may_say_whole_numbers_where_fractions_could_stand(tmp_path: Path) -> None:
+    raw = json.loads(write_plan(tiny_plan(), tmp_path / "plan.json").read_text(encoding="utf-8"))
+    raw["plan"]["segmenter"] |= {"spacing_mm": [8, 8, 8], "closer_below_ml": 0}
+    raw["stages"][0] |= {"without_bladder": 1, "narrow": 0, "average": 0, "weight_decay": 0, "patients": 0}
+    (tmp_path / "plan.json").write_text(json.dumps(raw), encoding="utf-8")
+    training = TrainingPlan.load(tmp_path / "plan.json")
+    assert all(isinstance(step, float) for step in training.plan.segmenter.spacing_mm)
+    assert training.stages[0].without_bladder == 1
 
 
 def test_a_training_for_which_memory_does_not_suffice_says_what_to_plan(tmp_path: Path) -> None:

@@ -72,17 +72,23 @@ def dice(predicted: np.ndarray, reference: np.ndarray) -> float:
 
 
 def surface_distances_mm(
-    predicted: np.ndarray, reference: np.ndarray, spacing_mm: Triple
+    predicted: np.ndarray, reference: np.ndarray, spacing_mm: Triple, axes: tuple[int, ...] = (0, 1, 2)
 ) -> tuple[np.ndarray, np.ndarray]:
     """Distance from every surface voxel of `predicted` to the surface of `reference`, and the other way round.
 
-    Boolean masks (z, y, x) of one grid. Both results are empty where one of the masks is.
+    Boolean masks (z, y, x) of one grid; only faces across `axes` make a surface. Both results are empty where one of
+    the masks is.
     """
     if not (predicted.any() and reference.any()):
         return np.empty(0), np.empty(0)
     box = _box(predicted | reference)
-    ours, theirs = surface(predicted[box]), surface(reference[box])
+    ours, theirs = surface(predicted[box], axes), surface(reference[box], axes)
     return distances_mm(theirs, spacing_mm)[ours], distances_mm(ours, spacing_mm)[theirs]
+
+
+def hd95_mm(there: np.ndarray, back: np.ndarray) -> float:
+    """The larger 95th percentile of the distances of both directions, neither of them empty."""
+    return float(max(np.percentile(there, 95), np.percentile(back, 95)))
 
 
 def surface(mask: np.ndarray, axes: tuple[int, ...] = (0, 1, 2)) -> np.ndarray:
@@ -127,7 +133,7 @@ def _distance_scores(there: np.ndarray, back: np.ndarray) -> dict[str, float]:
     return {
         "asd_mm": float(both.mean()),
         "msd_mm": float(both.max()),
-        "hd95_mm": float(max(np.percentile(there, 95), np.percentile(back, 95))),
+        "hd95_mm": hd95_mm(there, back),
         "surface_dice_2mm": float((both <= TOLERANCE_MM + 1e-4).mean()),
     }
 

@@ -1,7 +1,7 @@
 """What the number type that the networks compute in costs: how its masks agree with those of float32."""
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from ..pipeline.steps import Progress
 from .metrics import dice
 
 FIRST_SEED = 9_000
-Network = Callable[[torch.Tensor], torch.Tensor]
 Masks = tuple[np.ndarray, np.ndarray]
 CPU = torch.device("cpu")
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .metrics import distances_mm, surface
+from .metrics import hd95_mm, surface_distances_mm
 
 WRONG_HD95_MM = 4.0
 IN_PLANE = (1, 2)
@@ -35,8 +35,8 @@ def slice_errors(
     errors = []
     for number in np.flatnonzero((contour | reference).any(axis=IN_PLANE)).tolist():
         ours, theirs = contour[number], reference[number]
-        hd95_mm = in_plane_hd95_mm(ours, theirs, spacing_mm)
-        errors.append(SliceError(number, hd95_mm, missed=not ours.any(), added=not theirs.any()))
+        apart_mm = in_plane_hd95_mm(ours, theirs, spacing_mm)
+        errors.append(SliceError(number, apart_mm, missed=not ours.any(), added=not theirs.any()))
     return errors
 
 
@@ -45,14 +45,8 @@ def in_plane_hd95_mm(contour: np.ndarray, reference: np.ndarray, spacing_mm: tup
 
     Infinite where one is empty.
     """
-    if not (contour.any() and reference.any()):
-        return np.inf
-    union = contour | reference
-    rows, columns = (np.flatnonzero(union.any(axis=axis)) for axis in (1, 0))
-    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    ours, theirs = (surface(mask[box][None], IN_PLANE) for mask in (contour, reference))
-    there, back = distances_mm(theirs, spacing_mm)[ours], distances_mm(ours, spacing_mm)[theirs]
-    return float(max(np.percentile(there, 95), np.percentile(back, 95)))
+    there, back = surface_distances_mm(contour[None], reference[None], spacing_mm, IN_PLANE)
+    return hd95_mm(there, back) if there.size else np.inf
 
 
 def area_under_roc(scores: np.ndarray, wrong: np.ndarray) -> float:

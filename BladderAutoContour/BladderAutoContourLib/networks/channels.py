@@ -4,6 +4,9 @@ import torch
 
 from .plan import IntensityPlan
 
+AIR_HU = -1000.0  # what stands where a crop or a window reaches beyond the scan
+BODY_HU = -300.0  # what is brighter belongs to the patient, or to the couch
+
 
 def density_map(hu: torch.Tensor, centre_hu: float, width_hu: float) -> torch.Tensor:
     """`exp(-((I - centre) / width)^2)`, bright at the bladder's density; no factor 2, as in the paper.

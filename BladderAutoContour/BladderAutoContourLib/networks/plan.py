@@ -7,8 +7,9 @@ Triples are (x, y, z), in millimetres or voxels as their names say. A plan is pl
 import dataclasses
 import json
 import math
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..imaging.geometry import Triple
@@ -25,7 +26,13 @@ def expect(what: str, holds: bool) -> None:
 
 def is_number(value: object, above: float = -math.inf) -> bool:
     """Whether it is a finite number greater than `above`."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and above < value < math.inf
+    is_one = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_one and above < value and abs(value) <= sys.float_info.max  # JSON writes whole numbers of any length
+
+
+def is_from_zero(value: object, to: float = sys.float_info.max) -> bool:
+    """Whether it is a number from 0 to `to`, both included."""
+    return is_number(value) and 0 <= value <= to
 
 
 def is_whole(value: object, least: int) -> bool:
@@ -59,6 +66,7 @@ class IntensityPlan:
         if self.scaling not in SCALINGS:
             raise ValueError(f"the scaling {self.scaling!r} is not one of {', '.join(SCALINGS)}")
         expect(f"window_hu is {self.window_hu}: two numbers, the second greater", _is_window(self.window_hu))
+        expect(f"density_map is {self.density_map!r}: true or false", isinstance(self.density_map, bool))
         expect("density_centre_hu is a number", is_number(self.density_centre_hu))
         expect("density_width_hu is a number above 0", is_number(self.density_width_hu, above=0))
 
@@ -106,7 +114,9 @@ class StagePlan:
         expect(f"spacing_mm is {self.spacing_mm}: three numbers above 0", _are_widths(self.spacing_mm))
         three = len(self.crop_voxels) == 3 and all(is_whole(size, 0) for size in self.crop_voxels)
         expect(f"crop_voxels is {self.crop_voxels}: three whole numbers", three)
-        expect(f"shift_voxels is {self.shift_voxels}: a whole number from 0 on", is_whole(self.shift_voxels, 0))
+        expect(f"shift_voxels is {self.shift_voxels!r}: a whole number from 0 on", is_whole(self.shift_voxels, 0))
+        smaller = self.closer_below_ml
+        expect(f"closer_below_ml is {smaller!r}: a number from 0 on", is_from_zero(smaller))
 
 
 @dataclass(frozen=True)
@@ -227,12 +237,10 @@ def _dataclass(kind: type, raw: dict[str, Any]) -> Any:
 
 
 def _stage(raw: dict[str, Any]) -> StagePlan:
-    _known(StagePlan, raw)
-    return StagePlan(
-        spacing_mm=tuple(float(v) for v in raw["spacing_mm"]),
-        crop_voxels=tuple(int(v) for v in raw["crop_voxels"]),
-        intensity=_dataclass(IntensityPlan, raw.get("intensity", {})),
-        network=_dataclass(NetworkPlan, raw.get("network", {})),
-        shift_voxels=int(raw.get("shift_voxels", 0)),
-        closer_below_ml=float(raw.get("closer_below_ml", 0.0)),
-    )
+    known = _known(StagePlan, raw)
+    parts = {
+        "intensity": _dataclass(IntensityPlan, known.get("intensity", {})),
+        "network": _dataclass(NetworkPlan, known.get("network", {})),
+    }
+    stage = _dataclass(StagePlan, {**known, **parts})
+    return replace(stage, spacing_mm=tuple(map(float, stage.spacing_mm)))  # a file may say 3 for 3.0

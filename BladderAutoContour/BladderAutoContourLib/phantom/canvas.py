@@ -54,13 +54,13 @@ class Canvas:
         """Share of each voxel inside a surface at signed `distance` mm."""
         return (0.5 - distance / self.voxel_mm).clamp(0, 1)
 
-    def paint(self, shape: Shape, hu: float | torch.Tensor, opacity: float = 1.0, inset_mm: float = 0.0) -> None:
+    def paint(self, shape: Shape, hu: float | torch.Tensor, inset_mm: float = 0.0) -> None:
         """Blend `hu` in where the shape, shrunk by `inset_mm`, covers the voxels."""
         block = self.block(shape)
         if block is None:
             return
         share = self.coverage(shape.distance(*self.at(block)) + inset_mm)
-        self.blend(block, share * opacity, hu)
+        self.blend(block, share, hu)
 
     def blend(self, block: Block, share: torch.Tensor, hu: float | torch.Tensor) -> None:
         """Mix `hu` into a block by `share` in [0, 1]."""

@@ -27,6 +27,9 @@ FAR_SHARE, FAR_MM = 0.35, (30.0, 42.0, 42.0)
 """How often a crop lies anywhere within these distances: a network that always finds the bladder in the middle of its
 crop learns the middle, and follows a localiser that has mistaken the prostate for the bladder."""
 
+WINDOW_REACH = 0.85
+"""How far above or below a window's middle the bladder's lies at most, as a share of half the window's height."""
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -64,7 +67,7 @@ def draw_window(
     """A window of the localiser: centred on the body, anywhere along it, or with the bladder somewhere inside."""
     reach = size[2] * spacing_mm[2] / 2
     if with_bladder:
-        z = case.bladder.centre[2] + rng.uniform(-0.85, 0.85) * reach
+        z = case.bladder.centre[2] + rng.uniform(-WINDOW_REACH, WINDOW_REACH) * reach
     else:
         z = rng.uniform(-330, 620)
     return patient_grid(

@@ -1,7 +1,8 @@
 """Augmentation: the same anatomy as it may look elsewhere, by slices, tissue contrast, shading and noise.
 
 The generator draws what a patient and a scanner are made of; this widens what it may have left out, for the price of a
-few milliseconds. Every change keeps air and water apart and the order of any two HU.
+few milliseconds. Curve and calibration keep the order of any two HU, shading and noise that of tissues on average, and
+slices mix neighbours as a scanner does.
 """
 
 from collections.abc import Callable
@@ -9,13 +10,14 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from ..networks.channels import BODY_HU
+
 KNOTS_HU = (-1100.0, -400.0, -160.0, -80.0, -20.0, 40.0, 100.0, 300.0, 3100.0)
 SOFT = slice(1, 7)  # the segments between knots whose contrast varies: fat, water, flesh, blood
 SLOPES = (0.75, 1.3)  # a segment's HU range is stretched by this much, about water at 0 HU
 SHADING_HU = 5.0  # standard deviation of what scatter and hard beams add, slowly varying
 SHADING_NODES = (4, 5, 5)  # (z, y, x)
 SLICE_VOXELS = (1.0, 2.5)  # how many of the crop's planes one slice of the scanner stands for
-BODY_HU = -300.0
 MOST_NOISE_HU = 22.0  # standard deviation
 
 

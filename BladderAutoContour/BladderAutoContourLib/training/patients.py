@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ..phantom.fields import draw_crop_error_mm
-from .augmentation import BODY_HU
-from .samples import AIR_HU, GeneratedSamples, Recipe, replay
+from ..networks.channels import AIR_HU, BODY_HU
+from ..phantom.fields import WINDOW_REACH, draw_crop_error_mm
+from .samples import GeneratedSamples, Recipe, replay
 from .warp import PAPER, warp
 
 BODY_ERROR_MM = 15.0  # how far the localiser's windows lie off the middle of the body
@@ -87,7 +87,10 @@ def _draw_centre(patient: Patient, recipe: Recipe, rng: np.random.Generator) -> 
     if recipe.stage == "localiser":
         centre = patient.body_centre + rng.normal(0, BODY_ERROR_MM, size=3) / spacing
         reach = recipe.plan.crop_voxels[2] / 2
-        centre[0] = rng.uniform(0, shape[0]) if bladder is None else bladder[0] + rng.uniform(-0.85, 0.85) * reach
+        if bladder is None:
+            centre[0] = rng.uniform(0, shape[0])
+        else:
+            centre[0] = bladder[0] + rng.uniform(-WINDOW_REACH, WINDOW_REACH) * reach
         return centre
     if bladder is None:
         return rng.uniform(0, shape)

@@ -9,7 +9,7 @@ from typing import Any
 from .. import __version__
 from ..errors import InputError
 from ..networks.finer import finer_grid
-from ..networks.plan import Plan, StagePlan, expect, is_number, is_whole
+from ..networks.plan import Plan, StagePlan, expect, is_from_zero, is_number, is_whole
 from ..networks.vnet import VNet
 from ..phantom.case import GENERATOR_VERSION, STRATA
 
@@ -17,6 +17,7 @@ STAGES = ("localiser", "segmenter", "joint")
 LOSSES = ("dice+cross-entropy", "cross-entropy", "dice", "iou", "tversky")
 OPTIMISERS = ("adamw", "sgd")
 PRECISIONS = ("bf16", "float32")
+SHARES = ("without_bladder", "narrow", "closer", "warped", "patients")
 UNSEEN = 10_000_000  # later rounds of a network see patients of their own
 
 
@@ -76,17 +77,24 @@ class StageSchedule:
             expect(f"{name} is {getattr(self, name)!r}: a whole number from 1 on", is_whole(getattr(self, name), 1))
         for name in ("rate", "clip"):
             expect(f"{name} is {getattr(self, name)!r}: a number above 0", is_number(getattr(self, name), above=0))
+        for name in SHARES:
+            expect(f"{name} is {getattr(self, name)!r}: a number from 0 to 1", is_from_zero(getattr(self, name), to=1))
+        expect(
+            f"average is {self.average!r}: a number from 0 on, below 1", is_from_zero(self.average) and self.average < 1
+        )
+        expect(f"weight_decay is {self.weight_decay!r}: a number from 0 on", is_from_zero(self.weight_decay))
         expect(f"warmup is {self.warmup!r}: a whole number from 0 on", is_whole(self.warmup, 0))
-        first = self.first_sample
+        expect(f"train_network is {self.train_network!r}: true or false", isinstance(self.train_network, bool))
+        first, width = self.first_sample, self.width
         expect(f"first_sample is {first!r}: a whole number from 0 on", first is None or is_whole(first, 0))
+        expect(f"width is {width!r}: a whole number from 1 on", width is None or is_whole(width, 1))
         if self.closer and self.stage == "joint":
             raise ValueError("closer is for the segmenter's own stages: the CRF-RNN counts on the plan's spacing")
-        if not 0 <= self.patients <= 1:
-            raise ValueError(f"{self.patients} is no share of patients: it lies between 0 and 1")
         if unknown := sorted(self.strata.keys() - set(STRATA)):
             raise ValueError(f"there is no stratum {unknown[0]!r}: {', '.join(STRATA)}")
-        if min(self.strata.values(), default=0) < 0 or sum(self.strata.values()) > 1 + 1e-9:
-            raise ValueError("the shares of the strata are not negative, and at most 1 together")
+        shares = self.strata.values()
+        are_shares = all(map(is_from_zero, shares)) and sum(shares) <= 1 + 1e-9
+        expect("the shares of the strata are numbers from 0 on, and at most 1 together", are_shares)
         _expect_name(self.folder, "a folder")
 
     @property
@@ -116,7 +124,8 @@ class TrainingPlan:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        expect(f"the seed is {self.seed}: it is a whole number from 0 to 2^63 - 1", 0 <= self.seed < 2**63)
+        is_seed = is_whole(self.seed, 0) and self.seed < 2**63
+        expect(f"the seed is {self.seed!r}: it is a whole number from 0 to 2^63 - 1", is_seed)
         _expect_name(self.plan.name, "a file of weights")
         for crop in (self.plan.localiser.crop_voxels, self.plan.segmenter.crop_voxels):
             if any(size < VNet.factor or size % VNet.factor for size in crop):
@@ -130,7 +139,7 @@ class TrainingPlan:
         for schedule in self.stages:
             stage = self.plan.localiser if schedule.stage == "localiser" else self.plan.segmenter
             width, most = schedule.width, stage.network.width
-            if width is not None and not 0 < width <= most:
+            if width is not None and width > most:
                 raise ValueError(f"the stage {schedule.folder} has width {width}, its network in the plan {most}")
             if width not in (None, most) and schedule in last.values():
                 raise ValueError(f"no stage widens {schedule.folder} from {width} to {most}, as the plan has it")
@@ -141,7 +150,7 @@ class TrainingPlan:
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
             return cls(
-                seed=int(raw["seed"]),
+                seed=raw["seed"],
                 plan=Plan.from_json(json.dumps(raw["plan"])),
                 stages=tuple(StageSchedule(**stage) for stage in raw["stages"]),
                 notes=dict(raw.get("notes", {})),

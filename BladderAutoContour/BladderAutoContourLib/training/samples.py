@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from ..imaging.geometry import Geometry
+from ..networks.channels import AIR_HU
 from ..networks.plan import StagePlan
 from ..phantom.case import draw_case
 from ..phantom.fields import draw_crop, draw_window
@@ -16,7 +17,6 @@ from .anatomy import ellipsoid_ml, fill, wander
 from .augmentation import vary
 from .warp import draw_mesh, warp
 
-AIR_HU = -1000.0
 CLOSER_BELOW_ML = 80.0  # the ellipsoid, before neighbours dent it
 THROUGH = 0.4  # of the scans that end within a crop that shows a bladder: how many end within the bladder itself
 CLOSER = (0.6, 1.0)  # spacing of a crop seen from closer, as a share of the plan's

@@ -16,10 +16,12 @@ from types import ModuleType
 from . import ARGUMENTS_VARIABLE, host
 from .commands.parser import Parser
 from .errors import BladderError, Cancelled, UsageError
-from .events import CANCEL_GRACE_SECONDS, Events
-from .failures import told
+from .events import CANCEL_GRACE_SECONDS, Cancellation, Events
+from .failures import as_bladder_error, is_process_lost, told
 
 PROGRAM = "python -m BladderAutoContourLib"
+STOP_HEARD_SECONDS = 0.2
+"""How much sooner than a stop what it has torn may be known."""
 COMMANDS = {
     "segment": "contour the bladder of one or more CTs",
     "serve": "the same engine kept warm: requests on standard input, events on standard output",
@@ -27,7 +29,7 @@ COMMANDS = {
     "rtstruct": "turn a mask into a verified DICOM structure set",
     "check-rtstruct": "check a structure set, against its CT where given",
     "masks": "turn every structure of a structure set into a mask",
-    "contours": "print a structure's contours slice by slice, as text",
+    "contours": "write a structure's contours to a text file, slice by slice",
     "inspect": "tell what a folder of DICOM files holds and what is wrong with it",
     "phantom": "generate pelvis CTs with their true bladder",
     "train": "train the networks by a plan, or finished weights on own patients",
@@ -46,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _run(_given() if arguments is None else list(arguments), events)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure has a code, a bug's too
-        code = _fail(told(error), events)
+        host.forget_children()
+        code = _fail(_failure(error, events.cancellation), events)
     came_back.set()
     if code == Cancelled.code:
         # The interpreter takes a second to clear away torch; nobody who cancels wants to wait for that.
@@ -111,7 +114,7 @@ def _stop_within_a_second(events: Events) -> threading.Event:
     def last_words() -> None:
         events.cancellation.clean_up()
         if not events.closed:
-            _fail(Cancelled("Cancelled: no result was written."), events)
+            _fail(Cancelled(events.cancellation.sentence), events)
 
     def watch() -> None:
         host.end_soon(Cancelled.code, CANCEL_GRACE_SECONDS, last_words, unless=came_back)
@@ -119,6 +122,19 @@ def _stop_within_a_second(events: Events) -> threading.Event:
     host.install_stop_signals(events.cancellation)
     events.cancellation.on_cancel(watch)
     return came_back
+
+
+def _failure(error: BaseException, cancellation: Cancellation) -> BladderError:
+    """The family's error for what ended a command; a cancel where a stop has torn something on its way.
+
+    Ctrl-C reaches every process of a training at once: that one of them is gone may be known before the stop is.
+    """
+    if as_bladder_error(error) is None or is_process_lost(error):
+        heard = threading.Event()
+        cancellation.on_cancel(heard.set)
+        if heard.wait(STOP_HEARD_SECONDS):
+            return Cancelled(cancellation.sentence)
+    return told(error)
 
 
 def _fail(error: BladderError, events: Events) -> int:

@@ -79,6 +79,9 @@ class VerificationError(BladderError):
     code, kind = 9, "verification"
 
 
+CANCELLED = "Cancelled. What was finished before stays."
+
+
 class Cancelled(BladderError):
     """The user cancelled (Ctrl-C, SIGTERM, a `cancel` request)."""
 

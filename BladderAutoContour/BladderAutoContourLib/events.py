@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from . import host
-from .errors import BladderError, Cancelled, OutputError
+from .errors import CANCELLED, BladderError, Cancelled, OutputError
 
 LINES_PER_SECOND = 10
 CANCEL_GRACE_SECONDS = 0.5
@@ -21,6 +21,8 @@ CANCEL_GRACE_SECONDS = 0.5
 
 class Cancellation:
     """A flag that any thread may raise once; the work looks at it wherever it reports progress.
+
+    sentence: what whoever cancels is told; a command that can go on later says here how.
 
     Usage::
 
@@ -32,6 +34,7 @@ class Cancellation:
     """
 
     def __init__(self) -> None:
+        self.sentence = CANCELLED
         self._lock = threading.Lock()
         self._cancelled = False
         self._listeners: list[Callable[[], None]] = []
@@ -53,7 +56,7 @@ class Cancellation:
     def check(self) -> None:
         """Raise Cancelled when somebody asked to stop."""
         if self._cancelled:
-            raise Cancelled("Cancelled: no result was written.")
+            raise Cancelled(self.sentence)
 
     def on_cancel(self, listener: Callable[[], None]) -> None:
         """Call `listener` once at the cancel; at once when that has been."""

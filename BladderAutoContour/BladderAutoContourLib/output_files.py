@@ -65,7 +65,8 @@ def unwritable(folder: Path, error: OSError) -> OutputError:
     """The error for a folder that does not take the results."""
     if host.is_disk_full(error):
         return OutputError(
-            f"The disk of the output folder {folder} is full; nothing was written. Free some space or choose another.",
+            f"The disk of the output folder {folder} is full; the result was not written. Free some space or choose "
+            "another.",
             [folder],
         )
     if error.errno in (errno.EEXIST, errno.ENOTDIR):

@@ -43,6 +43,7 @@ def test_a_finished_result_survives_a_cancelled_second_run(start, run, ct_folder
     session.wait_for(event="progress", step="segment")
     session.process.terminate()
     assert session.end(10) == 130
+    assert session.events[-1]["error"]["message"] == "Cancelled. What was finished before stays."
     assert {path.name: path.read_bytes() for path in output.iterdir()} == before
     assert list(tmp_path.iterdir()) == [output]
 

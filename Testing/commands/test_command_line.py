@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import BladderAutoContourLib as package
 import pytest
 from BladderAutoContourLib.__main__ import COMMANDS
 
+PACKAGE_FOLDER = Path(package.__file__).parents[1]
 HEAVY = ("torch", "SimpleITK", "vtkmodules", "numpy")
 
 
@@ -73,7 +76,35 @@ def test_a_missing_torch_says_what_to_do(tmp_path, ct_file):
     assert "torch" in done.stderr
     assert "setup_dev.py" in done.stderr
     assert "Traceback" not in done.stderr
-    assert json.loads(done.stdout.splitlines()[-1])["error"]["kind"] == "package-missing"
+    error = json.loads(done.stdout.splitlines()[-1])["error"]
+    assert error["kind"] == "package-missing"
+    cause, sentence = done.stderr.splitlines()
+    assert cause.startswith("ModuleNotFoundError: import of torch halted")
+    assert sentence == error["message"]
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+def test_a_package_of_another_python_is_told_with_what_brings_it(tmp_path, ct_file, monkeypatch, foreign):
+    (tmp_path / "torch.py").write_text("raise ImportError('built for another Python', name='torch')")
+    program = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from BladderAutoContourLib.__main__ import main; "
+    program += f"sys.exit(main(['segment', {str(ct_file)!r}, '--output', {str(tmp_path / 'out')!r}]))"
+    # Slicer's panel gives the engine the program's own folder
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path if foreign else PACKAGE_FOLDER))
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    cause, sentence = done.stderr.splitlines()
+    assert cause == "ImportError: built for another Python"
+    # Slicer's own Python, where nothing but the launcher sets the variable, is no virtual environment
+    told = foreign and sys.prefix != sys.base_prefix
+    assert ("PYTHONPATH is set" in sentence and "unset it" in sentence) is told
+    assert "setup_dev.py" in sentence
+    assert done.returncode == 8
+
+
+def test_help_says_what_a_command_does(run):
+    assert "  contours        write a structure's contours to a text file" in run("--help").stdout
+    told = " ".join(run("train", "--help").stdout.split())
+    assert "temperature and the doubt of slices on N others (default 30; 0: leave all three as they are)" in told
 
 
 def test_a_bug_shows_its_traceback_and_has_a_code_of_its_own():

@@ -21,6 +21,13 @@ def test_a_folder_that_holds_a_case_is_not_written_into(run, tmp_path):
         assert {file: file.read_bytes() for file in output.rglob("*") if file.is_file()} == before
 
 
+def test_an_output_that_cannot_be_is_told_before_any_patient_is_generated(run, tmp_path):
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    result = run("phantom", "--seed", "3", "--output", tmp_path / "file" / "out", *COARSE)
+    result.failed_with(6, "output", "is a file, not a folder. Choose another output folder.")
+    assert "progress" not in [line.get("event") for line in result.events]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -86,6 +86,20 @@ def test_no_contour_rather_than_a_wrong_one(field: Volume, evidence: float, word
     assert caught.value.confidence == pytest.approx(evidence if field.array.any() else 0.0)  # uncalibrated plan
 
 
+@pytest.mark.parametrize(
+    ("slices", "voxels", "evidence", "words"),
+    [
+        (10, 23, 0.99, r"holds only 2\.7 mL \(less than 3 mL\)"),  # 2.76 mL
+        (13, 19, 0.99, r"holds only 2\.9 mL \(less than 3 mL\)"),  # 2.964 mL
+        (10, 40, 0.498, r"confidence 0\.49, at least 0\.50 is needed"),
+    ],
+)
+def test_what_is_too_little_is_not_rounded_to_enough(slices: int, voxels: int, evidence: float, words: str) -> None:
+    field = block((slice(2, 2 + slices), slice(0, 1), slice(0, voxels), 0.9))
+    with pytest.raises(NoBladderError, match=words):
+        decide(field, evidence, DecisionPlan(minimum_confidence=0.5, minimum_volume_ml=3.0))
+
+
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.floats(0.1, 5), st.floats(-4, 4))
 def test_calibration_keeps_the_order_and_stays_a_probability(first, second, slope, offset) -> None:
     plan = DecisionPlan(calibration_slope=slope, calibration_offset=offset)

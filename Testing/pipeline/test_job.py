@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.errors import Cancelled, InputError, NoBladderError, OutputError
 from BladderAutoContourLib.events import Events
 from BladderAutoContourLib.imaging.files import to_sitk, write_volume
+from BladderAutoContourLib.pipeline import job
 from BladderAutoContourLib.pipeline.engine import Engine
 from BladderAutoContourLib.pipeline.job import Job, run_job
+from BladderAutoContourLib.pipeline.preview import preview
 from BladderAutoContourLib.pipeline.result_folder import RESULT_FILES, STRUCTURE_SET
 from BladderAutoContourLib.pipeline.steps import USUAL_SHARES
 from PIL import Image
@@ -30,6 +33,7 @@ CODES = {
     "several-candidates",
     "unsure-slices",
     "geometry",
+    "border",
     "fallback",
 }
 
@@ -112,6 +116,35 @@ def test_report_says_what_ran_and_nothing_of_the_patient(engine: Engine, tmp_pat
     assert all(0 <= doubt <= 1 for doubt in report["slice_doubt"])
 
 
+def test_every_sentence_of_a_report_ends_in_one_stop(engine: Engine, tmp_path: Path) -> None:
+    for number, file in enumerate(write_ct_series(ct_of(BODY, scan_grid()), tmp_path / "ct")):
+        dataset = pydicom.dcmread(file)
+        dataset.GantryDetectorTilt = "15"
+        dataset.RescaleType = "UNHEARD" if number else "HU"
+        dataset.save_as(file)
+    long_name = "Bladder, by the programme"
+    run_job(Job((tmp_path / "ct",), tmp_path / "out", export_name=long_name), engine, Events(io.StringIO()))
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert sum(warning["code"] == "geometry" for warning in report["warnings"]) == 2
+    assert report["notes"]
+    for sentence in (*(warning["sentence"] for warning in report["warnings"]), *report["notes"]):
+        assert sentence.endswith("."), sentence
+        assert not sentence.endswith(".."), sentence
+
+
+def test_the_picture_calls_no_contour_certain(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sitk.WriteImage(to_sitk(ct_of(BODY, scan_grid())), str(tmp_path / "ct.nrrd"))
+    contour, titles = Engine.contour, []
+    sure = iter((1.0, 0.9996, 0.789))
+    monkeypatch.setattr(
+        Engine, "contour", lambda *given, **more: replace(contour(*given, **more), confidence=next(sure))
+    )
+    monkeypatch.setattr(job, "preview", lambda *given: titles.append(given[-1]) or preview(*given))
+    for _ in range(3):
+        run_job(Job((tmp_path / "ct.nrrd",), tmp_path / "out"), engine, Events(io.StringIO()))
+    assert [title.partition("confidence ")[2][:4] for title in titles] == ["0.99", "0.99", "0.78"]
+
+
 def test_a_volume_file_that_does_not_say_how_the_patient_lies_is_told(engine: Engine, tmp_path: Path) -> None:
     path = tmp_path / "ct.nii"
     sitk.WriteImage(to_sitk(ct_of(BODY, scan_grid())), str(path))
@@ -142,7 +175,7 @@ def test_list_of_dicom_files_gives_the_same_as_their_folder(engine: Engine, dico
 
 
 def test_structures_name_is_the_users(engine: Engine, dicom_folder: Path, tmp_path: Path) -> None:
-    output = run_job(Job((dicom_folder,), tmp_path, export_name="Blase"), engine, Events(io.StringIO()))
+    output = run_job(Job((dicom_folder,), tmp_path, export_name=" Blase "), engine, Events(io.StringIO()))
     dataset = pydicom.dcmread(output / "RTSTRUCT.dcm")
     assert [str(roi.ROIName) for roi in dataset.StructureSetROISequence] == ["Blase"]
 

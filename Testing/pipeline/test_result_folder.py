@@ -91,7 +91,9 @@ def test_structure_set_of_an_earlier_ct_does_not_stay_beside_new_results(tmp_pat
 def test_what_somebody_else_has_made_is_not_replaced(tmp_path: Path, kept: list[str]) -> None:
     for name in kept:
         (tmp_path / name).write_text("drawn by hand")
-    with pytest.raises(OutputError, match="Choose another output folder"), ResultFolder(tmp_path):
+    replaced = ", ".join(name for name in (MASK, STRUCTURE_SET) if name in kept)
+    words = f"no result of a contouring.* replace: {replaced}\\. "
+    with pytest.raises(OutputError, match=words), ResultFolder(tmp_path):
         pass
     assert names(tmp_path) == sorted(kept)
 

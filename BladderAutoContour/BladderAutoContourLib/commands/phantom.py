@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..events import Events
-from ..output_files import put
+from ..output_files import check_output, put, unwritable
 from .parser import at_least, millimetres
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Generate every case. Raises OutputError where one cannot be written, or its folder holds files already."""
+    check_output(arguments.output)
     folders = {
         seed: arguments.output / f"case_{seed:04d}" for seed in range(arguments.seed, arguments.seed + arguments.count)
     }
@@ -58,7 +59,6 @@ def _expect_empty(folder: Path) -> None:
 
 
 def _write_case(arguments: argparse.Namespace, seed: int, folder: Path, events: Events) -> None:
-    from ..errors import OutputError
     from ..imaging.files import write_volume
     from ..imaging.volume import Volume
     from ..phantom.case import draw_case
@@ -76,7 +76,7 @@ def _write_case(arguments: argparse.Namespace, seed: int, folder: Path, events: 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"The folder {folder} cannot be made: {error.strerror}.", [folder]) from error
+        raise unwritable(folder, error) from error
     write_volume(bladder, folder / "bladder.nrrd")
     if arguments.dicom:
         _write_dicom(ct, soft, seed, folder)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import OutOfMemoryError, UsageError
 from ..events import Events
-from ..failures import as_bladder_error
+from ..failures import as_bladder_error, is_process_lost
 from .own_patients import OwnPatients, add_patient_arguments, find_patients
 from .parser import at_least
 
@@ -27,7 +27,10 @@ PLAN_LESS = (
     'write a smaller "batch" into the stage of the plan, and a larger "accumulate" instead, or plan a smaller crop or '
     "network"
 )
-"""What helps a training that lacks memory; fine-tuning has no plan to write into."""
+"""What helps a training that lacks memory."""
+ON_PROCESSOR = "train on the processor (--device cpu)"
+"""What helps one that has no plan to write into."""
+CANCELLED = "Cancelled. What was finished before stays: the same command with --resume goes on from there."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=at_least(0),
         default=CALIBRATION_SCANS,
         metavar="N",
-        help="scans with and without a bladder that the confidence is fitted on (0: leave it)",
+        help="fit the confidence on N generated scans with a bladder and N without, and the CRF-RNN's temperature and "
+        f"the doubt of slices on N others (default {CALIBRATION_SCANS}; 0: leave all three as they are)",
     )
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto")
     add_patient_arguments(parser)
@@ -66,7 +70,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
 
     from ..networks.number_type import number_type
     from ..output_files import check_output
-    from ..pipeline.device import resolve_device
+    from ..pipeline.device import processor_instead, resolve_device
     from ..training.fine_tuning import PROCESSES
     from ..training.ranks import joined
     from ..training.run import run_training
@@ -78,10 +82,13 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     device = resolve_device(arguments.device)
     check_output(arguments.output)
     arguments.output.mkdir(parents=True, exist_ok=True)
+    events.cancellation.sentence = CANCELLED
     with joined(device) as ranks, Path(os.devnull).open("w") as nowhere:
         heard = events if ranks.first else Events(nowhere, events.cancellation)
         if start and PROCESSES % ranks.count:
             raise UsageError("--start-from trains in one process or in two: start torchrun with --nproc-per-node 2.")
+        if instead := processor_instead(arguments.device):
+            heard.note(instead)
         if number_type(device) == torch.float32 and any(stage.precision == "bf16" for stage in training.stages):
             heard.note("This machine does not compute in bfloat16: it trains in float32, which takes longer.")
         before = None
@@ -89,7 +96,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
             training = _prepare_patients(patients, training, arguments.output, ranks, heard)
             if start and ranks.first:
                 before = _judge_before(patients, start, arguments.device, heard)
-        with _memory_told(fine_tuning=start is not None):
+        with memory_told(ON_PROCESSOR if start else PLAN_LESS):
             weights = run_training(
                 training,
                 arguments.output,
@@ -159,15 +166,19 @@ def _conclude(
 
 
 @contextlib.contextmanager
-def _memory_told(fine_tuning: bool) -> Iterator[None]:
-    """Raise OutOfMemoryError in a training's words where its memory does not suffice, the graphics card's included."""
+def memory_told(advice: str) -> Iterator[None]:
+    """Raise OutOfMemoryError in a training's words where its memory does not suffice, the graphics card's included.
+
+    advice: what helps, such as PLAN_LESS.
+    """
     from ..pipeline.device import is_out_of_memory
 
     try:
         yield
     except (MemoryError, RuntimeError, OSError) as error:
+        if is_process_lost(error):  # another advice helps there, if memory it was
+            raise
         if is_out_of_memory(error) or isinstance(as_bladder_error(error), OutOfMemoryError):
-            advice = "train on the processor (--device cpu)" if fine_tuning else PLAN_LESS
             raise OutOfMemoryError(
                 f"The memory does not suffice for this training. Close other programs, or {advice}."
             ) from error

@@ -53,13 +53,13 @@ def decide(probability: Volume, evidence: float, plan: DecisionPlan) -> Decision
         raise NoBladderError(NOTHING_SEEN)
     if volume_ml < plan.minimum_volume_ml:
         raise NoBladderError(
-            f"What resembles a bladder in this CT holds only {volume_ml:.0f} mL (less than "
-            f"{plan.minimum_volume_ml:.0f} mL), so no contour was written. Contour a collapsed bladder by hand.",
+            f"What resembles a bladder in this CT holds only {floored(volume_ml, 1)} mL (less than "
+            f"{plan.minimum_volume_ml:g} mL), so no contour was written. Contour a collapsed bladder by hand.",
             confidence=confidence,
         )
     if confidence < plan.minimum_confidence:
         raise NoBladderError(
-            f"No bladder was found with enough certainty (confidence {confidence:.2f}, at least "
+            f"No bladder was found with enough certainty (confidence {floored(confidence, 2)}, at least "
             f"{plan.minimum_confidence:.2f} is needed), so no contour was written. Check that the series covers the "
             "pelvis; contour by hand where it does.",
             confidence=confidence,
@@ -73,6 +73,11 @@ def decide(probability: Volume, evidence: float, plan: DecisionPlan) -> Decision
         confidence=confidence,
         volume_ml=volume_ml,
     )
+
+
+def floored(number: float, digits: int) -> str:
+    """A number of 0 or more with so many decimals, never rounded up: what is less than something is told as less."""
+    return f"{math.floor(number * 10**digits) / 10**digits:.{digits}f}"
 
 
 def calibrated(evidence: float, plan: DecisionPlan) -> float:

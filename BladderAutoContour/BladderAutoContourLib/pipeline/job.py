@@ -6,6 +6,7 @@ from pathlib import Path
 from ..dicom.structure_set import StructureRequest, write_rtstruct
 from ..events import Events
 from ..imaging.files import write_volume
+from .decide import floored
 from .engine import Contouring, Engine
 from .lettering import write_png
 from .preview import preview
@@ -75,11 +76,12 @@ def _write_results(
         notes.append(NO_STRUCTURE_SET)
     else:
         with steps.step("structure-set"):
-            request = StructureRequest(roi_name=job.export_name, description=f"model {engine.plan.name}")
+            request = StructureRequest(roi_name=job.export_name.strip(), description=f"model {engine.plan.name}")
             written = write_rtstruct(ct.series, contouring.probability, results.path(STRUCTURE_SET), request)
-            notes.extend(finding.sentence for finding in written.findings)
+            notes.extend(f"{finding.sentence}." for finding in written.findings)
     with steps.step("picture") as tell:
-        title = f"Bladder {contouring.volume_ml:.0f} mL   ·   confidence {contouring.confidence:.2f}"
+        confidence = floored(min(contouring.confidence, 0.99), 2)  # no contour is certain
+        title = f"Bladder {contouring.volume_ml:.0f} mL   ·   confidence {confidence}"
         picture = preview(ct.volume, contouring.mask, contouring.probability, f"{title}   ·   check before use")
         tell(0.8)
         write_png(picture, results.path(PICTURE))

@@ -11,11 +11,10 @@ from ..imaging.components import Box, bounding_box, components, heaviest
 from ..imaging.geometry import patient_grid
 from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
+from ..networks.channels import AIR_HU, BODY_HU
 from ..networks.plan import StagePlan
 from .steps import Tell
-from .suitability import AIR_HU
 
-BODY_HU = -300.0
 CANDIDATE_PROBABILITY = 0.3  # low: a small bladder fills few coarse voxels
 MOST_CANDIDATES = 3
 LEAST_MASS_ML = 1.0  # a runner-up of less mass is not looked at closer

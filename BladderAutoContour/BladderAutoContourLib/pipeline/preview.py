@@ -12,8 +12,8 @@ from ..imaging.components import bounding_box
 from ..imaging.geometry import Geometry
 from ..imaging.resample import resample_to
 from ..imaging.volume import Volume
+from ..networks.channels import AIR_HU
 from .lettering import Colour, blend, draw_text
-from .suitability import AIR_HU
 
 WINDOW_HU = (-160.0, 240.0)
 AXIAL_COLUMNS, AXIAL_ROWS = 4, 3

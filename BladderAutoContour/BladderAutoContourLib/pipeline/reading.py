@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..dicom.ct_series import CtSeries, read_ct
+from ..dicom.scan import files_below
 from ..errors import InputError
 from ..imaging.files import is_volume_file, read_volume, says_orientation
 from ..imaging.volume import Volume
@@ -39,7 +40,7 @@ class ReadCt:
         if not self.placed:
             return (geometry_warning(NOT_PLACED),)
         return tuple(
-            geometry_warning(finding.sentence, "note" if finding.severity == "note" else "warning")
+            geometry_warning(f"{finding.sentence}.", "note" if finding.severity == "note" else "warning")
             for finding in findings
         )
 
@@ -106,7 +107,8 @@ def _stamp(sources: Sequence[Path], moved: bool = False) -> _Stamp:
     found = []
     for source in sources:
         try:
-            files = sorted(filter(Path.is_file, source.rglob("*"))) if source.is_dir() else [source]
+            inside = (folder / name for folder, names in files_below(source, lambda fault: None) for name in names)
+            files = sorted(filter(Path.is_file, inside)) if source.is_dir() else [source]
             for file in files:
                 status = file.stat()
                 name = f"{status.st_dev} {status.st_ino}" if moved else str(file.absolute())

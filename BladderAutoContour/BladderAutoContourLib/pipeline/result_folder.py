@@ -60,8 +60,8 @@ class ResultFolder:
         there = [name for name in RESULT_FILES if host.is_there(self.folder / name)]
         if there and not {PROBABILITY, REPORT}.intersection(there):
             raise OutputError(
-                f"The folder {self.folder} holds {' and '.join(there)}, which no run of this program has written and "
-                "this one would replace. Choose another output folder.",
+                f"The folder {self.folder} holds files that are no result of a contouring, and that this one would "
+                f"replace: {', '.join(there)}. Choose another output folder.",
                 [self.folder],
             )
 

@@ -9,7 +9,6 @@ from ..imaging.volume import Volume
 
 LARGEST_EXTENT_MM = 3000.0  # nobody is taller, and a spacing that is wrong by ten would fill the memory
 MINIMUM_EXTENT_MM = 40.0  # a bladder of 20 mL is about 34 mm wide
-AIR_HU = -1000.0
 
 
 def check_suitable(volume: Volume) -> None:

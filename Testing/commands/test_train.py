@@ -228,7 +228,7 @@ def test_a_plan_and_its_patients_belong_together(run, patients, tmp_path):
     plan = tiny_plan(tmp_path / "with.json", 0.5)
     run("train", "--plan", plan, *output).failed_with(2, "usage", "--patients")
     plan.write_text(plan.read_text(encoding="utf-8").replace('"patients": 0.5', '"patients": 1.5'), encoding="utf-8")
-    run("train", "--plan", plan, *output).failed_with(3, "input", "between 0 and 1")
+    run("train", "--plan", plan, *output).failed_with(3, "input", "a number from 0 to 1")
     assert not (tmp_path / "out").exists()
 
 

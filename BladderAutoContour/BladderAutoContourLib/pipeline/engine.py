@@ -20,7 +20,7 @@ from .restore import restore
 from .segment import Segmented, segment
 from .steps import Progress, StepCost, Steps
 from .suitability import check_suitable, without_padding
-from .warnings import Contoured, QualityWarning, border_warning, fallback_warning, warnings_of
+from .warnings import Contoured, QualityWarning, contrast_warning, fallback_warning, warnings_of
 
 CORRECTION_MM = (2.0, 2.0, 3.0)
 """The grid (x, y, z) of the CRF-RNN in corrections where the plan has it work on the CNN's coarse one."""
@@ -128,8 +128,10 @@ class Engine:
             found = list(warnings_of(contoured))
             if computed.fallback:
                 found.append(fallback_warning(computed.fallback))
-            if segmented.layered or not use_crf:
-                found.append(border_warning(HALF_CRF if segmented.layered else WITHOUT_CRF))
+            if not use_crf:
+                found.append(fallback_warning(WITHOUT_CRF))
+            if segmented.layered:
+                found.append(contrast_warning(HALF_CRF))
         return Contouring(
             probability=decision.probability,
             mask=decision.mask,

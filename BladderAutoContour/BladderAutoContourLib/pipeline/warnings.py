@@ -230,9 +230,9 @@ def geometry_warning(sentence: str, severity: str = "warning") -> QualityWarning
     return QualityWarning("geometry", severity, sentence)
 
 
-def border_warning(sentence: str) -> QualityWarning:
-    """The border is not the CRF-RNN's alone, as it usually is."""
-    return QualityWarning("border", "note", sentence)
+def contrast_warning(sentence: str) -> QualityWarning:
+    """What contrast medium has changed in the way to the border."""
+    return QualityWarning("contrast", "note", sentence)
 
 
 def fallback_warning(sentence: str) -> QualityWarning:

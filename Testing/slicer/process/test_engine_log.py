@@ -32,7 +32,7 @@ def test_the_log_hears_everything_but_who_the_patient_is(stage, log, tmp_path):
         time.sleep(60)
     """)
     witness = contour(engine, tmp_path / "DOE^JOHN" / "out")
-    poll_until(engine, lambda: witness.ends and len(log) == 5)
+    poll_until(engine, lambda: witness.ends and len(log) >= 5)
     engine.correct({"request": "refine", "ct": [tmp_path / "CT"], "output": tmp_path / "refined"}, Witness())
     poll_until(engine, lambda: len(log) == 6)
     assert {"loading ü", "a library prints", "cannot read (file) for (file)"} < set(log)
@@ -78,7 +78,7 @@ def test_no_spelling_of_a_name_comes_through(stage, log, tmp_path):
     witness = Witness()
     ct = tmp_path / "Mueller^Anna" / "Roe\\Jane" / "CT" / "IM0001.dcm"
     engine.segment([ct], tmp_path / "Slicer" / "result", witness)
-    poll_until(engine, lambda: witness.ends and len(log) == 5)
+    poll_until(engine, lambda: witness.ends and len(log) >= 5)
     assert log[0] == "(file) (file) '(file)' is damaged"
     assert log[1].startswith("[Errno 2]")
     assert log[3] == "of (file) and (file)"

@@ -6,12 +6,13 @@ shapes, habitus and scanners training never draws. Priors: urine 0 to 20 HU, mus
 bladder's own in `bladder_prior`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
 
 from .bladder_prior import BladderShape, draw_bladder_shape
+from .findings import Findings
 from .shapes import Point
 
 GENERATOR_VERSION = 3
@@ -106,6 +107,7 @@ class Case:
     opacified_bowel: float  # share of the bowel loops that hold oral contrast
     prostate_scale: float
     gland_shift_mm: Point = (0.0, 0.0, 0.0)  # of the prostate, off where the prior places it
+    findings: Findings = field(default=Findings(), repr=False)  # that no family draws: a training adds them
 
     def generator(self, stream: Stream) -> np.random.Generator:
         """A random stream of its own for one part of the anatomy, the same on every grid."""

@@ -55,6 +55,8 @@ def genital_organs(case: Case) -> list[tuple[Shape, float]]:
     x, y, _ = bladder.centre
     neck_z = bladder.centre[2] - bladder.radii[2]
     if case.sex == "male":
+        if not case.findings.prostate:
+            return []
         k = case.prostate_scale
         size = (24 * k, 17 * k, 18 * k)
         (dx, dy, dz), drop = case.gland_shift_mm, size[2] * rng.uniform(0.35, 0.95)

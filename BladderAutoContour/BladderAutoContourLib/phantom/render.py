@@ -10,6 +10,7 @@ from .bladder import make_bladder, paint_bladder
 from .bowel import dome_loops, paint_bowel, paint_gut
 from .canvas import Canvas
 from .case import Case, Stream
+from .findings import paint_clips, paint_lakes
 from .organs import genital_organs, paint_abdomen, paint_clutter, paint_vessels
 from .scanner import expose, paint_couch, paint_metal
 from .shapes import rotation_matrix
@@ -123,21 +124,25 @@ def _render_slab(
     paint_abdomen(canvas, case)
     paint_vessels(canvas, case)
     paint_skeleton(canvas, case)
+    paint_lakes(canvas, case.findings.free_fluid)
     paint_bowel(canvas, case)
     paint_clutter(canvas, case)
     organs = genital_organs(case)
     for shape, hu in organs:
         canvas.paint(shape, hu)
+    paint_lakes(canvas, case.findings.lakes)
     loops = dome_loops(case)
     wall = case.contents.wall_hu
     rng = case.generator(Stream.DOME_LOOP_STOOL)
     for loop, filling in loops:
         paint_gut(canvas, case, rng, loop, wall, 2.0, filling)
     if with_bladder:
-        bladder = make_bladder(case, [shape for shape, _ in organs] + [loop for loop, _ in loops])
+        neighbours = [shape for shape, _ in organs] + [loop for loop, _ in loops]
+        bladder = make_bladder(case, neighbours + [lake.shape for lake in case.findings.lakes])
         label = paint_bladder(canvas, case, bladder, fat_hu=-100.0)
     else:
         label = torch.zeros_like(canvas.hu)
+    paint_clips(canvas, case.findings.clips)
     paint_couch(canvas, case)
     paint_metal(canvas, case)
     return Rendered(expose(canvas, case, spacing, field_seed), label)

@@ -20,6 +20,7 @@ SMALL_ML, LARGE_ML = 40.0, 250.0  # below and above them a bladder turns and str
 TURN_DEGREES = (18.0, 4.0)  # standard deviation of the turn about x of the smallest and the largest
 STRETCH = (0.25, 0.06)  # likewise, of the logarithm of height, depth and width
 FILLED = 0.12  # of the patients whose bladder holds no contrast medium
+UNSTRETCHED = np.ones(3)
 GLAND_SHIFT_MM = ((-5.0, 5.0), (-6.0, 18.0), (-8.0, 12.0))  # of the prostate, along x, y, z
 
 
@@ -66,13 +67,13 @@ def _elsewhere(shape: BladderShape, rng: np.random.Generator) -> BladderShape:
     tilt = (shape.tilt_degrees[0] + float(rng.normal(0, turn)), *shape.tilt_degrees[1:])
     shift = np.clip(rng.normal(0, SHIFT_MM), np.negative(FARTHEST_MM), FARTHEST_MM)
     centre = within_the_pelvis(as_point(np.array(shape.centre) + shift), radii, tilt[0])
-    return replace(
-        shape,
-        centre=centre,
-        radii=radii,
-        tilt_degrees=tilt,
-        lobes=tuple(_carried(lobe, np.array(shape.centre), np.array(centre), factors) for lobe in shape.lobes),
-    )
+    return replace(carried(shape, centre, factors), radii=radii, tilt_degrees=tilt)
+
+
+def carried(shape: BladderShape, centre: Point, factors: np.ndarray = UNSTRETCHED) -> BladderShape:
+    """The bladder with its lobes about another centre; `factors` stretch how the lobes lie about it."""
+    lobes = tuple(_carried(lobe, np.array(shape.centre), np.array(centre), factors) for lobe in shape.lobes)
+    return replace(shape, centre=centre, lobes=lobes)
 
 
 def _carried(lobe: Shape, before: np.ndarray, after: np.ndarray, factors: np.ndarray) -> Shape:

@@ -49,9 +49,9 @@ def recoloured(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     return torch.from_numpy(np.interp(hu.numpy(), knots, values).astype(np.float32))
 
 
-def shaded(hu: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+def shaded(hu: torch.Tensor, rng: np.random.Generator, strength_hu: float = SHADING_HU) -> torch.Tensor:
     """A little brighter here and darker there within the body."""
-    nodes = rng.normal(0, SHADING_HU, size=SHADING_NODES).astype(np.float32)
+    nodes = rng.normal(0, strength_hu, size=SHADING_NODES).astype(np.float32)
     field = torch.nn.functional.interpolate(
         torch.from_numpy(nodes)[None, None], size=hu.shape, mode="trilinear", align_corners=True
     )[0, 0]

@@ -17,7 +17,7 @@ STAGES = ("localiser", "segmenter", "joint")
 LOSSES = ("dice+cross-entropy", "cross-entropy", "dice", "iou", "tversky")
 OPTIMISERS = ("adamw", "sgd")
 PRECISIONS = ("bf16", "float32")
-SHARES = ("without_bladder", "narrow", "closer", "warped", "patients")
+SHARES = ("without_bladder", "narrow", "closer", "warped", "findings", "patients")
 UNSEEN = 10_000_000  # later rounds of a network see patients of their own
 
 
@@ -28,13 +28,14 @@ class StageSchedule:
     name: of its folder, the stage's own unless given; a network may be trained in several rounds. replays: how often a
     generated crop is shown, each time mirrored and shifted anew. accumulate: how many passes of `batch` crops each make
     one step of the optimiser; several processes share them, and learn the same as one. strata: share of the patients
-    that are drawn from each of these strata of the generator; the rest is drawn freely. narrow: share of the
-    segmenter's crops whose field of view is smaller on all sides. closer: share of its crops about a small bladder, or
-    about none, that are made on a finer grid: seen larger. warped: share of the generated crops that are bent by a
-    spline, at each showing by another. patients: share of the samples that show the hospital's own patients, half of
-    them warped in the plane as in the paper. first_sample: where in the samples this stage begins; unless given, later
-    rounds of a network see patients of their own. width: of the network in this stage, where a later stage that starts
-    from this one widens it to the plan's; None: the plan's.
+    that are drawn from each of these strata of the generator; the rest is drawn freely. narrow: share of the crops
+    whose field of view is smaller on all sides. closer: share of the segmenter's crops about a small bladder, or about
+    none, that are made on a finer grid: seen larger. warped: share of the generated crops that are bent by a spline, at
+    each showing by another. findings: share of the generated patients that have what the generator's priors leave out
+    (training/findings.py). patients: share of the samples that show the hospital's own patients, half of them warped in
+    the plane as in the paper. first_sample: where in the samples this stage begins; unless given, later rounds of a
+    network see patients of their own. width: of the network in this stage, where a later stage that starts from this
+    one widens it to the plan's; None: the plan's.
     """
 
     stage: str
@@ -54,6 +55,7 @@ class StageSchedule:
     narrow: float = 0.0
     closer: float = 0.0
     warped: float = 0.0
+    findings: float = 0.0
     patients: float = 0.0
     average: float = 0.995  # decay of the exponential moving average of the weights
     clip: float = 1.0  # largest norm of the gradient

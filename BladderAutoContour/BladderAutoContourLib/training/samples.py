@@ -14,11 +14,14 @@ from ..phantom.case import draw_case
 from ..phantom.fields import draw_crop, draw_window
 from ..phantom.render import render
 from .anatomy import ellipsoid_ml, fill, wander
-from .augmentation import vary
+from .augmentation import shaded, vary
+from .findings import with_findings
 from .warp import draw_mesh, warp
 
 CLOSER_BELOW_ML = 80.0  # the ellipsoid, before neighbours dent it
 THROUGH = 0.4  # of the scans that end within a crop that shows a bladder: how many end within the bladder itself
+STRONGLY_SHADED = 0.15  # of the crops of a stage that shows findings
+STRONG_SHADING_HU = (6.0, 16.0)  # standard deviation, as where hips and arms scatter
 CLOSER = (0.6, 1.0)  # spacing of a crop seen from closer, as a share of the plan's
 
 
@@ -40,6 +43,7 @@ class Recipe:
     narrow: float = 0.0
     warped: float = 0.0
     closer: float = 0.0
+    findings: float = 0.0
 
 
 class GeneratedSamples(Dataset):
@@ -75,6 +79,8 @@ class GeneratedSamples(Dataset):
         rng = np.random.default_rng([recipe.seed, number, 1])
         seed = int(rng.integers(2**31))
         case = fill(wander(draw_case(seed, stratum=_draw_stratum(rng, recipe.strata)), rng), rng)
+        if recipe.findings and rng.random() < recipe.findings:
+            case = with_findings(case, rng)
         absent = rng.random() < recipe.without_bladder
         removed = absent and rng.random() < 0.12  # no bladder where one is expected: after cystectomy
         draw = draw_window if recipe.stage == "localiser" else draw_crop
@@ -99,8 +105,10 @@ def replay(
     hu: torch.Tensor, label: torch.Tensor, recipe: Recipe, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A crop as it is shown once: varied as its stage needs it. The tensors given stay as they are."""
+    if recipe.findings and rng.random() < STRONGLY_SHADED:
+        hu = shaded(hu, rng, float(rng.uniform(*STRONG_SHADING_HU)))
     if recipe.stage == "localiser":  # a pelvic scan is shorter than its window: both ends lie within
-        return _replay(hu, label, rng, Ends(0.65, both=0.6))
+        return _replay(hu, label, rng, Ends(0.65, both=0.6), recipe.narrow)
     return _replay(hu, label, rng, Ends(0.35, both=0.3), recipe.narrow)
 
 

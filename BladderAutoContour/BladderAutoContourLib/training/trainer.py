@@ -273,6 +273,7 @@ def recipe_of(training: TrainingPlan, schedule: StageSchedule) -> Recipe:
         narrow=schedule.narrow,
         warped=schedule.warped,
         closer=schedule.closer,
+        findings=schedule.findings,
     )
 
 

@@ -142,6 +142,18 @@ def test_padding_outside_the_scanners_field_is_air(engine: Engine) -> None:
     assert dice(contouring, body) > 0.92
 
 
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_metal_on_an_extended_scale_is_seen_as_on_the_usual_one(engine: Engine, kind: type) -> None:
+    usual = ct_of(Body(), scan_grid())
+    usual.array[usual.array > 250] = 3071
+    extended = usual.array.astype(kind)
+    extended[extended == 3071] = 30_000
+    assert np.count_nonzero(extended == 30_000) > 100
+    found = [engine.contour(Volume(array, usual.geometry), silent) for array in (usual.array, extended)]
+    assert np.array_equal(found[0].mask.array, found[1].mask.array)
+    assert (extended == 30_000).any()  # the caller's CT stays as it was
+
+
 def test_crf_can_be_switched_off_and_the_result_says_so(engine: Engine) -> None:
     ct = ct_of(Body(), scan_grid())
     contouring = engine.contour(ct, silent, use_crf=False)

@@ -8,6 +8,7 @@ from ..errors import InputError
 from ..imaging.volume import Volume
 
 LARGEST_EXTENT_MM = 3000.0  # nobody is taller, and a spacing that is wrong by ten would fill the memory
+HIGHEST_HU = 3071  # the end of the usual scale of 12 bits, which the networks were trained with
 MINIMUM_EXTENT_MM = 40.0  # a bladder of 20 mL is about 34 mm wide
 
 
@@ -37,7 +38,13 @@ def check_suitable(volume: Volume) -> None:
 
 
 def without_padding(volume: Volume) -> Volume:
-    """The same volume with what lies below air raised to LOWEST_HU; the volume itself where nothing does."""
-    if volume.array.min() >= LOWEST_HU:
-        return volume
-    return Volume(np.maximum(volume.array, np.array(LOWEST_HU, dtype=volume.array.dtype)), volume.geometry)
+    """The same volume within LOWEST_HU and HIGHEST_HU; the volume itself where nothing lies beyond.
+
+    Metal on an extended scale of CT numbers would shine, in the mean of a coarse voxel, far beyond where it is.
+    """
+    hu, kind = volume.array, volume.array.dtype.type  # a limit that the type does not hold is never passed
+    if hu.min() < LOWEST_HU:
+        hu = np.maximum(hu, kind(LOWEST_HU))
+    if hu.max() > HIGHEST_HU:
+        hu = np.minimum(hu, kind(HIGHEST_HU))
+    return volume if hu is volume.array else Volume(hu, volume.geometry)

@@ -22,19 +22,23 @@ from BladderAutoContourLib.training.findings import (
 )
 
 QUIET = {"noise_hu": 0.01, "blur_mm": 0.0, "offset_hu": 0.0, "gain": 1.0, "streak_hu": 0.0, "metal": ()}
-SEEDS = range(30)
+SEEDS = range(16)
 
 
 def patient(seed: int, sex: str = "male") -> Case:
-    """Lying straight, of the priors' own size, seen by a scanner without faults."""
+    """Lying straight, of the priors' own size, with a smooth bladder, seen by a scanner without faults."""
     case = draw_case(seed, stratum="medium")
     straight = dataclasses.replace(case.habitus, tilt_degrees=(0.0, 0.0, 0.0), scale=(1.0, 1.0, 1.0), warp_mm=0.0)
     scanner = dataclasses.replace(case.scanner, sharpening=0.0, couch=False, **QUIET)
-    return dataclasses.replace(case, sex=sex, habitus=straight, scanner=scanner)
+    bladder = dataclasses.replace(case.bladder, ripple=0.0)
+    return dataclasses.replace(case, sex=sex, habitus=straight, scanner=scanner, bladder=bladder)
 
 
-def around(case: Case, about: tuple[float, float, float], size: int = 60) -> Geometry:
-    return patient_grid(canonical_to_patient(case, np.array(about)), (2.0, 2.0, 2.0), (size, size, size))
+STEP_MM = 3.0
+
+
+def around(case: Case, about: tuple[float, float, float], size: int = 44) -> Geometry:
+    return patient_grid(canonical_to_patient(case, np.array(about)), (STEP_MM,) * 3, (size, size, size))
 
 
 def seen(case: Case) -> Rendered:
@@ -67,13 +71,13 @@ def test_a_taken_out_prostate_is_not_there_and_the_bladder_comes_down() -> None:
         if low > NECK_Z[1] + 8:  # the neck had to come down, wherever it was to lie
             assert lower < low - 4
             fell += 1
-    assert fell > 5
+    assert fell > 2
 
 
 def lowest_z(case: Case) -> float:
     label = seen(case).bladder
     first = int((label.amax(dim=(1, 2)) >= 0.5).nonzero()[0])
-    return case.bladder.centre[2] + 2.0 * (first - (len(label) - 1) / 2)
+    return case.bladder.centre[2] + STEP_MM * (first - (len(label) - 1) / 2)
 
 
 def test_a_womans_low_bladder_keeps_her_organs() -> None:
@@ -109,21 +113,16 @@ def test_fluid_that_is_not_urine_is_seen_and_not_called_bladder(change) -> None:
         assert (rendered.bladder <= bladder + 1e-6).all()  # it may press on the bladder, never be it
         if change is lakes and middle(rendered.bladder) == 0 and min(lake.shape.radii) > 15:
             apart += abs(middle(rendered.hu) - lake.hu) < 12
-    assert apart > 5 or change is free_fluid
+    assert apart > 2 or change is free_fluid
 
 
 def test_a_pouch_is_part_of_the_bladder() -> None:
     grown = [
-        float(seen(pouch(case, np.random.default_rng(seed))).bladder.sum())
-        > float(seen(dataclasses.replace(case, bladder=calm(case))).bladder.sum())
+        float(seen(pouch(case, np.random.default_rng(seed))).bladder.sum()) > float(seen(case).bladder.sum())
         for seed in SEEDS
         for case in [patient(seed)]
     ]
     assert np.mean(grown) > 0.9
-
-
-def calm(case: Case):
-    return dataclasses.replace(case.bladder, ripple=min(case.bladder.ripple, 0.06))
 
 
 def test_a_small_patient_is_small_all_over() -> None:
@@ -134,12 +133,12 @@ def test_a_small_patient_is_small_all_over() -> None:
     assert 0.7 < ratio[0] < 0.96
 
 
-@pytest.mark.parametrize(("share", "shown"), [(0.0, (0, 0)), (0.5, (3, 17)), (1.0, (20, 20))])
+@pytest.mark.parametrize(("share", "shown"), [(0.0, (0, 0)), (0.5, (1, 7)), (1.0, (8, 8))])
 def test_a_training_shows_them_as_often_as_its_plan_says(monkeypatch: pytest.MonkeyPatch, share, shown) -> None:
     cases = []
     monkeypatch.setattr(samples, "with_findings", lambda *given: cases.append(given) or with_findings(*given))
     plan = StagePlan(spacing_mm=(8.0, 8.0, 8.0), crop_voxels=(16, 16, 16))
-    of_a_stage = samples.GeneratedSamples(samples.Recipe("segmenter", plan, 5, 1, 1, 0.0, findings=share), 20)
-    for index in range(20):
+    of_a_stage = samples.GeneratedSamples(samples.Recipe("segmenter", plan, 5, 1, 1, 0.0, findings=share), 8)
+    for index in range(8):
         of_a_stage[index]
     assert shown[0] <= len(cases) <= shown[1]

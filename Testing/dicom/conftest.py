@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import SimpleITK
 from BladderAutoContourLib.dicom.ct_series import CtSeries, read_ct
+from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
+from BladderAutoContourLib.dicom.structure_set import write_rtstruct
 from full_disk import full_disk
-from scenes import write_series
+from scenes import SHAPES, mask_volume, write_series
 
 __all__ = ["full_disk"]
 
@@ -31,6 +33,15 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> Series:
     folder = tmp_path_factory.mktemp("series")
     files = write_series(folder, seed=1)
     return Series(folder, files, read_ct([folder]))
+
+
+@pytest.fixture
+def structure_set(series: Series, tmp_path: Path) -> Path:
+    """A structure set of the series, to be changed at will."""
+    geometry = series.ct.volume.geometry
+    path = tmp_path / "RTSTRUCT.dcm"
+    write_rtstruct(series.ct, mask_volume(SHAPES["shell"](geometry), geometry), path, StructureRequest())
+    return path
 
 
 @pytest.fixture

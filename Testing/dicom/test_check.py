@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -10,21 +9,11 @@ import pytest
 from BladderAutoContourLib.dicom.belonging import same_name
 from BladderAutoContourLib.dicom.check import check_rtstruct, drawn_on_other_images
 from BladderAutoContourLib.dicom.pydicom_versions import save
-from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
 from BladderAutoContourLib.dicom.structure_reader import read_structure_set
-from BladderAutoContourLib.dicom.structure_set import write_rtstruct
 from BladderAutoContourLib.errors import InputError
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
-from scenes import SHAPES, edit, mask_volume
-
-
-@pytest.fixture
-def structure_set(series, tmp_path) -> Path:
-    path = tmp_path / "RTSTRUCT.dcm"
-    geometry = series.ct.volume.geometry
-    write_rtstruct(series.ct, mask_volume(SHAPES["shell"](geometry), geometry), path, StructureRequest())
-    return path
+from scenes import edit
 
 
 def contours(dataset: Dataset) -> list[Dataset]:

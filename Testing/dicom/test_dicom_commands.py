@@ -13,9 +13,7 @@ import SimpleITK as sitk
 from BladderAutoContourLib.commands import contours as contours_command
 from BladderAutoContourLib.commands import masks, rtstruct
 from BladderAutoContourLib.dicom.rasterise import roi_mask
-from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
 from BladderAutoContourLib.dicom.structure_reader import Contour, Roi, read_structure_set
-from BladderAutoContourLib.dicom.structure_set import write_rtstruct
 from BladderAutoContourLib.errors import Cancelled
 from BladderAutoContourLib.events import Cancellation, Events
 from BladderAutoContourLib.imaging.files import read_volume, to_sitk, write_volume
@@ -28,14 +26,6 @@ def mask_file(series, tmp_path) -> Path:
     geometry = series.ct.volume.geometry
     path = tmp_path / "Maske é.nrrd"
     write_volume(mask_volume(SHAPES["shell"](geometry), geometry), path)
-    return path
-
-
-@pytest.fixture
-def structure_set(series, tmp_path) -> Path:
-    geometry = series.ct.volume.geometry
-    path = tmp_path / "rs.dcm"
-    write_rtstruct(series.ct, mask_volume(SHAPES["shell"](geometry), geometry), path, StructureRequest())
     return path
 
 

@@ -1,25 +1,13 @@
 """Structure sets of several frames of reference, as of a CT and an MR, and those without one of their own."""
 
 import copy
-from pathlib import Path
 
 import numpy as np
-import pytest
 from BladderAutoContourLib.dicom.check import check_rtstruct
-from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
-from BladderAutoContourLib.dicom.structure_set import write_rtstruct
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
-from scenes import SHAPES, edit, mask_volume
+from scenes import edit
 from test_check import mixed_frames, points, put
-
-
-@pytest.fixture
-def structure_set(series, tmp_path) -> Path:
-    path = tmp_path / "RTSTRUCT.dcm"
-    geometry = series.ct.volume.geometry
-    write_rtstruct(series.ct, mask_volume(SHAPES["shell"](geometry), geometry), path, StructureRequest())
-    return path
 
 
 def drawn_on_an_mr(dataset: Dataset) -> None:

@@ -1,7 +1,5 @@
 """Programs that receive structure sets in earnest: two archives by C-STORE, and a second reader of contours."""
 
-from pathlib import Path
-
 import numpy as np
 import pydicom
 import pytest
@@ -12,14 +10,6 @@ from BladderAutoContourLib.dicom.structure_set import write_rtstruct
 from dicom_nodes import c_store, running_orthanc, running_storescp
 from other_programs import dcmrtstruct2nii_masks, on_grid_of
 from scenes import DIRECTIONS, SHAPES, grid, mask_volume, write_series
-
-
-@pytest.fixture
-def structure_set(series, tmp_path) -> Path:
-    geometry = series.ct.volume.geometry
-    path = tmp_path / "RTSTRUCT.dcm"
-    write_rtstruct(series.ct, mask_volume(SHAPES["shell"](geometry), geometry), path, StructureRequest())
-    return path
 
 
 def test_dcmtks_storescp_takes_it(judge, series, structure_set, tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .canvas import Canvas
-from .shapes import Ellipsoid, Point, Tube
+from .shapes import Ellipsoid, Point, Tube, as_point
 
 RAY_SHARE = 0.4  # how much of a voxel beside a clip its dark rays take
 
@@ -57,7 +57,7 @@ def paint_clips(canvas: Canvas, clips: tuple[Clip, ...]) -> None:
     for clip in clips:
         angle = np.radians(clip.ray_degrees)
         reach = np.array([np.cos(angle), np.sin(angle), 0.0]) * clip.ray_mm
-        ends = tuple(tuple(map(float, np.array(clip.at) + sign * reach)) for sign in (-1, 1))
+        ends = tuple(as_point(np.array(clip.at) + sign * reach) for sign in (-1, 1))
         ray = Tube(ends, (1.5, 1.5))
         if (block := canvas.block(ray)) is not None:
             canvas.blend(block, RAY_SHARE * canvas.coverage(ray.distance(*canvas.at(block))), -200.0)

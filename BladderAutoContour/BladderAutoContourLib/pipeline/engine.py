@@ -19,7 +19,7 @@ from .localise import Candidate, localise
 from .restore import restore
 from .segment import Segmented, segment
 from .steps import Progress, StepCost, Steps
-from .suitability import check_suitable, without_padding
+from .suitability import check_suitable, within_scale
 from .warnings import Contoured, QualityWarning, contrast_warning, fallback_warning, warnings_of
 
 CORRECTION_MM = (2.0, 2.0, 3.0)
@@ -176,7 +176,7 @@ class Engine:
         return segmented.evidence if segmented else 0.0
 
     def _localise_and_segment(self, volume: Volume, progress: Progress, use_crf: bool) -> Computed[_Seen]:
-        ct = without_padding(volume)
+        ct = within_scale(volume)
         return self._workplace.compute(lambda inference: _see(ct, inference, Steps(progress), use_crf))
 
 

@@ -20,7 +20,7 @@ from .inference import Inference, bladder_probability
 from .localise import LEAST_MASS_ML, Candidate
 from .looks import Look, farther_where_more, look_around, look_at, mean_on, middle_mm
 from .steps import Tell
-from .warnings import CONTRAST_LAYER_HU
+from .warnings import CONTRAST_FILLED_SHARE, CONTRAST_LAYER_HU
 
 BAND_MM = 5.0
 CLOSER = 0.75
@@ -28,7 +28,7 @@ CLOSER = 0.75
 is all the same; with less, the field of view is too small."""
 LEAST_LEFT = 0.5
 """Share of what the first look sees that the closer one leaves at least: with less they contradict each other."""
-LAYERED = (0.1, 0.6)
+LAYERED = (0.1, CONTRAST_FILLED_SHARE)
 """The share that is bright of a bladder with a layer of contrast medium. The wall is like neither part of such a
 lumen, and the CRF-RNN gives it to what lies around: its logits and the CNN's count alike. Where hardly anything or
 nearly all is bright, the CRF-RNN is right more often."""

@@ -37,7 +37,7 @@ def check_suitable(volume: Volume) -> None:
         )
 
 
-def without_padding(volume: Volume) -> Volume:
+def within_scale(volume: Volume) -> Volume:
     """The same volume within LOWEST_HU and HIGHEST_HU; the volume itself where nothing lies beyond.
 
     Metal on an extended scale of CT numbers would shine, in the mean of a coarse voxel, far beyond where it is.

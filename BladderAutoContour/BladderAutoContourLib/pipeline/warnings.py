@@ -19,7 +19,7 @@ METAL_SMALLEST_ML = 0.2  # a few bright voxels are cortical bone or a calcificat
 CONTRAST_MEAN_HU = 80.0
 CONTRAST_LAYER_HU = 130
 CONTRAST_LAYER_SHARE = 0.03
-CONTRAST_FILLED_SHARE = 0.6  # from here on `segment` takes the bladder for filled, too (LAYERED)
+CONTRAST_FILLED_SHARE = 0.6  # of a bladder is bright: it is filled, no layer lies in it
 UNSURE = 0.75  # doubt of a slice: three of four such slices have to be corrected
 RIVAL_SHARE = 0.4  # a candidate of this share of the heaviest one's mass is worth a second look
 

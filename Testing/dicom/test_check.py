@@ -169,6 +169,26 @@ def no_area(dataset: Dataset) -> None:
     put(contours(dataset)[2], line)
 
 
+def tilted(dataset: Dataset) -> None:
+    leaning = points(contours(dataset)[3])
+    leaning[:, 2] += (leaning[:, 0] - leaning[:, 0].mean()) / 10
+    put(contours(dataset)[3], leaning)
+
+
+def between_two_slices(dataset: Dataset) -> None:
+    del contours(dataset)[3].ContourImageSequence
+    put(contours(dataset)[3], points(contours(dataset)[3]) + np.array([0, 0, 1.2]))
+
+
+def of_the_type_that_readers_drop(dataset: Dataset) -> None:
+    contours(dataset)[3].ContourGeometricType = "CLOSEDPLANAR_XOR"
+
+
+def not_observed(dataset: Dataset) -> None:
+    second_roi(dataset)
+    dataset.RTROIObservationsSequence.pop()
+
+
 def no_triples(dataset: Dataset) -> None:
     contours(dataset)[2].ContourData = list(contours(dataset)[2].ContourData)[:-1]
 
@@ -213,6 +233,10 @@ DEFECTS: dict[Callable[[Dataset], None], str] = {
     same_contour_the_other_way_round: "duplicate-contour",
     two_that_cross: "crossing-contours",
     no_area: "zero-area",
+    tilted: "oblique",
+    between_two_slices: "between-slices",
+    of_the_type_that_readers_drop: "xor-type",
+    not_observed: "roi-without-item",
     no_triples: "contour-data",
     undefined_term: "bad-value",
     undeclared_letters: "character-set",
@@ -305,6 +329,23 @@ def test_a_repeated_point_is_a_note(series, structure_set):
     assert [(one.code, one.severity) for one in check_rtstruct(structure_set, series.ct)] == [
         ("repeated-point", "note")
     ]
+
+
+def test_what_is_lawful_and_odd_is_a_note(series, structure_set):
+    """Planning systems list the images they drew on, and keep a structure that nobody has drawn yet."""
+
+    def change(dataset: Dataset) -> None:
+        second_roi(dataset)
+        del dataset.ROIContourSequence[1].ContourSequence
+        study = dataset.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
+        del study.RTReferencedSeriesSequence[0].ContourImageSequence[-3:]
+
+    edit(structure_set, change)
+    said = {one.code: (one.severity, one.sentence) for one in check_rtstruct(structure_set, series.ct)}
+    assert said == {
+        "images-not-listed": ("note", "3 images of the CT are not listed"),
+        "no-contours": ("note", "1 structures have no contours: Other"),
+    }
 
 
 def test_slices_left_out_are_a_note(series, structure_set):

@@ -108,6 +108,14 @@ def test_an_empty_mask_is_told(program, series, tmp_path):
     assert "Dice" not in done.stdout
 
 
+def test_a_name_that_some_systems_cut_is_told(program, series, mask_file, tmp_path):
+    options = ("rtstruct", "--ct", series.folder, "--mask", mask_file, "--output", tmp_path / "rs.dcm")
+    assert "WARNING" not in program(*options, "--name", "Bladder of 16 ch").stdout
+    cut = program(*options, "--name", "Bladder, 17 chars")
+    assert cut.code == 0
+    assert "WARNING: The structure's name is longer than 16 characters; some systems cut it." in cut.stdout
+
+
 def test_blanks_around_names_are_no_part_of_them(program, series, mask_file, tmp_path):
     path = tmp_path / "rs.dcm"
     words = ("rtstruct", "--ct", series.folder, "--mask", mask_file, "--output", path)

@@ -111,6 +111,16 @@ def test_what_the_table_cannot_change_is_told(contour, target, tag, value, words
     assert list(target.iterdir()) == []
 
 
+def test_a_name_may_be_shown_as_another_file_of_the_patient_writes_it(contour, target):
+    (exportable,) = offer(contour.segmentation)
+    name = PATIENT_NAME
+    for written in (f"{name}^^^", name.swapcase()):
+        exportable.setTag("PatientName", written)
+        assert write(exportable, target) == ""
+    exportable.setTag("PatientName", f"{name}^Other")
+    assert "Undo the change of PatientName" in write(exportable, target)
+
+
 def test_a_ct_without_a_name_may_show_what_slicer_puts_there(scene, tmp_path, target):
     contour, files = contour_from_dicom(tmp_path, header={"PatientName": "", "PatientID": ""})
     (exportable,) = offer(contour.segmentation)

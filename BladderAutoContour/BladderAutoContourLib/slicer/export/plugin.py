@@ -13,7 +13,7 @@ from ..process.messages import Failure
 from ..scene.kept_contour import is_automatic
 from ..scene.segmentation import Contour
 from .destinations import ToFolder
-from .structure_set import PATIENT_ID, PATIENT_NAME, StructureNames, StructureSetExport, value_of
+from .structure_set import PATIENT_ID, PATIENT_NAME, StructureNames, StructureSetExport, person_name, value_of
 
 KEY = "BladderAutoContourStructureSetPlugin"
 """Under which Slicer's DICOM module knows the plugin."""
@@ -148,11 +148,20 @@ def _as_slicer_shows(volume: slicer.vtkMRMLScalarVolumeNode, name: str, tag: str
     return (value,) if value else (value, placeholders[name])
 
 
+def _is_same_name(one: str, other: str) -> bool:
+    """Whether two names read the same: what was loaded first names the patient in Slicer, and a planning system's plan
+    or structures write all five parts of a name, or in capitals."""
+    return person_name(one).casefold() == person_name(other).casefold()
+
+
 def _expect_same_patient(exportable: "slicer.qSlicerDICOMExportable", contour: Contour) -> None:
     """The table of Slicer's dialog can be edited; what is typed there for the patient would not go into the file."""
     for name, tag in PATIENT.items():
         typed = exportable.tag(name).strip()
-        if typed and contour.volume is not None and typed not in _as_slicer_shows(contour.volume, name, tag):
+        if not typed or contour.volume is None:
+            continue
+        shown = _as_slicer_shows(contour.volume, name, tag)
+        if typed not in shown and not (name == "PatientName" and _is_same_name(typed, shown[0])):
             raise UsageError(
                 _(
                     "Patient and study are taken from the CT and cannot be changed here. Undo the change of {tag}."

@@ -18,6 +18,7 @@ from BladderAutoContourLib.evaluation.people import people, sealed
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.networks.plan import NetworkPlan, Plan, StagePlan
+from BladderAutoContourLib.networks.weights import load_weights
 from BladderAutoContourLib.training.plan import StageSchedule, TrainingPlan
 from small_engine import write_water_series
 
@@ -219,6 +220,35 @@ def test_a_plan_mixes_patients_with_generated_ones(run, patients, tmp_path):
     assert [patient["patient"] for patient in report["patients"]] == [NAMES[3]]
     assert "before" not in report["patients"][0]
     assert json.loads((output / "mixed.json").read_text(encoding="utf-8"))["training"]["patients"] == 3
+
+
+def test_a_plan_goes_on_from_finished_weights(run, weights, tmp_path):
+    """What no stage of it trains stays as it was."""
+    start = load_weights(weights, "cpu")
+    stage = StageSchedule("localiser", 2, warmup=1, batch=1, precision="float32")
+    training = TrainingPlan(5, dataclasses.replace(start.plan, name="gone-on"), (stage,), {"why": "a test"})
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps(dataclasses.asdict(training)), encoding="utf-8")
+    options = ("--plan", plan, "--start-from", weights, "--output", tmp_path / "out", *QUICK)
+    run("train", *options, "--steps", "2").failed_with(2, "usage", "--steps", "without --plan")
+    outcome = run("train", *options)
+    assert outcome.code == 0, outcome.stderr
+    after = load_weights(tmp_path / "out" / "gone-on.pt", "cpu")
+    told = after.plan.training
+    assert (told["why"], told["start_from"]["sha256"]) == ("a test", start.plan.sha256)
+    changed = {
+        name.partition(".")[0]
+        for (name, one), other in zip(
+            start.modules().state_dict().items(), after.modules().state_dict().values(), strict=True
+        )
+        if not one.equal(other)
+    }
+    assert changed == {"localiser"}
+    other = tiny_plan(tmp_path / "other.json", 0.0)
+    refused = run("train", "--plan", other, "--start-from", weights, "--output", tmp_path / "no", *QUICK)
+    refused.failed_with(3, "input", "another localiser", weights.name, "without --start-from")
+    run("train", "--output", tmp_path / "no", *QUICK).failed_with(2, "usage", "--plan", "--start-from", "both")
+    assert not (tmp_path / "no").exists()
 
 
 def test_a_plan_and_its_patients_belong_together(run, patients, tmp_path):

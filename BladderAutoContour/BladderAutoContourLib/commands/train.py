@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..training.plan import TrainingPlan
     from ..training.ranks import Ranks
 
-HELP = "Train the localiser, the network and the CRF-RNN as a plan file says, or finished weights on own patients."
+HELP = "Train the localiser, the network and the CRF-RNN as a plan file says, or finished weights on."
 CALIBRATION_SCANS = 30
 COMPARED_CROPS = 8
 PLAN_LESS = (
@@ -35,17 +35,19 @@ CANCELLED = "Cancelled. What was finished before stays: the same command with --
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--plan", type=Path, metavar="FILE", help="training plan (JSON)")
-    what.add_argument(
-        "--start-from", type=Path, metavar="WEIGHTS", help="train these weights on with own patients (--patients)"
+    parser.add_argument("--plan", type=Path, metavar="FILE", help="training plan (JSON)")
+    parser.add_argument(
+        "--start-from",
+        type=Path,
+        metavar="WEIGHTS",
+        help="train these weights on: with own patients (--patients), or as --plan says",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="DIR", help="folder for checkpoints, curves and weights"
     )
     parser.add_argument("--resume", action="store_true", help="go on where the folder's training stopped")
     parser.add_argument("--stage", action="append", default=[], help="train this stage alone (may be repeated)")
-    parser.add_argument("--steps", type=at_least(1), metavar="N", help="with --start-from: steps of each network (300)")
+    parser.add_argument("--steps", type=at_least(1), metavar="N", help="without --plan: steps of each network (300)")
     parser.add_argument(
         "--workers", type=at_least(0), default=1, metavar="N", help="processes that generate samples (default 1)"
     )
@@ -85,7 +87,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     events.cancellation.sentence = CANCELLED
     with joined(device) as ranks, Path(os.devnull).open("w") as nowhere:
         heard = events if ranks.first else Events(nowhere, events.cancellation)
-        if start and PROCESSES % ranks.count:
+        if arguments.plan is None and PROCESSES % ranks.count:
             raise UsageError("--start-from trains in one process or in two: start torchrun with --nproc-per-node 2.")
         if instead := processor_instead(arguments.device):
             heard.note(instead)
@@ -96,7 +98,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
             training = _prepare_patients(patients, training, arguments.output, ranks, heard)
             if start and ranks.first:
                 before = _judge_before(patients, start, arguments.device, heard)
-        with memory_told(ON_PROCESSOR if start else PLAN_LESS):
+        with memory_told(PLAN_LESS if arguments.plan else ON_PROCESSOR):
             weights = run_training(
                 training,
                 arguments.output,
@@ -187,19 +189,24 @@ def memory_told(advice: str) -> Iterator[None]:
 
 def _training(arguments: argparse.Namespace) -> "tuple[Networks | None, TrainingPlan]":
     """The weights to start from, if any, and the plan. Raises InputError, UsageError, WeightsError."""
-    if arguments.start_from is None:
-        from ..training.plan import TrainingPlan
-
-        if arguments.steps is not None:
-            raise UsageError("--steps belongs to --start-from: a plan says itself how long its stages are.")
-        return None, TrainingPlan.load(arguments.plan)
     from ..networks.weights import load_weights
-    from ..training.fine_tuning import STEPS, fine_tuning
+    from ..training.fine_tuning import STEPS, fine_tuning, going_on
+    from ..training.plan import TrainingPlan
 
-    if arguments.patients is None:
-        raise UsageError("--start-from needs --patients: the folder of the patients that the weights shall learn from.")
-    start = load_weights(arguments.start_from, "cpu")
-    return start, fine_tuning(start.plan, arguments.steps or STEPS)
+    if arguments.plan is None and arguments.start_from is None:
+        raise UsageError("Give a training plan (--plan), finished weights to train on (--start-from), or both.")
+    if arguments.plan is None and arguments.patients is None:
+        raise UsageError(
+            "--start-from needs --patients: the folder of the patients that the weights shall learn from. To train "
+            "them on otherwise, add a training plan (--plan)."
+        )
+    if arguments.plan and arguments.steps is not None:
+        raise UsageError("--steps is for trainings without --plan: a plan says itself how long its stages are.")
+    start = load_weights(arguments.start_from, "cpu") if arguments.start_from else None
+    if arguments.plan is None:
+        return start, fine_tuning(start.plan, arguments.steps or STEPS)
+    training = TrainingPlan.load(arguments.plan)
+    return start, going_on(training, start.plan, arguments.start_from) if start else training
 
 
 def _check_stages(names: Sequence[str], training: "TrainingPlan") -> None:

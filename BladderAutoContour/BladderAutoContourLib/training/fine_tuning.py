@@ -1,7 +1,11 @@
-"""The plan by which finished weights learn from a hospital's own patients, and do not forget the generated ones."""
+"""The plan by which finished weights are trained on: one of a user's own, or one made for a hospital's own patients,
+by which they do not forget the generated ones."""
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
+from ..errors import InputError
 from ..networks.plan import Plan, StagePlan
 from .plan import StageSchedule, TrainingPlan
 from .trainer import SMALLEST_BF16_CROP
@@ -18,9 +22,28 @@ def fine_tuning(start: Plan, steps: int = STEPS) -> TrainingPlan:
     plan has a name of its own, and tells what it came from; the scores of `start` are not its own.
     """
     stages = (_schedule("localiser", start.localiser, steps, 0.3), _schedule("segmenter", start.segmenter, steps, 0.15))
-    origin = {"name": start.name, "sha256": start.sha256, "training": start.training}
     plan = dataclasses.replace(start, name=f"{start.name}-own", training={}, scores={}, sha256="")
-    return TrainingPlan(SEED, plan, stages, {"start_from": origin})
+    return TrainingPlan(SEED, plan, stages, _origin(start))
+
+
+def going_on(training: TrainingPlan, start: Plan, weights: Path) -> TrainingPlan:
+    """A plan that starts from the weights of `start`, a file: it tells what it came from.
+
+    Raises InputError where it has other networks, which could not begin with the weights.
+    """
+    for part in ("localiser", "segmenter"):
+        theirs, ours = (getattr(plan, part) for plan in (start, training.plan))
+        if (theirs.network, theirs.intensity) != (ours.network, ours.intensity):
+            raise InputError(
+                f"The plan {training.plan.name} has another {part} than the weights {weights}: its network and its "
+                'channels ("intensity") must be theirs. Take them over into the plan, or train without --start-from.',
+                [weights],
+            )
+    return dataclasses.replace(training, notes={**training.notes, **_origin(start)})
+
+
+def _origin(start: Plan) -> dict[str, Any]:
+    return {"start_from": {"name": start.name, "sha256": start.sha256, "training": start.training}}
 
 
 def _schedule(stage: str, grid: StagePlan, steps: int, without_bladder: float) -> StageSchedule:

@@ -142,6 +142,21 @@ def test_padding_outside_the_scanners_field_is_air(engine: Engine) -> None:
     assert dice(contouring, body) > 0.92
 
 
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_zeros_in_place_of_air_are_air(engine: Engine, kind: type) -> None:
+    """As a body that was cut out has around it, and a volume at its corners that was turned."""
+    ct = ct_of(Body(), scan_grid())
+    cut_out = ct.array.astype(kind)
+    cut_out[cut_out < -300] = 0
+    given = Volume(cut_out, ct.geometry)
+    usual, found = engine.contour(ct, silent), engine.contour(given, silent)
+    assert np.array_equal(found.mask.array, usual.mask.array)
+    said = [warning.sentence for warning in found.warnings if warning.code == "geometry"]
+    assert [sentence.partition(" holds ")[2][:29] for sentence in said] == ["exactly 0 HU in place of air,"]
+    assert not any(warning.code == "geometry" for warning in usual.warnings)
+    assert not cut_out[:, 0].any()  # the caller's CT stays as it was
+
+
 @pytest.mark.parametrize("kind", [np.int32, np.float32])
 def test_metal_on_an_extended_scale_is_seen_as_on_the_usual_one(engine: Engine, kind: type) -> None:
     usual = ct_of(Body(), scan_grid())

@@ -19,8 +19,8 @@ from .localise import Candidate, localise
 from .restore import restore
 from .segment import Segmented, segment
 from .steps import Progress, StepCost, Steps
-from .suitability import check_suitable, within_scale
-from .warnings import Contoured, QualityWarning, contrast_warning, fallback_warning, warnings_of
+from .suitability import check_suitable, within_scale, without_zero_padding
+from .warnings import Contoured, QualityWarning, contrast_warning, fallback_warning, geometry_warning, warnings_of
 
 CORRECTION_MM = (2.0, 2.0, 3.0)
 """The grid (x, y, z) of the CRF-RNN in corrections where the plan has it work on the CNN's coarse one."""
@@ -28,6 +28,10 @@ CORRECTION_MM = (2.0, 2.0, 3.0)
 HALF_CRF = (
     "Part of the bladder is bright, as with a layer of contrast medium, which the CRF-RNN would follow: the border is "
     "the mean of its and the CNN's."
+)
+PADDED = (
+    "The edge of this CT holds exactly 0 HU in place of air, as resampling or cutting out the body leaves it: that was "
+    "taken as air. Take the original series where there is one."
 )
 WITHOUT_CRF = "The CRF-RNN was switched off: the border is the CNN's alone."
 
@@ -99,7 +103,7 @@ class Engine:
 
         Raises NoBladderError, InputError for a volume that cannot be a pelvic CT, and whatever `progress` raises.
         """
-        check_suitable(volume)
+        given, volume = volume, _suitable(volume)
         computed = self._localise_and_segment(volume, progress, use_crf)
         candidates, segmented = computed.result.candidates, computed.result.segmented
         if segmented is None:
@@ -132,6 +136,8 @@ class Engine:
                 found.append(fallback_warning(WITHOUT_CRF))
             if segmented.layered:
                 found.append(contrast_warning(HALF_CRF))
+            if volume is not given:
+                found.append(geometry_warning(PADDED))
         return Contouring(
             probability=decision.probability,
             mask=decision.mask,
@@ -147,19 +153,17 @@ class Engine:
 
     def refine(self, volume: Volume, corrections: Corrections) -> Computed[Refinement]:
         """Carry a clinician's corrections to what lies around them; see `corrections.refine`. Raises InputError."""
-        check_suitable(volume)
-        return self._workplace.compute(
-            lambda inference: refine(volume, corrections, inference.solve, self._correction_mm)
-        )
+        ct = _suitable(volume)
+        return self._workplace.compute(lambda inference: refine(ct, corrections, inference.solve, self._correction_mm))
 
     def copy_and_fit(self, volume: Volume, mask: Volume, source: int, target: int) -> Computed[Volume]:
         """Put the contour of one axial slice on another and snap it to the CT; see `corrections.copy_fit`.
 
         Raises InputError.
         """
-        check_suitable(volume)
+        ct = _suitable(volume)
         return self._workplace.compute(
-            lambda inference: copy_and_fit(volume, mask, source, target, inference.solve, self._correction_mm)
+            lambda inference: copy_and_fit(ct, mask, source, target, inference.solve, self._correction_mm)
         )
 
     @property
@@ -171,13 +175,18 @@ class Engine:
 
         What the plan's calibration is fitted on. The CRF-RNN has no say in it.
         """
-        check_suitable(volume)
-        segmented = self._localise_and_segment(volume, progress, use_crf=False).result.segmented
+        segmented = self._localise_and_segment(_suitable(volume), progress, use_crf=False).result.segmented
         return segmented.evidence if segmented else 0.0
 
     def _localise_and_segment(self, volume: Volume, progress: Progress, use_crf: bool) -> Computed[_Seen]:
         ct = within_scale(volume)
         return self._workplace.compute(lambda inference: _see(ct, inference, Steps(progress), use_crf))
+
+
+def _suitable(volume: Volume) -> Volume:
+    """What is computed with; the volume itself where nothing stands for no value in it. Raises InputError."""
+    check_suitable(volume)
+    return without_zero_padding(volume)
 
 
 def _see(ct: Volume, inference: Inference, steps: Steps, use_crf: bool) -> _Seen:

@@ -1,14 +1,17 @@
 """Whether a volume can be a CT of a pelvis at all, before any network sees it."""
 
 import numpy as np
+import SimpleITK as sitk
 
-from ..dicom.pixels import LOWEST_HU, PADDING_BELOW_HU
+from ..dicom.pixels import LOWEST_HU, OUTSIDE_HU, PADDING_BELOW_HU
 from ..dicom.stack import MINIMUM_SLICES
 from ..errors import InputError
 from ..imaging.volume import Volume
 
 LARGEST_EXTENT_MM = 3000.0  # nobody is taller, and a spacing that is wrong by ten would fill the memory
 HIGHEST_HU = 3071  # the end of the usual scale of 12 bits, which the networks were trained with
+ZERO_FACE = 0.1
+"""More of a face of the volume is never exactly 0 HU unless that stands for no value: tissue has its noise."""
 MINIMUM_EXTENT_MM = 40.0  # a bladder of 20 mL is about 34 mm wide
 
 
@@ -48,3 +51,19 @@ def within_scale(volume: Volume) -> Volume:
     if hu.max() > HIGHEST_HU:
         hu = np.minimum(hu, kind(HIGHEST_HU))
     return volume if hu is volume.array else Volume(hu, volume.geometry)
+
+
+def without_zero_padding(volume: Volume) -> Volume:
+    """The same volume with OUTSIDE_HU where 0 stands for no value; the volume itself where it does nowhere.
+
+    Resampling to another grid leaves 0 at the edge, cutting out the body leaves it all around: water, to a network.
+    """
+    hu = volume.array
+    faces = [np.moveaxis(hu, axis, 0)[end] for axis in range(3) for end in (0, -1)]
+    if max(np.count_nonzero(face == 0) / face.size for face in faces) <= ZERO_FACE:
+        return volume
+    zero = (hu == 0).view(np.uint8)
+    edge = zero.copy()
+    edge[1:-1, 1:-1, 1:-1] = 0
+    reached = sitk.BinaryReconstructionByDilation(sitk.GetImageFromArray(edge), sitk.GetImageFromArray(zero), 0, 1)
+    return Volume(np.where(sitk.GetArrayViewFromImage(reached) > 0, hu.dtype.type(OUTSIDE_HU), hu), volume.geometry)

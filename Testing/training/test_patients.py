@@ -1,5 +1,7 @@
 """Samples of own patients: where they are cut, how they are warped, how they mix with generated ones."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -91,3 +93,9 @@ def test_fine_tuning_takes_a_name_of_its_own_and_tells_its_origin() -> None:
     assert training.record()["start_from"]["sha256"] == start.sha256
     assert [(stage.stage, stage.steps) for stage in training.stages] == [("localiser", 10), ("segmenter", 10)]
     assert all(0 < stage.patients < 1 for stage in training.stages)
+
+
+@pytest.mark.parametrize(("below_ml", "shares"), [(80.0, [0.0, 0.35]), (0.0, [0.0, 0.0])])
+def test_what_looks_from_closer_at_work_does_not_forget_it(below_ml: float, shares: list[float]) -> None:
+    start = Plan("origin", STAGE, dataclasses.replace(STAGE, closer_below_ml=below_ml))
+    assert [stage.closer for stage in fine_tuning(start).stages] == shares

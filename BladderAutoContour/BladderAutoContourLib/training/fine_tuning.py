@@ -11,6 +11,7 @@ from .plan import StageSchedule, TrainingPlan
 from .trainer import SMALLEST_BF16_CROP
 
 STEPS = 300
+CLOSER = 0.35  # of the generated small bladders, as in the shipped weights' training; patients are read on one grid
 PROCESSES = 2  # of torchrun, at most
 SEED = 2  # the shipped weights were trained with 1: generated pelves that they have not seen
 
@@ -60,6 +61,7 @@ def _schedule(stage: str, grid: StagePlan, steps: int, without_bladder: float) -
         without_bladder=without_bladder,
         strata={"small": 0.25, "contrast": 0.1, "catheter": 0.05, "gas": 0.05, "fluid-bowel": 0.1},
         narrow=0.1,
+        closer=CLOSER if grid.closer_below_ml else 0.0,  # or it would forget what small bladders look like from there
         precision="bf16" if fits else "float32",
         patients=0.5,
     )

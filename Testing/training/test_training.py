@@ -177,10 +177,10 @@ def test_small_bladders_are_seen_from_closer_and_large_ones_never() -> None:
     for closer in (0.0, 1.0):
         for stratum in ("small", "very-large"):
             recipe = Recipe("segmenter", stage, 7, 1, 1, 0.0, strata={stratum: 1.0}, closer=closer)
-            samples = GeneratedSamples(recipe, 12)
-            voxels[closer, stratum] = [float(samples[number][1].sum()) for number in range(12)]
+            samples = GeneratedSamples(recipe, 6)
+            voxels[closer, stratum] = [float(samples[number][1].sum()) for number in range(6)]
     assert voxels[1.0, "very-large"] == voxels[0.0, "very-large"]
-    # of 12 crops a few are farther off than the finer crop reaches
+    # of 6 crops one or the other is farther off than the finer crop reaches
     assert sum(voxels[1.0, "small"]) > 1.3 * sum(voxels[0.0, "small"])
 
 

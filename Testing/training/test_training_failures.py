@@ -56,7 +56,7 @@ def test_damaged_weights_are_told_with_their_file(tmp_path: Path, name: str) -> 
 
 
 def test_a_diverged_training_is_told(tmp_path: Path) -> None:
-    training = tiny_plan(steps=60, batch=1, rate=1e30, optimiser="sgd", clip=1e9, checkpoint_every=1)
+    training = tiny_plan(steps=60, batch=1, replays=30, rate=1e30, optimiser="sgd", clip=1e9, checkpoint_every=1)
     with pytest.raises(InputError, match=r"localiser has diverged: 50 steps .* Lower its .rate. in the plan"):
         run_training(training, tmp_path, ALONE, silent, workers=0)
     assert not (tmp_path / "localiser" / "average.pt").exists()

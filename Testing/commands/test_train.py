@@ -17,12 +17,13 @@ from BladderAutoContourLib.evaluation.cases import find_cases
 from BladderAutoContourLib.evaluation.people import people, sealed
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.volume import Volume
-from BladderAutoContourLib.networks.plan import NetworkPlan, Plan, StagePlan
+from BladderAutoContourLib.networks.plan import DoubtPlan, NetworkPlan, Plan, StagePlan
 from BladderAutoContourLib.networks.weights import load_weights
 from BladderAutoContourLib.training.plan import StageSchedule, TrainingPlan
 from small_engine import write_water_series
 
 NAMES = ("Röntgen 1", "patient 2", "patient 3", "patient 4")
+QUICK_STAGE = StageSchedule("localiser", 2, warmup=1, batch=1, precision="float32")
 QUICK = ("--device", "cpu", "--calibrate", "0", "--workers", "0")
 
 
@@ -53,7 +54,7 @@ def fine_tune(run, weights, patients):
     return command
 
 
-def test_own_patients_give_weights_that_segment_accepts(fine_tune, run, weights, ct_folder, tmp_path):
+def test_own_patients_give_weights_that_segment_accepts(fine_tune, run, weights, patients, ct_folder, tmp_path):
     output = tmp_path / "eigene Gewichte"
     outcome = fine_tune(output, "--hold-out", NAMES[1])
     assert outcome.code == 0, outcome.stderr
@@ -76,6 +77,16 @@ def test_own_patients_give_weights_that_segment_accepts(fine_tune, run, weights,
     contour = run("segment", ct_folder, "--output", tmp_path / "contour", "--weights", output / "water-own.pt")
     assert contour.code == 0, contour.stderr
     assert (tmp_path / "contour" / "RTSTRUCT.dcm").exists()
+    report = (tmp_path / "contour" / "report.json").read_text(encoding="utf-8")
+    assert json.loads(report)["model"]["plan"]["training"]["patients"] == 3
+    assert not any(one in report for one in plan["training"]["shown"]["identities"])
+    words = ("--cases", patients, "--roi", "Bladder", "--roi", "Vescica", "--device", "cpu")
+    judged = run("evaluate", *words, "--weights", output / "water-own.pt", "--output", tmp_path / "judged")
+    assert judged.code == 0, judged.stderr
+    rows = json.loads((tmp_path / "judged" / "evaluation.json").read_text(encoding="utf-8"))["cases"]
+    assert [row["case"] for row in rows if "no test of them" not in row["message"]] == [NAMES[1]]
+    said = [event["message"] for event in judged.events if event["event"] == "note"]
+    assert sum("shown this patient in training" in note for note in said) == 3
 
 
 def test_the_share_that_is_held_out_follows_the_names(fine_tune, tmp_path):
@@ -155,6 +166,16 @@ def test_a_first_try_that_trained_nothing_binds_nobody(fine_tune, run, weights, 
     assert fine_tune(output, "--hold-out", NAMES[0], "--stage", "localiser").code == 0
 
 
+def test_everybody_who_cannot_be_used_is_named_at_once(fine_tune, patients, tmp_path):
+    spoiled = shutil.copytree(patients, tmp_path / "spoiled")
+    for name in (NAMES[1], NAMES[3]):
+        for file in spoiled.joinpath(name).glob("[bR]*"):
+            file.write_bytes(b"no structure set, no mask")
+    outcome = fine_tune(tmp_path / "out", "--patients", spoiled, "--hold-out", NAMES[0])
+    outcome.failed_with(3, "input", f"The patient in {NAMES[1]} cannot", f"The patient in {NAMES[3]} cannot")
+    assert not list((tmp_path / "out").glob("*/checkpoint.pt"))
+
+
 def test_folders_of_one_patient_cannot_be_divided(run, weights, patients, tmp_path):
     for name in ("one", "two"):
         shutil.copytree(patients / NAMES[1], tmp_path / "patients" / name)
@@ -222,20 +243,34 @@ def test_a_plan_mixes_patients_with_generated_ones(run, patients, tmp_path):
     assert json.loads((output / "mixed.json").read_text(encoding="utf-8"))["training"]["patients"] == 3
 
 
-def test_a_plan_goes_on_from_finished_weights(run, weights, tmp_path):
-    """What no stage of it trains stays as it was."""
+@pytest.fixture
+def going_on(weights, tmp_path):
+    """Write a plan that trains the localiser of the weights on, and say what trains by it."""
+    start = load_weights(weights, "cpu").plan
+
+    def options(*stages: StageSchedule, notes: dict | None = None, **changes) -> list[Path | str]:
+        stages = stages or (QUICK_STAGE,)
+        plan = tmp_path / "plan.json"
+        training = TrainingPlan(5, dataclasses.replace(start, **{"name": "gone-on", **changes}), stages, notes or {})
+        plan.write_text(json.dumps(dataclasses.asdict(training)), encoding="utf-8")
+        return ["--plan", plan, "--start-from", weights, "--output", tmp_path / "out", *QUICK]
+
+    return options
+
+
+def test_a_plan_goes_on_from_finished_weights(run, going_on, weights, tmp_path):
+    """What no stage of it trains stays as it was, and so does what was fitted to them."""
     start = load_weights(weights, "cpu")
-    stage = StageSchedule("localiser", 2, warmup=1, batch=1, precision="float32")
-    training = TrainingPlan(5, dataclasses.replace(start.plan, name="gone-on"), (stage,), {"why": "a test"})
-    plan = tmp_path / "plan.json"
-    plan.write_text(json.dumps(dataclasses.asdict(training)), encoding="utf-8")
-    options = ("--plan", plan, "--start-from", weights, "--output", tmp_path / "out", *QUICK)
+    notes = {"why": "a test", "shown": sealed({"somebody"})}
+    options = going_on(notes=notes, doubt=DoubtPlan(), scores={"held_out": 1.0})
     run("train", *options, "--steps", "2").failed_with(2, "usage", "--steps", "without --plan")
     outcome = run("train", *options)
     assert outcome.code == 0, outcome.stderr
     after = load_weights(tmp_path / "out" / "gone-on.pt", "cpu")
     told = after.plan.training
     assert (told["why"], told["start_from"]["sha256"]) == ("a test", start.plan.sha256)
+    assert "shown" not in told
+    assert (after.plan.decision, after.plan.doubt, after.plan.scores) == (start.plan.decision, start.plan.doubt, {})
     changed = {
         name.partition(".")[0]
         for (name, one), other in zip(
@@ -244,11 +279,31 @@ def test_a_plan_goes_on_from_finished_weights(run, weights, tmp_path):
         if not one.equal(other)
     }
     assert changed == {"localiser"}
-    other = tiny_plan(tmp_path / "other.json", 0.0)
-    refused = run("train", "--plan", other, "--start-from", weights, "--output", tmp_path / "no", *QUICK)
-    refused.failed_with(3, "input", "another localiser", weights.name, "without --start-from")
-    run("train", "--output", tmp_path / "no", *QUICK).failed_with(2, "usage", "--plan", "--start-from", "both")
-    assert not (tmp_path / "no").exists()
+    run("train", *options[:-2], "--workers", "0").failed_with(3, "input", "holds a training already", "--resume")
+    run("train", "--plan", tmp_path / "out" / "run.json", "--output", tmp_path / "again", *QUICK).failed_with(
+        2, "usage", "began with the weights", start.plan.name, "--start-from"
+    )
+
+
+def test_a_plan_that_does_not_fit_the_weights_is_refused(run, going_on, weights, tmp_path):
+    start = load_weights(weights, "cpu").plan
+
+    def refused(options, *words: str) -> None:
+        run("train", *options).failed_with(3, "input", *words, weights.name)
+
+    refused(going_on(name=start.name), "both named", "name of its own")
+    other = dataclasses.replace(start.localiser, network=NetworkPlan(width=3))
+    refused(going_on(localiser=other), "The localiser of the plan", "network differ")
+    other = dataclasses.replace(start.segmenter, spacing_mm=(2.0, 2.0, 2.0))
+    refused(going_on(segmenter=other), "The segmenter of the plan", "spacing_mm differ", "Take segmenter over")
+    other = dataclasses.replace(start.crf, temperature=None if start.crf.temperature else 2.0)
+    joint = StageSchedule("joint", 2, batch=1, start_from="segmenter", train_network=False, precision="float32")
+    segmenter = dataclasses.replace(QUICK_STAGE, stage="segmenter")
+    refused(going_on(segmenter, joint, crf=other), "The crf of the plan", "temperature differ")
+    again = dataclasses.replace(joint, start_from="")
+    refused(going_on(segmenter, again), "joint would begin", "again", '"start_from"', '"segmenter"')
+    run("train", "--output", tmp_path / "out", *QUICK).failed_with(2, "usage", "--plan", "--start-from", "both")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_plan_and_its_patients_belong_together(run, patients, tmp_path):

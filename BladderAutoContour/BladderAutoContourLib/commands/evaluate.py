@@ -1,6 +1,7 @@
 """`evaluate --cases DIR --output DIR`: score the whole pipeline on cases with a known bladder."""
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from ..evaluation.cases import CaseFolder
     from ..evaluation.worst_cases import WorstCases
     from ..pipeline.engine import Engine
+
+SHOWN = "These weights were shown this patient in training: what they score here is no test of them."
 
 HELP = "Score the whole pipeline on cases with a known bladder: every case as CSV and JSON, plots, the worst cases."
 
@@ -67,6 +70,7 @@ def _evaluate_all(
 ) -> "tuple[list[CaseResult], list[BladderError]]":
     from ..evaluation.accuracy import FAILED, CaseResult, evaluate_case
     from ..evaluation.cases import read_case
+    from ..evaluation.people import identities, recognised
 
     results: list[CaseResult] = []
     failures: list[BladderError] = []
@@ -76,7 +80,11 @@ def _evaluate_all(
             known = read_case(case, *names)
             for note in known.notes(case.name):
                 events.note(note)
-            results.append(evaluate_case(case.name, known, engine, events.cancellation.check, worst))
+            result = evaluate_case(case.name, known, engine, events.cancellation.check, worst)
+            if recognised(identities(case), engine.plan.training):
+                result = dataclasses.replace(result, message=f"{SHOWN} {result.message}".rstrip())
+                events.note(f"{case.name}: {SHOWN}")
+            results.append(result)
         except Cancelled:
             raise
         except Exception as error:

@@ -81,6 +81,21 @@ class OwnPatients:
             raise type(error)(f"The patient in {case.name} cannot be used. {error.message}", error.files) from error
         return KnownCase(within_scale(without_zero_padding(known.ct)), known.bladder, known.findings)
 
+    def expect_usable(self, events: "Events") -> None:
+        """Read everybody once, before what takes long. Raises InputError, which names all who cannot be used."""
+        failures: list[BladderError] = []
+        cases = (*self.held_out, *self.shown)
+        for number, case in enumerate(cases):
+            events.progress("check patients", number / len(cases))
+            try:
+                self.read(case)
+            except BladderError as failure:
+                failures.append(failure)
+        events.progress("check patients", 1.0)
+        if failures:
+            sentences = "\n".join(failure.message for failure in failures)
+            raise type(failures[0])(sentences, [file for failure in failures for file in failure.files])
+
     def reader(self, events: "Events") -> "Callable[[StagePlan], Sequence[Patient]]":
         """A function that reads those who are shown onto a stage's grid, once for each grid."""
         told = set()

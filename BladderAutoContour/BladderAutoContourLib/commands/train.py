@@ -30,6 +30,8 @@ PLAN_LESS = (
 """What helps a training that lacks memory."""
 ON_PROCESSOR = "train on the processor (--device cpu)"
 """What helps one that has no plan to write into."""
+FEWER = "give it fewer patients or other processes less to hold (--workers 0)"
+"""What helps one that is on the processor already."""
 CANCELLED = "Cancelled. What was finished before stays: the same command with --resume goes on from there."
 
 
@@ -75,7 +77,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     from ..pipeline.device import processor_instead, resolve_device
     from ..training.fine_tuning import PROCESSES
     from ..training.ranks import joined
-    from ..training.run import run_training
+    from ..training.run import expect_new, run_training
     from .curve_picture import draw_curve
 
     start, training = _training(arguments)
@@ -83,6 +85,8 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     patients = _patients(arguments, training)
     device = resolve_device(arguments.device)
     check_output(arguments.output)
+    if not arguments.resume:
+        expect_new(training, arguments.output, arguments.stage)  # before patients are read and contoured
     arguments.output.mkdir(parents=True, exist_ok=True)
     events.cancellation.sentence = CANCELLED
     with joined(device) as ranks, Path(os.devnull).open("w") as nowhere:
@@ -98,7 +102,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
             training = _prepare_patients(patients, training, arguments.output, ranks, heard)
             if start and ranks.first:
                 before = _judge_before(patients, start, arguments.device, heard)
-        with memory_told(PLAN_LESS if arguments.plan else ON_PROCESSOR):
+        with memory_told(PLAN_LESS if arguments.plan else ON_PROCESSOR if device.type == "cuda" else FEWER):
             weights = run_training(
                 training,
                 arguments.output,
@@ -126,8 +130,7 @@ def _prepare_patients(
     """
     if ranks.first:
         patients.keep_split(output)
-        for case in patients.held_out:
-            patients.read(case)  # the sooner a bad one is told the better
+        patients.expect_usable(events)
     counts = {"patients": len(patients.shown), "held_out": len(patients.held_out)}
     told = dataclasses.replace(training, notes={**training.notes, **counts, "shown": patients.seal()})
     events.note(f"{counts['patients']} patients are trained on, {counts['held_out']} are held out.")
@@ -206,7 +209,12 @@ def _training(arguments: argparse.Namespace) -> "tuple[Networks | None, Training
     if arguments.plan is None:
         return start, fine_tuning(start.plan, arguments.steps or STEPS)
     training = TrainingPlan.load(arguments.plan)
-    return start, going_on(training, start.plan, arguments.start_from) if start else training
+    if start:
+        return start, going_on(training, start.plan, arguments.start_from)
+    if "start_from" in training.notes:  # the record that a training has left
+        name = training.notes["start_from"]["name"]
+        raise UsageError(f"The plan {arguments.plan} began with the weights {name}: add --start-from and their file.")
+    return None, training
 
 
 def _check_stages(names: Sequence[str], training: "TrainingPlan") -> None:

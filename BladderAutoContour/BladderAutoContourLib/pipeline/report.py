@@ -58,7 +58,7 @@ def report_head(facts: InputFacts, plan: Plan, device: str, steps: Sequence[Step
     return {
         "schema": SCHEMA,
         "software": {"name": SOFTWARE_NAME, "version": __version__},
-        "model": {"name": plan.name, "sha256": plan.sha256, "plan": dataclasses.asdict(plan)},
+        "model": {"name": plan.name, "sha256": plan.sha256, "plan": _quoted(plan)},
         "device": device,
         "input": {
             "series_uid": facts.series_uid,
@@ -70,6 +70,19 @@ def report_head(facts: InputFacts, plan: Plan, device: str, steps: Sequence[Step
             {"name": cost.name, "seconds": round(cost.seconds, 3), "peak_mb": round(cost.peak_mb, 1)} for cost in steps
         ],
     }
+
+
+def _quoted(plan: Plan) -> dict[str, Any]:
+    """The plan without the seals of the patients that it was trained on: a report goes where weights would not."""
+
+    def unsealed(training: dict[str, Any]) -> dict[str, Any]:
+        kept = {key: value for key, value in training.items() if key != "shown"}
+        origin = kept.get("start_from")
+        if isinstance(origin, dict):
+            kept["start_from"] = {**origin, "training": unsealed(origin["training"])}
+        return kept
+
+    return {**dataclasses.asdict(plan), "training": unsealed(plan.training)}
 
 
 def bounding_box_mm(mask: Volume) -> dict[str, list[float]] | None:

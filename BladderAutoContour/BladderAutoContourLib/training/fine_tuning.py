@@ -11,6 +11,10 @@ from .plan import StageSchedule, TrainingPlan
 from .trainer import SMALLEST_BF16_CROP
 
 STEPS = 300
+ALWAYS_THEIRS = ("network", "intensity")
+"""What weights cannot be moved to another kind of."""
+OF_PATIENTS = ("patients", "held_out", "shown")
+"""What a plan's notes say of the patients of one training."""
 CLOSER = 0.35  # of the generated small bladders, as in the shipped weights' training; patients are read on one grid
 PROCESSES = 2  # of torchrun, at most
 SEED = 2  # the shipped weights were trained with 1: generated pelves that they have not seen
@@ -28,19 +32,47 @@ def fine_tuning(start: Plan, steps: int = STEPS) -> TrainingPlan:
 
 
 def going_on(training: TrainingPlan, start: Plan, weights: Path) -> TrainingPlan:
-    """A plan that starts from the weights of `start`, a file: it tells what it came from.
+    """A plan that starts from the weights of `start`, a file: its confidence and doubt until they are calibrated anew.
 
-    Raises InputError where it has other networks, which could not begin with the weights.
+    The new plan tells what it came from; whom another training was shown it does not. Raises InputError for the name
+    that `start` has, for networks or a CRF-RNN that could not begin with the weights, for settings that what no stage
+    trains was not trained with, and for a second round of a network that would begin with the weights once more.
     """
-    for part in ("localiser", "segmenter"):
-        theirs, ours = (getattr(plan, part) for plan in (start, training.plan))
-        if (theirs.network, theirs.intensity) != (ours.network, ours.intensity):
+    if training.plan.name == start.name:
+        raise InputError(
+            f"The plan and the weights {weights} are both named {start.name}. Give the plan a name of its own: it "
+            "becomes the name of the new weights.",
+            [weights],
+        )
+    rounds = [(schedule.folder, "localiser" if schedule.stage == "localiser" else "segmenter", schedule)
+              for schedule in training.stages]  # fmt: skip
+    first = {part: folder for folder, part, _ in reversed(rounds)}
+    for folder, part, schedule in rounds:
+        if folder != first[part] and not schedule.start_from:
             raise InputError(
-                f"The plan {training.plan.name} has another {part} than the weights {weights}: its network and its "
-                'channels ("intensity") must be theirs. Take them over into the plan, or train without --start-from.',
+                f"The stage {folder} would begin with the weights {weights} again, as {first[part]} does. Write "
+                f'"start_from" and the stage before into it, such as "{first[part]}".',
                 [weights],
             )
-    return dataclasses.replace(training, notes={**training.notes, **_origin(start)})
+    trained = {part for _, part, schedule in rounds if schedule.train_network}
+    if any(schedule.stage == "joint" for schedule in training.stages):
+        trained.add("crf")
+    for part in ("localiser", "segmenter", "crf"):
+        theirs, ours = (dataclasses.asdict(getattr(plan, part)) for plan in (start, training.plan))
+        wrong = [key for key in ours if ours[key] != theirs[key] and (part not in trained or key in ALWAYS_THEIRS)]
+        if part == "crf" and (ours["temperature"] is None) != (theirs["temperature"] is None):
+            wrong.append("temperature")
+        if wrong:
+            raise InputError(
+                f"The {part} of the plan {training.plan.name} is not that of the weights {weights}: "
+                f"{', '.join(dict.fromkeys(wrong))} differ. Take {part} over from the JSON beside the weights.",
+                [weights],
+            )
+    calibration = {name: getattr(start.decision, name) for name in ("calibration_slope", "calibration_offset")}
+    decision = dataclasses.replace(training.plan.decision, **calibration)
+    plan = dataclasses.replace(training.plan, decision=decision, doubt=start.doubt, training={}, scores={}, sha256="")
+    notes = {key: value for key, value in training.notes.items() if key not in OF_PATIENTS}
+    return dataclasses.replace(training, plan=plan, notes={**notes, **_origin(start)})
 
 
 def _origin(start: Plan) -> dict[str, Any]:

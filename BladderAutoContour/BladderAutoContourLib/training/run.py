@@ -43,10 +43,9 @@ def run_training(
     """
     if start is None:
         _check_all_are_trained(training)
-    chosen = [schedule for schedule in training.stages if not only or schedule.folder in only]
-    for folder in (output / schedule.folder for schedule in chosen):
-        if has_begun(folder) and not resume:
-            raise InputError(f"{folder} holds a training already: add --resume, or choose another folder.", [folder])
+    chosen = _chosen(training, only)
+    if not resume:
+        expect_new(training, output, only)
     if ranks.first:
         keep_record(training, start.plan.sha256 if start else "", output)
     for schedule in chosen:
@@ -70,6 +69,17 @@ def run_training(
     if not ranks.first or not all(path.exists() for path in done):
         return None
     return assemble(training, output, start)
+
+
+def expect_new(training: TrainingPlan, output: Path, only: Sequence[str] = ()) -> None:
+    """Raise InputError where `output` holds something of a stage of the plan (or of those in `only`) already."""
+    for folder in (output / schedule.folder for schedule in _chosen(training, only)):
+        if has_begun(folder):
+            raise InputError(f"{folder} holds a training already: add --resume, or choose another folder.", [folder])
+
+
+def _chosen(training: TrainingPlan, only: Sequence[str]) -> list[StageSchedule]:
+    return [schedule for schedule in training.stages if not only or schedule.folder in only]
 
 
 def assemble(training: TrainingPlan, output: Path, start: Networks | None = None) -> Path:

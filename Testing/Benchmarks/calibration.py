@@ -20,7 +20,7 @@ from BladderAutoContourLib.evaluation.calibration.temperature import BAND_MM, ne
 from BladderAutoContourLib.evaluation.metrics import dice
 from BladderAutoContourLib.evaluation.reliability import Reliability, Tally, reliability, reliability_plot
 from BladderAutoContourLib.phantom.case import GENERATOR_VERSION
-from BladderAutoContourLib.phantom.test_set import TestCase, with_bladder, without_bladder
+from BladderAutoContourLib.phantom.test_set import FIRST_SEED, TestCase, with_bladder, without_bladder
 from BladderAutoContourLib.pipeline.engine import Engine
 from BladderAutoContourLib.pipeline.lettering import write_png
 from rendered import CACHE_HELP, scan_of
@@ -92,6 +92,7 @@ def main() -> int:
     engine = Engine.load(arguments.weights, "auto")
     about = {
         "generator": GENERATOR_VERSION,
+        "first_seed": FIRST_SEED,
         "model": {"name": engine.plan.name, "sha256": engine.plan.sha256},
         "crf": not arguments.no_crf,
         "band_mm": BAND_MM,

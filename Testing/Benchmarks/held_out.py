@@ -133,18 +133,20 @@ def reproduced(rows: Sequence[Row], stated: Mapping[str, Any] | None) -> str:
 def write(path: Path | None, model: dict[str, str], rows: Sequence[Row]) -> None:
     """Write what is known so far."""
     if path is not None:
-        result = {"generator": GENERATOR_VERSION, "model": model, "summary": summary(rows).splitlines(), "cases": rows}
+        about = {"generator": GENERATOR_VERSION, "first_seed": FIRST_SEED, "model": model}
+        result = {**about, "summary": summary(rows).splitlines(), "cases": rows}
         path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
 def merge(paths: Sequence[Path], output: Path | None) -> None:
-    """Put parts together, which must be of one model and one generator and share no case."""
+    """Put parts together, which must be of one model and of the frozen set as it is, and share no case."""
     parts = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     rows = sorted((row for part in parts for row in part["cases"]), key=lambda row: (not row["bladder"], row["case"]))
     names = [(row["case"], row["bladder"]) for row in rows]
     assert len(set(names)) == len(names), "the parts share cases"
-    assert all((part["model"], part["generator"]) == (parts[0]["model"], parts[0]["generator"]) for part in parts), (
-        "the parts are of different models or generators"
+    assert all(part["model"] == parts[0]["model"] for part in parts), "the parts are of different models"
+    assert all((part["generator"], part["first_seed"]) == (GENERATOR_VERSION, FIRST_SEED) for part in parts), (
+        "the parts are of another frozen set"
     )
     write(output, parts[0]["model"], rows)
     print(summary(rows))

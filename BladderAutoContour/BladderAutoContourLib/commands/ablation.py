@@ -211,10 +211,12 @@ class _Study:
 def _what(training: "TrainingPlan", cases: "list[TestCase]") -> dict[str, Any]:
     """What the folder's numbers depend on, as JSON gives it back."""
     from ..phantom.case import GENERATOR_VERSION
+    from ..phantom.test_set import FIRST_SEED
     from ..training.ablation import budget
 
     what = {
         "generator": GENERATOR_VERSION,
+        "first_seed": FIRST_SEED,
         "budget": budget(training),
         "cases": [case.name for case in cases],
         "training": dataclasses.asdict(training),
@@ -231,8 +233,9 @@ def _write_report(output: Path, training: "TrainingPlan", scores: "ScoresByRow",
     segmenter, joint = training.stages
     network = training.plan.segmenter.network
     text = (
-        f"{len(what['cases'])} held-out generated cases (generator {what['generator']}), crops centred on the known "
-        f"bladder. CNN: {_grid(training.grid(segmenter))}, width {network.width}, kernel {network.kernel}, "
+        f"{len(what['cases'])} held-out generated cases (generator {what['generator']}, seeds from "
+        f"{what['first_seed']}), crops centred on the known bladder. CNN: {_grid(training.grid(segmenter))}, "
+        f"width {network.width}, kernel {network.kernel}, "
         f"normalisation {network.normalisation!r}; CRF-RNN and scores: {_grid(training.grid(joint))}. Every row: "
         f"{what['budget']} steps of {segmenter.batch * segmenter.accumulate} crops, the same ones in the same order, "
         f"{segmenter.optimiser} at a rate of {segmenter.rate:g} (a third of it without normalisation), loss "

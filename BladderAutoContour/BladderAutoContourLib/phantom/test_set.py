@@ -1,6 +1,6 @@
 """The frozen test set: held-out patients that training never draws, and fields without a bladder.
 
-Frozen with GENERATOR_VERSION and FIRST_SEED by a commit, before the training that is judged on it. A change of the
+Frozen with GENERATOR_VERSION and FIRST_SEED by a commit, before any of it is rendered and scored. A change of the
 generator that changes a voxel of a held-out case needs a new version and a new freeze; so does a set that somebody has
 looked at in order to decide what to change next (seeds from 900,000, 800,000 and so on down to 100,000 served so).
 """

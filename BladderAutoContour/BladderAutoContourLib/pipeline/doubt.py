@@ -19,7 +19,7 @@ from ..imaging.smoothing import smoothed
 from ..imaging.volume import Volume
 from ..networks.plan import DoubtPlan
 from .decide import logit
-from .suitability import LOWEST_HU
+from .suitability import in_scale
 
 LOW, HIGH = 0.3, 0.7
 WEAK, STRONG = 0.1, 0.9
@@ -84,7 +84,7 @@ def slice_features(ct: Volume, cnn_probability: Volume, mask: Volume, evidence: 
     around = mask.geometry.region((columns.start, rows.start, box[0].start), inside.shape[::-1])
     seen = coverage(ct.geometry, cnn_probability.geometry)
     values = resample_known(cnn_probability, seen, around, fill=0.0).array
-    hu = smoothed(np.maximum(ct.array[box[0], rows, columns], LOWEST_HU), around.spacing_mm, SMOOTH_MM)
+    hu = smoothed(in_scale(ct.array[box[0], rows, columns]), around.spacing_mm, SMOOTH_MM)
     pixel_mm2 = mask.geometry.pixel_mm2
     last = len(inside) - 1
     found = np.empty((len(inside), len(FEATURES)))

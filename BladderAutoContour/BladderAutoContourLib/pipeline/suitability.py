@@ -1,4 +1,4 @@
-"""Whether a volume can be a CT of a pelvis at all, before any network sees it."""
+"""Whether a volume can be a CT of a pelvis at all; HU in place of what stands for none. Before a network sees it."""
 
 import numpy as np
 import SimpleITK as sitk
@@ -41,16 +41,22 @@ def check_suitable(volume: Volume) -> None:
 
 
 def within_scale(volume: Volume) -> Volume:
-    """The same volume within LOWEST_HU and HIGHEST_HU; the volume itself where nothing lies beyond.
+    """The same volume within LOWEST_HU and HIGHEST_HU; the volume itself where nothing lies beyond."""
+    hu = in_scale(volume.array)
+    return volume if hu is volume.array else Volume(hu, volume.geometry)
 
-    Metal on an extended scale of CT numbers would shine, in the mean of a coarse voxel, far beyond where it is.
+
+def in_scale(hu: np.ndarray) -> np.ndarray:
+    """HU within LOWEST_HU and HIGHEST_HU; the array itself where nothing lies beyond.
+
+    Metal on an extended scale of CT numbers would shine, in a mean, far beyond where it is.
     """
-    hu, kind = volume.array, volume.array.dtype.type  # a limit that the type does not hold is never passed
+    kind = hu.dtype.type  # a limit that the type does not hold is never passed
     if hu.min() < LOWEST_HU:
         hu = np.maximum(hu, kind(LOWEST_HU))
     if hu.max() > HIGHEST_HU:
         hu = np.minimum(hu, kind(HIGHEST_HU))
-    return volume if hu is volume.array else Volume(hu, volume.geometry)
+    return hu
 
 
 def without_zero_padding(volume: Volume) -> Volume:

@@ -2,7 +2,7 @@
 
 A network that has never seen a lymphocele takes it for the bladder, and one that has never seen a pelvis without a
 prostate ends the bladder where a prostate would begin. Canonical millimetres (x left, y posterior, z superior); HU.
-Sources: after radical prostatectomy the bladder neck descends to the pelvic floor, 2 to 4 cm below where it was, and
+Assumed: after radical prostatectomy the bladder neck descends to the pelvic floor, 2 to 4 cm below where it was, and
 is drawn out to a funnel; a cystocele reaches below the symphysis; ovarian cysts and lymphoceles measure 2 to 12 cm;
 bladder diverticula lie mostly beside and behind the ureters' openings.
 """

@@ -7,7 +7,7 @@ from ...imaging.components import as_mask, bounding_box, components, fill_holes,
 from ...imaging.geometry import Triple
 from ...imaging.smoothing import smoothed
 from ...imaging.volume import Volume
-from ..suitability import LOWEST_HU
+from ..suitability import in_scale
 from .appearance import log_odds
 from .crf import Solve, crf_change
 from .distance import in_plane_mm
@@ -40,7 +40,7 @@ def copy_and_fit(ct: Volume, mask: Volume, source: int, target: int, solve: Solv
     pair = [source, target]
     copied = drawn[0, rows, columns]
     distance = np.repeat(in_plane_mm(copied[None], (y_mm, x_mm)), 2, axis=0)
-    hu = np.maximum(ct.array[pair][:, rows, columns], LOWEST_HU)
+    hu = in_scale(ct.array[pair][:, rows, columns])
     known = np.zeros(distance.shape, dtype=bool)
     known[0] = True
     odds = log_odds(smoothed(hu, ct.geometry.spacing_mm, SMOOTH_MM), distance, known)

@@ -9,7 +9,7 @@ from ...imaging.geometry import Triple
 from ...imaging.smoothing import smoothed
 from ...imaging.volume import Volume, sparse_copy
 from ..decide import JUST_BELOW, THRESHOLD, agree, logit
-from ..suitability import LOWEST_HU
+from ..suitability import in_scale
 from .appearance import log_odds
 from .crf import Solve, crf_change
 from .field import LEAST_WEIGHT, Field, Reach, disagreement
@@ -71,9 +71,7 @@ def refine(ct: Volume, corrections: Corrections, solve: Solve, crf_spacing_mm: T
     box = box_that_matters(predicted, bounding_box(mask), near, mask.shape, spacing_mm, ends)
     changed: tuple[int, ...] = ()
     if box is not None:
-        part = _Part(
-            np.maximum(ct.array[box], LOWEST_HU), probability[box], mask[box] > 0, touched[box] > 0, spacing_mm
-        )
+        part = _Part(in_scale(ct.array[box]), probability[box], mask[box] > 0, touched[box] > 0, spacing_mm)
         found, share = _solved(part, solve, crf_spacing_mm)
         share[part.decided] = found[part.decided]
         changed = _slices(found != part.drawn, first=box[0].start)

@@ -27,7 +27,6 @@ class Body:
     bladder_mm: tuple[float, float, float] = (4.0, -10.0, 20.0)
     radii_mm: tuple[float, float, float] = (40.0, 32.0, 28.0)
     bladder_hu: float = 10.0
-    length_mm: float = 1e9
     has_bladder: bool = True
 
     @property

@@ -19,6 +19,7 @@ from .pydicom_versions import save
 
 INTERCEPT = -1024
 """Stored values are unsigned: HU = stored - 1024."""
+DESCRIPTION = "Generated pelvis"
 
 
 def write_ct_series(
@@ -30,7 +31,6 @@ def write_ct_series(
     patient_name: str | None = None,
     patient_id: str | None = None,
     character_set: str | list[str] | None = None,
-    description: str = "Generated pelvis",
 ) -> list[Path]:
     """Write `volume` (HU, rounded, at least -1024) as one file a slice into `folder`, and return the files in z order.
 
@@ -38,12 +38,12 @@ def write_ct_series(
     same seed and geometry give the same UIDs. Raises OutputError where the folder cannot be written.
     """
     number = f"{seed:04d}" if isinstance(seed, int) else str(seed)
-    base = f"{SOFTWARE_NAME}/{number}/{volume.geometry}/{patient_position}/{description}"
+    base = f"{SOFTWARE_NAME}/{number}/{volume.geometry}/{patient_position}/{DESCRIPTION}"
 
     def uid(name: str) -> str:
         return generate_uid(entropy_srcs=[base, name])
 
-    common = _common(uid, number, patient_position, description)
+    common = _common(uid, number, patient_position)
     common.PatientName = patient_name or f"PHANTOM^SEED{number}"
     common.PatientID = patient_id or f"SEED{number}"
     if character_set is not None:
@@ -61,7 +61,7 @@ def write_ct_series(
     return paths
 
 
-def _common(uid: Callable[[str], str], number: str, patient_position: str, description: str) -> Dataset:
+def _common(uid: Callable[[str], str], number: str, patient_position: str) -> Dataset:
     """What all slices share, type 1 and 2 attributes of the CT Image IOD included."""
     common = Dataset()
     common.SOPClassUID = CT_IMAGE
@@ -78,7 +78,7 @@ def _common(uid: Callable[[str], str], number: str, patient_position: str, descr
     common.ReferringPhysicianName = ""
     common.SeriesInstanceUID = uid("series")
     common.SeriesNumber = 1
-    common.SeriesDescription = description
+    common.SeriesDescription = DESCRIPTION
     common.BodyPartExamined = "PELVIS"
     common.PatientPosition = patient_position
     common.FrameOfReferenceUID = uid("frame of reference")

@@ -280,10 +280,10 @@ class EngineProcess:
         elif kind == "result":
             request.folder = Path(event["folder"])
         elif kind == "done":
-            self._settle(engine, request, request.listener.finished, request.folder)
+            self._settle(engine, request.listener.finished, request.folder)
         elif kind == "error":
             failure = _messages().failure_told(event["error"], **_concerns(engine, request))
-            self._settle(engine, request, request.listener.failed, failure)
+            self._settle(engine, request.listener.failed, failure)
 
     def _take_end(self, engine: Engine, ended: Ended) -> None:
         self._engine = None
@@ -291,9 +291,9 @@ class EngineProcess:
         if request is None:
             self._log(f"The engine ended by itself (code {ended.code}).")
         elif request.cancelled:
-            self._settle(engine, request, request.listener.failed, _messages().failure_cancelled())
+            self._settle(engine, request.listener.failed, _messages().failure_cancelled())
         elif engine.alone and ended.code == 0:
-            self._settle(engine, request, request.listener.finished, request.folder)
+            self._settle(engine, request.listener.finished, request.folder)
         elif _is_worth_another_try(engine, request, ended):
             self._start(request.as_command(self._choice), alone=True)
             self._engine.child.writes_to = request.output
@@ -301,9 +301,9 @@ class EngineProcess:
         else:
             concerns = _concerns(engine, request)
             failure = _messages().failure_of_end(self._python, ended, engine.error, **concerns)
-            self._settle(engine, request, request.listener.failed, failure)
+            self._settle(engine, request.listener.failed, failure)
 
-    def _settle(self, engine: Engine, request: Request, tell: Callable[..., None], *facts: Any) -> None:
+    def _settle(self, engine: Engine, tell: Callable[..., None], *facts: Any) -> None:
         """End the request, then say so: the listener may bring the next one right away."""
         self._request = None
         engine.child.writes_to = None

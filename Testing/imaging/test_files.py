@@ -185,6 +185,27 @@ def test_nor_need_a_nifti(tmp_path: Path, code: int, told: bool) -> None:
     assert says_orientation(path) is told
 
 
+@pytest.mark.parametrize(("line", "told"), [("TransformMatrix = 1 0 0 0 1 0 0 0 1\n", True), ("", False)])
+def test_nor_need_a_metaimage(tmp_path: Path, line: str, told: bool) -> None:
+    path = tmp_path / "ct.mha"
+    head = f"ObjectType = Image\nNDims = 3\n{line}ElementSpacing = 2 2 3\nDimSize = 4 5 6\nElementType = MET_SHORT\n"
+    path.write_bytes(f"{head}ElementDataFile = LOCAL\n".encode() + bytes(2 * 4 * 5 * 6))
+    assert read_volume(path).array.shape == (6, 5, 4)
+    assert says_orientation(path) is told
+
+
+def test_a_nifti_whose_axes_are_not_at_right_angles_is_no_damaged_one(tmp_path: Path) -> None:
+    path = tmp_path / "ct.nii"
+    sitk.WriteImage(sitk.Image(4, 5, 6, sitk.sitkInt16), str(path))
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<hh", content, 252, 0, 1)  # qform_code, sform_code
+    struct.pack_into("<12f", content, 280, 2, 0, 0, 0, 0, 2, 0.6, 0, 0, 0, 2, 0)  # srow_x, srow_y, srow_z
+    struct.pack_into("<3f", content, 80, 2, 2, 2)  # pixdim
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"axes of ct\.nii are not at right angles .* rounded header"):
+        read_volume(path)
+
+
 def test_axes_that_are_not_at_right_angles_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "tilted.nrrd"
     path.write_bytes(_nrrd("space: left-posterior-superior\nspace directions: (2,0,0) (0,2,0) (0,0.728,2)"))

@@ -143,18 +143,22 @@ def test_padding_outside_the_scanners_field_is_air(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("kind", [np.int16, np.float32])
-def test_zeros_in_place_of_air_are_air(engine: Engine, kind: type) -> None:
-    """As a body that was cut out has around it, and a volume at its corners that was turned."""
+@pytest.mark.parametrize(("value", "margin"), [(0, 0), (0, 3), (3071, 0)])
+def test_one_value_in_place_of_air_is_air(engine: Engine, kind: type, value: int, margin: int) -> None:
+    """As a body that was cut out has around it, a volume at its corners that was turned, or a scanner's round field."""
     ct = ct_of(Body(), scan_grid())
-    cut_out = ct.array.astype(kind)
-    cut_out[cut_out < -300] = 0
-    given = Volume(cut_out, ct.geometry)
-    usual, found = engine.contour(ct, silent), engine.contour(given, silent)
+    within = tuple(slice(margin, n - margin) for n in ct.array.shape)
+    seen = np.full(ct.array.shape, -1000, kind)
+    seen[within] = ct.array[within]
+    padded = seen.copy()
+    padded[within][seen[within] < -300] = value
+    given = padded.copy()
+    usual, found = (engine.contour(Volume(array, ct.geometry), silent) for array in (seen, given))
     assert np.array_equal(found.mask.array, usual.mask.array)
     said = [warning.sentence for warning in found.warnings if warning.code == "geometry"]
-    assert [sentence.partition(" holds ")[2][:29] for sentence in said] == ["exactly 0 HU in place of air,"]
+    assert [sentence.partition(" holds ")[2][:29] for sentence in said] == ["one value in place of air, as"]
     assert not any(warning.code == "geometry" for warning in usual.warnings)
-    assert not cut_out[:, 0].any()  # the caller's CT stays as it was
+    assert np.array_equal(given, padded)  # the caller's CT stays as it was
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.float32])

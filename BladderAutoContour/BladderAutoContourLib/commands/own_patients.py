@@ -72,14 +72,14 @@ class OwnPatients:
     def read(self, case: "CaseFolder") -> "KnownCase":
         """Read one. Raises InputError: the readers', a volume that is no CT of a pelvis."""
         from ..evaluation.cases import KnownCase, read_case
-        from ..pipeline.suitability import check_suitable, within_scale, without_zero_padding
+        from ..pipeline.suitability import check_suitable, within_scale, without_padding
 
         try:
             known = read_case(case, *self.roi_names)
             check_suitable(known.ct)
         except BladderError as error:
             raise type(error)(f"The patient in {case.name} cannot be used. {error.message}", error.files) from error
-        return KnownCase(within_scale(without_zero_padding(known.ct)), known.bladder, known.findings)
+        return KnownCase(within_scale(without_padding(known.ct)), known.bladder, known.findings)
 
     def expect_usable(self, events: "Events") -> None:
         """Read everybody once, before what takes long. Raises InputError, which names all who cannot be used."""

@@ -22,6 +22,8 @@ RIGHT_ANGLE = 1e-3
 """How far the products of unit axes may be off those at right angles (0.06 degrees)."""
 FASTEST = 1  # zlib's level: a mask becomes a few per cent larger than at level 6, ten times sooner
 _NRRD_TYPES = {"uint8": "uint8", "int16": "int16", "uint16": "uint16", "int32": "int32", "float32": "float"}
+_META_ORIENTATION = (b"TransformMatrix", b"Rotation", b"Orientation")
+_META_HEADER_BYTES = 2**16
 _CHUNK_BYTES = 2**18
 
 
@@ -88,6 +90,8 @@ def read_volume(path: Path) -> Volume:
     try:
         image = sitk.ReadImage(host.path_for_libraries(path))
     except RuntimeError as error:
+        if "orthonormal" in str(error):  # NIfTI's reader refuses by itself
+            raise _tilted(path) from error
         plain = not host.WINDOWS or host.path_for_libraries(path).isascii()
         rename = "" if plain else ", under a name and in a folder of plain letters (a to z)"
         raise InputError(
@@ -103,16 +107,17 @@ def read_volume(path: Path) -> Volume:
         raise InputError(f"{path.name} is not three-dimensional.", [path])
     axes = np.asarray(image.GetDirection()).reshape(3, 3)
     if np.abs(axes.T @ axes - np.eye(3)).max() > RIGHT_ANGLE:
-        raise InputError(
-            f"The axes of {path.name} are not at right angles (a tilted gantry?). Resample it to a grid whose are.",
-            [path],
-        )
+        raise _tilted(path)
     volume = from_sitk(image)
     return Volume(_economical(volume.array, path), volume.geometry)
 
 
 def says_orientation(path: Path) -> bool:
-    """Whether a volume file that can be read says how its axes lie in the patient; NRRD and NIfTI need not."""
+    """Whether a volume file that can be read says how its axes lie in the patient; none of its kinds need to."""
+    if path.name.lower().endswith((".mha", ".mhd")):  # whose reader makes up what is not there
+        with path.open("rb") as file:
+            header = file.read(_META_HEADER_BYTES).partition(b"ElementDataFile")[0]
+        return any(line.partition(b"=")[0].strip() in _META_ORIENTATION for line in header.splitlines())
     reader = sitk.ImageFileReader()
     reader.SetFileName(host.path_for_libraries(Path(path)))
     reader.ReadImageInformation()
@@ -120,6 +125,14 @@ def says_orientation(path: Path) -> bool:
     if path.name.lower().endswith((".nii", ".nii.gz")):
         return any(int(float(said.get(code) or 0)) > 0 for code in ("qform_code", "sform_code"))
     return "NRRD_space" in said or not path.name.lower().endswith((".nrrd", ".nhdr"))
+
+
+def _tilted(path: Path) -> InputError:
+    return InputError(
+        f"The axes of {path.name} are not at right angles (a tilted gantry, or a rounded header). Resample it to a "
+        "grid whose are.",
+        [path],
+    )
 
 
 def _economical(array: np.ndarray, path: Path) -> np.ndarray:

@@ -20,8 +20,9 @@ _SUREST = 1e-4  # a mean probability of 1 has no finite logit
 Numbers = TypeVar("Numbers", float, np.ndarray)
 
 NOTHING_SEEN = (
-    "No bladder was found in this CT, so no contour was written. Check that the series covers the pelvis; "
-    "contour by hand where it does."
+    "No bladder was found in this CT, so no contour was written. Check that the series shows the pelvis from "
+    "side to side, and that its values are Hounsfield units (those of cone beam CT often are not); contour by hand "
+    "where it does."
 )
 
 

@@ -19,7 +19,7 @@ from .localise import Candidate, localise
 from .restore import restore
 from .segment import Segmented, segment
 from .steps import Progress, StepCost, Steps
-from .suitability import check_suitable, within_scale, without_zero_padding
+from .suitability import check_suitable, within_scale, without_padding
 from .warnings import Contoured, QualityWarning, contrast_warning, fallback_warning, geometry_warning, warnings_of
 
 CORRECTION_MM = (2.0, 2.0, 3.0)
@@ -30,7 +30,7 @@ HALF_CRF = (
     "the mean of its and the CNN's."
 )
 PADDED = (
-    "The edge of this CT holds exactly 0 HU in place of air, as resampling or cutting out the body leaves it: that was "
+    "The edge of this CT holds one value in place of air, as resampling or cutting out the body leaves it: that was "
     "taken as air. Take the original series where there is one."
 )
 WITHOUT_CRF = "The CRF-RNN was switched off: the border is the CNN's alone."
@@ -186,7 +186,7 @@ class Engine:
 def _suitable(volume: Volume) -> Volume:
     """What is computed with; the volume itself where nothing stands for no value in it. Raises InputError."""
     check_suitable(volume)
-    return without_zero_padding(volume)
+    return without_padding(volume)
 
 
 def _see(ct: Volume, inference: Inference, steps: Steps, use_crf: bool) -> _Seen:

@@ -18,8 +18,7 @@ from .steps import Tell
 CANDIDATE_PROBABILITY = 0.3  # low: a small bladder fills few coarse voxels
 MOST_CANDIDATES = 3
 LEAST_MASS_ML = 1.0  # a runner-up of less mass is not looked at closer
-OVERLAP_Z = 0.5
-OVERLAP_XY = 0.25
+OVERLAP = 0.5  # less, and two windows beside each other both lose sight of a small bladder between them
 SMALLEST_WEIGHT = 1e-3  # a window's corners count little, but a voxel that only they see still has a value
 
 
@@ -87,13 +86,13 @@ def window_starts(hu: np.ndarray, crop: tuple[int, int, int]) -> list[tuple[int,
     if box is None:
         return []
     starts: list[tuple[int, int, int]] = []
-    for z in positions(box[0].start, box[0].stop, crop[0], OVERLAP_Z):
+    for z in positions(box[0].start, box[0].stop, crop[0], OVERLAP):
         part = body[max(z, 0) : z + crop[0]]
         around = bounding_box(part)
         if around is None:
             continue
-        rows = positions(around[1].start, around[1].stop, crop[1], OVERLAP_XY)
-        columns = positions(around[2].start, around[2].stop, crop[2], OVERLAP_XY)
+        rows = positions(around[1].start, around[1].stop, crop[1], OVERLAP)
+        columns = positions(around[2].start, around[2].stop, crop[2], OVERLAP)
         starts.extend((z, y, x) for y, x in itertools.product(rows, columns))
     return starts
 

@@ -6,12 +6,14 @@ import SimpleITK as sitk
 from ..dicom.pixels import LOWEST_HU, OUTSIDE_HU, PADDING_BELOW_HU
 from ..dicom.stack import MINIMUM_SLICES
 from ..errors import InputError
+from ..imaging.components import bounding_box
 from ..imaging.volume import Volume
+from ..networks.channels import BODY_HU
 
 LARGEST_EXTENT_MM = 3000.0  # nobody is taller, and a spacing that is wrong by ten would fill the memory
 HIGHEST_HU = 3071  # the end of the usual scale of 12 bits, which the networks were trained with
-ZERO_FACE = 0.1
-"""More of a face of the volume is never exactly 0 HU unless that stands for no value: tissue has its noise."""
+PADDED_FACE = 0.1
+"""More of a face of what is no air never has one value unless that stands for none: tissue has its noise."""
 MINIMUM_EXTENT_MM = 40.0  # a bladder of 20 mL is about 34 mm wide
 
 
@@ -59,17 +61,29 @@ def in_scale(hu: np.ndarray) -> np.ndarray:
     return hu
 
 
-def without_zero_padding(volume: Volume) -> Volume:
-    """The same volume with OUTSIDE_HU where 0 stands for no value; the volume itself where it does nowhere.
+def without_padding(volume: Volume) -> Volume:
+    """The same volume with OUTSIDE_HU where one value stands for none; the volume itself where none does.
 
-    Resampling to another grid leaves 0 at the edge, cutting out the body leaves it all around: water, to a network.
+    Resampling to another grid leaves 0 HU at the edge, cutting out the body leaves it all around, and some scanners'
+    padding outside their round field comes out of a converter as 3071: water or bone, to a network.
     """
-    hu = volume.array
-    faces = [np.moveaxis(hu, axis, 0)[end] for axis in range(3) for end in (0, -1)]
-    if max(np.count_nonzero(face == 0) / face.size for face in faces) <= ZERO_FACE:
+    box = bounding_box((volume.array > BODY_HU).view(np.uint8))
+    padding = None if box is None else _padding(volume.array[box])
+    if padding is None:
         return volume
-    zero = (hu == 0).view(np.uint8)
-    edge = zero.copy()
+    hu = volume.array.copy()
+    same = (hu[box] == padding).view(np.uint8)
+    edge = same.copy()
     edge[1:-1, 1:-1, 1:-1] = 0
-    reached = sitk.BinaryReconstructionByDilation(sitk.GetImageFromArray(edge), sitk.GetImageFromArray(zero), 0, 1)
-    return Volume(np.where(sitk.GetArrayViewFromImage(reached) > 0, hu.dtype.type(OUTSIDE_HU), hu), volume.geometry)
+    reached = sitk.BinaryReconstructionByDilation(sitk.GetImageFromArray(edge), sitk.GetImageFromArray(same), 0, 1)
+    hu[box][sitk.GetArrayViewFromImage(reached) > 0] = OUTSIDE_HU
+    return Volume(hu, volume.geometry)
+
+
+def _padding(hu: np.ndarray) -> np.generic | None:
+    """The value at a corner (above BODY_HU) that fills much of a face of (z, y, x); None where none does."""
+    faces = [np.moveaxis(hu, axis, 0)[end] for axis in range(3) for end in (0, -1)]
+    for value in np.unique(hu[:: max(len(hu) - 1, 1), :: max(hu.shape[1] - 1, 1), :: max(hu.shape[2] - 1, 1)]):
+        if value > BODY_HU and max(np.count_nonzero(face == value) / face.size for face in faces) > PADDED_FACE:
+            return value
+    return None

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from BladderAutoContourLib.networks.channels import AIR_HU, BODY_HU
+from BladderAutoContourLib.networks.plan import StagePlan
 from BladderAutoContourLib.training.augmentation import calibrated, in_slices, noise, noisy, recoloured, shaded, vary
+from BladderAutoContourLib.training.samples import Recipe, replay
 
 SEEDS = range(12)
 
@@ -61,3 +63,16 @@ def test_what_was_given_stays_and_what_comes_has_its_shape(hu, change):
         assert (shown.shape, shown.dtype) == (hu.shape, torch.float32)
         again = change(hu, np.random.default_rng(seed))
         assert torch.equal(shown, again), "it follows from the generator alone"
+
+
+@pytest.mark.parametrize(("stage", "least"), [("localiser", 0.16), ("segmenter", 0.34)])
+def test_a_narrow_field_shows_less_from_side_to_side(stage: str, least: float) -> None:
+    """The localiser must find a bladder in a CT that somebody cropped about it."""
+    recipe = Recipe(stage, StagePlan((6.0, 6.0, 6.0), (64, 64, 48)), 1, 1, 1, 0.0, narrow=1.0)
+    hu, label = torch.full((48, 64, 64), 40.0), torch.zeros(48, 64, 64)
+    widths = []
+    for seed in range(40):
+        seen, _ = replay(hu, label, recipe, np.random.default_rng(seed))
+        columns = (seen > -500).any(dim=1).any(dim=0).nonzero().flatten()
+        widths.append((int(columns[-1]) - int(columns[0]) + 1) / 64)
+    assert least - 1 / 32 <= min(widths) < least + 0.2

@@ -22,6 +22,8 @@ CLOSER_BELOW_ML = 80.0  # the ellipsoid, before neighbours dent it
 THROUGH = 0.4  # of the scans that end within a crop that shows a bladder: how many end within the bladder itself
 STRONGLY_SHADED = 0.15  # of the crops of a stage that shows findings
 STRONG_SHADING_HU = (6.0, 16.0)  # standard deviation, as where hips and arms scatter
+CUT_OFF = 0.33  # of a crop whose field is smaller: at most so much at each end
+CUT_OFF_WINDOW = 0.42  # of the localiser's window, from side to side: somebody cropped the CT about the bladder
 CLOSER = (0.6, 1.0)  # spacing of a crop seen from closer, as a share of the plan's
 
 
@@ -108,8 +110,8 @@ def replay(
     if recipe.findings and rng.random() < STRONGLY_SHADED:
         hu = shaded(hu, rng, float(rng.uniform(*STRONG_SHADING_HU)))
     if recipe.stage == "localiser":  # a pelvic scan is shorter than its window: both ends lie within
-        return _replay(hu, label, rng, Ends(0.65, both=0.6), recipe.narrow)
-    return _replay(hu, label, rng, Ends(0.35, both=0.3), recipe.narrow)
+        return _replay(hu, label, rng, Ends(0.65, both=0.6), recipe.narrow, CUT_OFF_WINDOW)
+    return _replay(hu, label, rng, Ends(0.35, both=0.3), recipe.narrow, CUT_OFF)
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,12 @@ class Ends:
 
 
 def _replay(
-    hu: torch.Tensor, label: torch.Tensor, rng: np.random.Generator, ends: Ends, narrow: float = 0.0
+    hu: torch.Tensor, label: torch.Tensor, rng: np.random.Generator, ends: Ends, narrow: float, most: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mirror left and right, vary what patient and scanner show, end the scan somewhere.
 
-    narrow: how often its field is smaller on all sides.
+    narrow: how often its field is smaller on all sides, by `most` of the crop at most where that is left or right,
+    front or back.
     """
     if rng.random() < 0.5:
         hu, label = hu.flip(2), label.flip(2)
@@ -136,7 +139,7 @@ def _replay(
         for outside in (slice(0, first), slice(stop, None)):
             hu[outside], label[outside] = AIR_HU, 0.0
     if narrow and rng.random() < narrow:
-        cuts = rng.uniform(0, 0.33, size=(3, 2)) * np.array(hu.shape)[:, None]
+        cuts = rng.uniform(0, ((CUT_OFF,), (most,), (most,)), size=(3, 2)) * np.array(hu.shape)[:, None]
         seen = tuple(slice(int(low), n - int(high)) for (low, high), n in zip(cuts, hu.shape, strict=True))
         outside = torch.ones_like(hu, dtype=torch.bool)
         outside[seen] = False

@@ -13,12 +13,14 @@ import pytest
 from BladderAutoContourLib.dicom.ct_series import read_ct
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
 from BladderAutoContourLib.dicom.structure_set import write_rtstruct
+from BladderAutoContourLib.errors import InputError
 from BladderAutoContourLib.evaluation.cases import find_cases
 from BladderAutoContourLib.evaluation.people import people, sealed
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.networks.plan import DoubtPlan, NetworkPlan, Plan, StagePlan
 from BladderAutoContourLib.networks.weights import load_weights
+from BladderAutoContourLib.training.fine_tuning import going_on as from_weights
 from BladderAutoContourLib.training.plan import StageSchedule, TrainingPlan
 from small_engine import write_water_series
 
@@ -263,7 +265,6 @@ def test_a_plan_goes_on_from_finished_weights(run, going_on, weights, tmp_path):
     start = load_weights(weights, "cpu")
     notes = {"why": "a test", "shown": sealed({"somebody"})}
     options = going_on(notes=notes, doubt=DoubtPlan(), scores={"held_out": 1.0})
-    run("train", *options, "--steps", "2").failed_with(2, "usage", "--steps", "without --plan")
     outcome = run("train", *options)
     assert outcome.code == 0, outcome.stderr
     after = load_weights(tmp_path / "out" / "gone-on.pt", "cpu")
@@ -279,7 +280,6 @@ def test_a_plan_goes_on_from_finished_weights(run, going_on, weights, tmp_path):
         if not one.equal(other)
     }
     assert changed == {"localiser"}
-    run("train", *options[:-2], "--workers", "0").failed_with(3, "input", "holds a training already", "--resume")
     run("train", "--plan", tmp_path / "out" / "run.json", "--output", tmp_path / "again", *QUICK).failed_with(
         2, "usage", "began with the weights", start.plan.name, "--start-from"
     )
@@ -288,21 +288,28 @@ def test_a_plan_goes_on_from_finished_weights(run, going_on, weights, tmp_path):
 def test_a_plan_that_does_not_fit_the_weights_is_refused(run, going_on, weights, tmp_path):
     start = load_weights(weights, "cpu").plan
 
-    def refused(options, *words: str) -> None:
-        run("train", *options).failed_with(3, "input", *words, weights.name)
+    def refused(words: str, *stages: StageSchedule, **changes) -> None:
+        training = TrainingPlan(5, dataclasses.replace(start, **{"name": "on", **changes}), stages or (QUICK_STAGE,))
+        with pytest.raises(InputError, match=words) as caught:
+            from_weights(training, start, weights)
+        assert weights.name in caught.value.message
 
-    refused(going_on(name=start.name), "both named", "name of its own")
-    other = dataclasses.replace(start.localiser, network=NetworkPlan(width=3))
-    refused(going_on(localiser=other), "The localiser of the plan", "network differ")
-    other = dataclasses.replace(start.segmenter, spacing_mm=(2.0, 2.0, 2.0))
-    refused(going_on(segmenter=other), "The segmenter of the plan", "spacing_mm differ", "Take segmenter over")
+    refused("both named water. .* name of its own", name=start.name)
+    refused(
+        "The localiser of .* network differ", localiser=dataclasses.replace(start.localiser, network=NetworkPlan(3))
+    )
+    finer = dataclasses.replace(start.segmenter, spacing_mm=(2.0, 2.0, 2.0))
+    refused("The segmenter of .* spacing_mm differ. Take segmenter over", segmenter=finer)
     other = dataclasses.replace(start.crf, temperature=None if start.crf.temperature else 2.0)
     joint = StageSchedule("joint", 2, batch=1, start_from="segmenter", train_network=False, precision="float32")
     segmenter = dataclasses.replace(QUICK_STAGE, stage="segmenter")
-    refused(going_on(segmenter, joint, crf=other), "The crf of the plan", "temperature differ")
+    refused("The crf of .* temperature differ", segmenter, joint, crf=other)
     again = dataclasses.replace(joint, start_from="")
-    refused(going_on(segmenter, again), "joint would begin", "again", '"start_from"', '"segmenter"')
-    run("train", "--output", tmp_path / "out", *QUICK).failed_with(2, "usage", "--plan", "--start-from", "both")
+    refused('joint would begin .* again, .* "start_from" .* "segmenter"', segmenter, again)
+    options = going_on(name=start.name)
+    run("train", *options).failed_with(3, "input", "both named", "name of its own")
+    run("train", *options[2:], "--steps", "2").failed_with(2, "usage", "--patients", "--plan")
+    run("train", *options[4:]).failed_with(2, "usage", "--plan", "--start-from", "both")
     assert not (tmp_path / "out").exists()
 
 

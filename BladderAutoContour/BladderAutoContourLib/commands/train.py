@@ -266,6 +266,6 @@ def _calibrate(weights: Path, scans: int, events: Events) -> None:
     if slices:
         plan = dataclasses.replace(plan, doubt=doubt.fit(slices))
         networks = temperature.with_temperature(networks, temperature.fit(voxels))
-    agreement = precision.measured(networks, COMPARED_CROPS, events.progress)
+    agreement = precision.measured(networks, min(scans, COMPARED_CROPS), events.progress)
     plan = dataclasses.replace(plan, scores={"precision": agreement})  # others were reached with other numbers
     save_weights(dataclasses.replace(networks, plan=plan), weights)

@@ -6,7 +6,15 @@ from analytic import PLAN, Body, ct_of, points_of, scan_grid
 from BladderAutoContourLib.imaging.geometry import Geometry, coverage
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.networks.plan import StagePlan
-from BladderAutoContourLib.pipeline.localise import coarse_copy, localise, positions, slide, window_starts
+from BladderAutoContourLib.pipeline.localise import (
+    OVERLAP,
+    coarse_copy,
+    heights,
+    localise,
+    positions,
+    slide,
+    window_starts,
+)
 from BladderAutoContourLib.pipeline.restore import restore
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,14 +40,24 @@ def test_every_voxel_of_the_body_is_seen_and_constant_stays_constant(x: int, y: 
     np.testing.assert_allclose(probability, 0.6, atol=1e-5)
 
 
-def test_windows_outside_the_volume_see_air() -> None:
+def test_windows_outside_the_volume_see_air_and_a_short_scan_at_three_heights() -> None:
     hu = np.full((4, 10, 10), 20.0, dtype=np.float32)
     seen: list[np.ndarray] = []
     slide(hu, STAGE, lambda window: seen.append(window) or np.zeros_like(window), lambda fraction: None)
-    assert len(seen) == 1
-    assert seen[0].shape == (16, 32, 32)
-    assert (seen[0] == 20).sum() == hu.size
-    assert (seen[0] == -1000).sum() == seen[0].size - hu.size
+    for window in seen:
+        assert window.shape == (16, 32, 32)
+        assert (window == 20).sum() == hu.size
+        assert (window == -1000).sum() == window.size - hu.size
+    assert [int(np.flatnonzero((window == 20).any(axis=(1, 2)))[0]) for window in seen] == [12, 6, 0]
+
+
+@given(st.integers(-50, 50), st.integers(1, 300), st.integers(8, 64))
+def test_heights_show_the_whole_scan(first: int, extent: int, window: int) -> None:
+    starts = heights(first, first + extent, window)
+    if extent <= window:
+        assert all(start <= first and first + extent <= start + window for start in starts)
+    else:
+        assert starts == positions(first, first + extent, window, OVERLAP)
 
 
 def test_air_alone_has_no_windows() -> None:

@@ -19,6 +19,7 @@ CANDIDATE_PROBABILITY = 0.3  # low: a small bladder fills few coarse voxels
 MOST_CANDIDATES = 3
 LEAST_MASS_ML = 1.0  # a runner-up of less mass is not looked at closer
 OVERLAP = 0.5  # less, and two windows beside each other both lose sight of a small bladder between them
+MUCH_ROOM = 0.15  # of the window's height: a scan that leaves more of it free is shown at three heights
 SMALLEST_WEIGHT = 1e-3  # a window's corners count little, but a voxel that only they see still has a value
 
 
@@ -86,7 +87,7 @@ def window_starts(hu: np.ndarray, crop: tuple[int, int, int]) -> list[tuple[int,
     if box is None:
         return []
     starts: list[tuple[int, int, int]] = []
-    for z in positions(box[0].start, box[0].stop, crop[0], OVERLAP):
+    for z in heights(box[0].start, box[0].stop, crop[0]):
         part = body[max(z, 0) : z + crop[0]]
         around = bounding_box(part)
         if around is None:
@@ -95,6 +96,17 @@ def window_starts(hu: np.ndarray, crop: tuple[int, int, int]) -> list[tuple[int,
         columns = positions(around[2].start, around[2].stop, crop[2], OVERLAP)
         starts.extend((z, y, x) for y, x in itertools.product(rows, columns))
     return starts
+
+
+def heights(first: int, stop: int, window: int) -> list[int]:
+    """Where windows begin along z. A scan that is much shorter lies in the middle of one, below it and above it.
+
+    What lies at the end of such a scan, a bladder that it cuts, the localiser sees at one height and not at another.
+    """
+    room = window - (stop - first)
+    if room <= MUCH_ROOM * window:
+        return positions(first, stop, window, OVERLAP)
+    return [first - room // 2 + shift for shift in (-(room // 2), 0, room // 2)]
 
 
 def positions(first: int, stop: int, window: int, overlap_share: float) -> list[int]:

@@ -12,7 +12,7 @@ from BladderAutoContourLib.pipeline import looks
 from BladderAutoContourLib.pipeline.engine import Engine
 from BladderAutoContourLib.pipeline.inference import Inference
 from BladderAutoContourLib.pipeline.localise import Candidate
-from BladderAutoContourLib.pipeline.looks import farther_where_more, look_around, look_at
+from BladderAutoContourLib.pipeline.looks import beside_where_scant, farther_where_more, look_around, look_at
 from BladderAutoContourLib.pipeline.segment import contour_of
 
 
@@ -130,6 +130,25 @@ def test_a_large_bladder_is_looked_at_from_farther_and_that_counts_where_it_sees
     truth = body.bladder(points_of(contour.geometry)) >= 0.5
     mask = contour.array >= 0.5
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9
+
+
+@pytest.mark.parametrize(("mass_ml", "again"), [(300.0, False), (500.0, True)])
+def test_what_the_localiser_saw_much_more_of_is_looked_at_from_above_and_below(mass_ml: float, again: bool) -> None:
+    body = Body()
+    ct = ct_of(body, scan_grid())
+    inference = CountedLooks(density_networks(), torch.device("cpu"))
+    candidate = Candidate(body.bladder_mm, mass_ml=mass_ml, mean_probability=0.5)
+    look = look_at(ct, candidate, inference)
+    assert 0.3 * 300 < 0.8 * look.volume_ml < look.volume_ml < 0.3 * 500
+    # the CNN is half blind at first
+    less = dataclasses.replace(look, volume_ml=look.volume_ml * 0.8)
+    before = inference.looks
+    found = beside_where_scant(ct, less, candidate, inference)
+    assert (inference.looks > before) == again
+    assert (found is less) != again
+    if again:
+        assert found.volume_ml == pytest.approx(look.volume_ml, rel=0.05)
+        assert found.evidence == pytest.approx(look.evidence, rel=0.05)
 
 
 def test_what_the_networks_field_cuts_is_seen_whole_from_farther() -> None:

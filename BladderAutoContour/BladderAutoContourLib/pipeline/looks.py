@@ -22,6 +22,10 @@ FARTHER = 1.25
 FARTHER_FROM_ML = 250.0
 CLEARLY_MORE = 1.15
 """How many times as much bladder the look from farther away sees at least where it counts instead of the first one."""
+SCANT = 0.3
+"""Share of what the localiser held for bladder that the CNN sees at least; with less they contradict each other."""
+BESIDE_MM = 30.0
+"""How far above and below the candidate the CNN is shown its place once more then."""
 RIVAL_ML = 3.0
 RIVAL_PROBABILITY = 0.8
 """What the CNN holds for bladder beside the main part is a rival of it from this volume and mean probability on: a cyst
@@ -55,6 +59,19 @@ def look_at(ct: Volume, candidate: Candidate, inference: Inference) -> Look:
         look = look_around(ct, middle_mm(look), inference)
         cut = _is_cut(look.mask, look.grid, ct.geometry)
     return dataclasses.replace(look, cut=cut, evidence=math.sqrt(look.evidence * candidate.mean_probability))
+
+
+def beside_where_scant(ct: Volume, look: Look, candidate: Candidate, inference: Inference) -> Look:
+    """The look at a candidate, or where it sees a fraction of what the localiser did, the one beside it that sees most.
+
+    What the CNN cannot make out in the middle of its crop, such as a layer of contrast medium beneath gas, it may know
+    where it is shown more of what lies above or below.
+    """
+    if look.volume_ml >= SCANT * candidate.mass_ml:
+        return look
+    x, y, z = candidate.centre_mm
+    places = (dataclasses.replace(candidate, centre_mm=(x, y, z + away)) for away in (-BESIDE_MM, BESIDE_MM))
+    return max((look, *(look_at(ct, place, inference) for place in places)), key=lambda one: one.volume_ml)
 
 
 def farther_where_more(ct: Volume, look: Look, inference: Inference) -> Look:

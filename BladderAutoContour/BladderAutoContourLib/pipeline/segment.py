@@ -18,7 +18,7 @@ from ..networks.finer import finer_grid, on_grid
 from .decide import THRESHOLD
 from .inference import Inference, bladder_probability
 from .localise import LEAST_MASS_ML, Candidate
-from .looks import Look, farther_where_more, look_around, look_at, mean_on, middle_mm
+from .looks import Look, beside_where_scant, farther_where_more, look_around, look_at, mean_on, middle_mm
 from .steps import Tell
 from .warnings import CONTRAST_FILLED_SHARE, CONTRAST_LAYER_HU
 
@@ -71,7 +71,8 @@ def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, u
         looks[number] = look_at(ct, candidates[number], inference)
         tell(0.6 * len(looks) / len(rivals))
     chosen = max(rivals, key=lambda number: (looks[number].volume_ml >= least_ml, looks[number].evidence))
-    look = farther_where_more(ct, looks[chosen], inference)
+    look = beside_where_scant(ct, looks[chosen], candidates[chosen], inference)
+    look = farther_where_more(ct, look, inference)
     return dataclasses.replace(contour_of(ct, look, inference, use_crf), candidate=chosen)
 
 

@@ -14,33 +14,7 @@ from BladderAutoContourLib.errors import InputError
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from scenes import edit
-
-
-def contours(dataset: Dataset) -> list[Dataset]:
-    return dataset.ROIContourSequence[0].ContourSequence
-
-
-def points(contour: Dataset) -> np.ndarray:
-    return np.array(contour.ContourData, dtype=float).reshape(-1, 3)
-
-
-def put(contour: Dataset, coordinates: np.ndarray) -> None:
-    contour.ContourData = [f"{value:.4f}" for value in coordinates.ravel()]
-    contour.NumberOfContourPoints = len(coordinates)
-
-
-def second_roi(dataset: Dataset, **changes: object) -> None:
-    """A copy of the structure under number 2, with changes to its first description."""
-    for keyword, number in (("StructureSetROISequence", "ROINumber"), ("ROIContourSequence", "ReferencedROINumber"),
-                            ("RTROIObservationsSequence", "ReferencedROINumber")):  # fmt: skip
-        sequence = getattr(dataset, keyword)
-        item = copy.deepcopy(sequence[0])
-        setattr(item, number, 2)
-        sequence.append(item)
-    dataset.StructureSetROISequence[1].ROIName = "Other"
-    dataset.RTROIObservationsSequence[1].ObservationNumber = 2
-    for keyword, value in changes.items():
-        setattr(dataset.StructureSetROISequence[1], keyword, value)
+from structure_edits import contours, mixed_frames, points, put, second_roi
 
 
 def wrong_frame_of_reference(dataset: Dataset) -> None:
@@ -116,10 +90,6 @@ def outside_the_image(dataset: Dataset) -> None:
 
 def duplicated_roi_number(dataset: Dataset) -> None:
     second_roi(dataset, ROINumber=1)
-
-
-def mixed_frames(dataset: Dataset) -> None:
-    second_roi(dataset, ReferencedFrameOfReferenceUID=generate_uid())
 
 
 def duplicated_name(dataset: Dataset) -> None:

@@ -7,7 +7,7 @@ from BladderAutoContourLib.dicom.check import check_rtstruct
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from scenes import edit
-from test_check import mixed_frames, points, put
+from structure_edits import mixed_frames, points, put
 
 
 def drawn_on_an_mr(dataset: Dataset) -> None:

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from pinned import pins
 from shipped import MODULE, ROOT, tracked
-from test_setup_dev import pins
 
 PACKAGE = "BladderAutoContourLib"
 LONGEST_FILE = 400

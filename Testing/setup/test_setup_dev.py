@@ -11,20 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pinned import SCRIPT, pins
 from shipped import ROOT
 from small_wheels import make_wheel
 
-SCRIPT = ROOT / "setup_dev.py"
 SCRIPTS_FOLDER, PYTHON_NAME = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
 USAGE, FAULT = 2, 8
-
-
-def pins() -> list[str]:
-    """The pins as they are written in setup_dev.py."""
-    nodes = [node for node in ast.parse(SCRIPT.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign)]
-    values = {ast.unparse(node.targets[0]): node.value for node in nodes}
-    torch, *others = (ast.literal_eval(values[name]) for name in ("TORCH", "RUN_TIME", "TOOLS", "SLICER"))
-    return [torch, *(pin for group in others for pin in group)]
 
 
 @dataclass(frozen=True)

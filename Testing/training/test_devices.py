@@ -16,7 +16,7 @@ from BladderAutoContourLib.training.ranks import Ranks
 from BladderAutoContourLib.training.run import read_average, run_training
 from BladderAutoContourLib.training.trainer import Trainer
 from pretend_card import LARGE, OnCard, pretended_card
-from test_training import tiny_plan, write_plan
+from tiny_training import tiny_plan, write_plan
 
 CARD, PROCESSOR = torch.device("cuda"), torch.device("cpu")
 COMMAND = """\

@@ -14,7 +14,7 @@ import torch
 from BladderAutoContourLib import host
 from BladderAutoContourLib.training.plan import TrainingPlan
 from BladderAutoContourLib.training.ranks import joined
-from test_training import curve, tiny_plan, train, write_plan
+from tiny_training import curve, tiny_plan, train, write_plan
 from torch import distributed
 
 SECONDS = 400.0  # a training that hangs has failed

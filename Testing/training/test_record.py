@@ -12,8 +12,7 @@ from BladderAutoContourLib.training.plan import StageSchedule, TrainingPlan
 from BladderAutoContourLib.training.record import RUN
 from BladderAutoContourLib.training.run import AVERAGE, run_training
 from small_engine import save_water_weights
-from test_training import curve, tiny_plan, train, write_plan
-from test_training_failures import ALONE, silent
+from tiny_training import ALONE, curve, silent, tiny_plan, train, write_plan
 
 
 def go_on(training: TrainingPlan, output: Path, *only: str, **options) -> Path | None:

@@ -1,6 +1,5 @@
 """Training from outside: plans, samples, losses, a killed run that goes on, and weights that the engine accepts."""
 
-import csv
 import dataclasses
 import json
 import subprocess
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from BladderAutoContourLib.errors import InputError
-from BladderAutoContourLib.networks.plan import CrfPlan, NetworkPlan, Plan, StagePlan
+from BladderAutoContourLib.networks.plan import NetworkPlan, StagePlan
 from BladderAutoContourLib.networks.vnet import VNet
 from BladderAutoContourLib.networks.weights import load_weights
 from BladderAutoContourLib.networks.widen import widen
@@ -24,41 +23,9 @@ from BladderAutoContourLib.training.record import RUN
 from BladderAutoContourLib.training.run import AVERAGE, run_training
 from BladderAutoContourLib.training.samples import GeneratedSamples, Recipe, replay
 from BladderAutoContourLib.training.trainer import StageModule
+from tiny_training import curve, tiny_plan, train, write_plan
 
 PLANS = Path(__file__).parents[2] / "BladderAutoContour" / "Resources" / "TrainingPlans"
-TINY = NetworkPlan(width=2)
-
-
-def tiny_plan(steps: int = 6, **changes) -> TrainingPlan:
-    plan = Plan(
-        name="tiny",
-        localiser=StagePlan((12, 12, 12), (32, 32, 16), network=TINY),
-        segmenter=StagePlan((8, 8, 8), (32, 32, 16), network=TINY),
-        crf=CrfPlan(spacing_mm=(4, 4, 8), temperature=2.0),
-    )
-    changes = {"precision": "float32", **changes}
-    stages = (
-        StageSchedule("localiser", steps, warmup=2, **changes),
-        StageSchedule("segmenter", steps, warmup=2, start_from="localiser", **changes),
-        StageSchedule("joint", 2, batch=1, start_from="segmenter", train_network=False, precision="float32"),
-    )
-    return TrainingPlan(5, plan, stages)
-
-
-def write_plan(training: TrainingPlan, path: Path) -> Path:
-    raw = dataclasses.asdict(training)
-    path.write_text(json.dumps(raw), encoding="utf-8")
-    return path
-
-
-def train(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "BladderAutoContourLib", "train", "--device", "cpu", *arguments]
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
-
-
-def curve(folder: Path) -> list[tuple[str, ...]]:
-    with (folder / "curve.csv").open(encoding="utf-8") as file:
-        return [tuple(row) for row in csv.reader(file)]
 
 
 def test_weights_of_another_network_are_told_with_file_and_layer(tmp_path: Path) -> None:

@@ -13,16 +13,9 @@ from BladderAutoContourLib.networks.crf_rnn import CrfRnn
 from BladderAutoContourLib.networks.plan import NetworkPlan
 from BladderAutoContourLib.networks.weights import load_weights
 from BladderAutoContourLib.training.plan import TrainingPlan
-from BladderAutoContourLib.training.ranks import Ranks
 from BladderAutoContourLib.training.run import AVERAGE, run_training
 from BladderAutoContourLib.training.trainer import StageModule
-from test_training import curve, tiny_plan, train, write_plan
-
-ALONE = Ranks(torch.device("cpu"))
-
-
-def silent(name: str, share: float) -> None:
-    """Progress that nobody hears."""
+from tiny_training import ALONE, curve, silent, tiny_plan, train, write_plan
 
 
 def told(result: CompletedProcess[str], code: int, *words: str) -> None:

@@ -81,6 +81,18 @@ def test_the_command_carries_a_correction_on(run, ct_file, weights, files, truth
     check(output, files, truth)
 
 
+def test_one_value_in_place_of_air_is_no_metal_beside_a_corrected_contour(run, ct_file, weights, files, tmp_path):
+    hu = voxels(ct_file)
+    padded = on_grid(np.where(hu < -300, np.int16(3071), hu), ct_file, tmp_path / "padded.nrrd")
+    inputs = ("--probability", files.probability, "--mask", files.mask, "--touched", files.touched)
+    done = run("refine", "--ct", padded, *inputs, "--output", tmp_path / "out", "--weights", weights, "--device", "cpu")
+    assert done.code == 0, done.stderr
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    told = {warning["code"]: warning["sentence"] for warning in report["warnings"]}
+    assert "metal" not in told
+    assert "one value in place of air" in told["geometry"]
+
+
 def test_the_warm_engine_refines_and_copies(start, ct_file, weights, files, truth, tmp_path):
     engine = start("serve", "--weights", str(weights), "--device", "cpu")
     first, second, copied = (tmp_path / name for name in ("first", "second", "copied"))

@@ -14,6 +14,7 @@ from BladderAutoContourLib.pipeline.inference import Inference
 from BladderAutoContourLib.pipeline.localise import Candidate
 from BladderAutoContourLib.pipeline.looks import beside_where_scant, farther_where_more, look_around, look_at
 from BladderAutoContourLib.pipeline.segment import contour_of
+from BladderAutoContourLib.pipeline.warnings import Contoured, warnings_of
 
 
 def silent(step: str, fraction: float) -> None:
@@ -132,23 +133,65 @@ def test_a_large_bladder_is_looked_at_from_farther_and_that_counts_where_it_sees
     assert 2 * (mask & truth).sum() / (mask.sum() + truth.sum()) > 0.9
 
 
-@pytest.mark.parametrize(("mass_ml", "again"), [(300.0, False), (500.0, True)])
-def test_what_the_localiser_saw_much_more_of_is_looked_at_from_above_and_below(mass_ml: float, again: bool) -> None:
+@pytest.mark.parametrize(
+    ("mass_ml", "again", "scant"), [(300.0, False, False), (360.0, True, False), (900.0, True, True)]
+)
+def test_what_the_localiser_saw_much_more_of_is_looked_at_from_above_and_below(mass_ml, again, scant) -> None:
     body = Body()
     ct = ct_of(body, scan_grid())
     inference = CountedLooks(density_networks(), torch.device("cpu"))
     candidate = Candidate(body.bladder_mm, mass_ml=mass_ml, mean_probability=0.5)
     look = look_at(ct, candidate, inference)
-    assert 0.3 * 300 < 0.8 * look.volume_ml < look.volume_ml < 0.3 * 500
-    # the CNN is half blind at first
-    less = dataclasses.replace(look, volume_ml=look.volume_ml * 0.8)
+    assert 0.3 * 300 < 0.8 * look.volume_ml < 0.3 * 360 < look.volume_ml < 0.3 * 900
+    # the CNN is half blind at first, and surer than it is right
+    less = dataclasses.replace(look, volume_ml=look.volume_ml * 0.8, evidence=0.97)
     before = inference.looks
     found = beside_where_scant(ct, less, candidate, inference)
     assert (inference.looks > before) == again
     assert (found is less) != again
+    assert (found.scant, found.evidence) == (scant, 0.97)
     if again:
         assert found.volume_ml == pytest.approx(look.volume_ml, rel=0.05)
-        assert found.evidence == pytest.approx(look.evidence, rel=0.05)
+
+
+def test_another_structure_farther_off_is_not_taken_for_what_was_hardly_seen() -> None:
+    body = Body(radii_mm=(12.0, 12.0, 12.0))
+    loop = Body(bladder_mm=tuple(np.add(body.bladder_mm, (0.0, 0.0, 60.0))), radii_mm=(24.0, 24.0, 16.0))
+    ct = ct_of(body, scan_grid(spacing_mm=(3.0, 3.0, 3.0), size=(128, 96, 90)))
+    inside = loop.bladder(points_of(ct.geometry)) >= 0.5
+    ct = Volume(np.where(inside, np.int16(10), ct.array), ct.geometry)
+    inference = CountedLooks(density_networks(), torch.device("cpu"))
+    candidate = Candidate(body.bladder_mm, mass_ml=100.0, mean_probability=0.9)
+    look = look_at(ct, candidate, inference)
+    assert 0 < look.volume_ml < 20
+    above = dataclasses.replace(candidate, centre_mm=tuple(np.add(body.bladder_mm, (0.0, 0.0, 30.0))))
+    assert look_at(ct, above, inference).volume_ml > 25
+    found = beside_where_scant(ct, look, candidate, inference)
+    assert found.scant
+    assert found.volume_ml == look.volume_ml
+    (told,) = (one for one in warnings_of(Contoured(ct, Volume(inside.astype(np.uint8), ct.geometry), 30.0, scant=True))
+               if "far more of a bladder" in one.sentence)  # fmt: skip
+    assert told.slices == tuple(np.flatnonzero(inside.any(axis=(1, 2))))
+
+
+@pytest.mark.parametrize("blind", [1, 2])
+def test_a_cut_bladder_that_another_look_has_lost_stays_and_is_told_as_cut(blind: int) -> None:
+    """Of the crop that was moved to its middle, or of the one from farther away."""
+    body = Body(radii_mm=(40.0, 32.0, 54.0))
+    ct = ct_of(body, scan_grid())
+    inference = CountedLooks(density_networks(), torch.device("cpu"))
+    seen = inference.segment
+
+    def segment(hu: np.ndarray, mirrored: bool = False) -> torch.Tensor:
+        logits = seen(hu, mirrored)
+        return -20 * torch.ones_like(logits).cumsum(1) if inference.looks > blind else logits
+
+    inference.segment = segment
+    look = look_at(ct, Candidate(body.bladder_mm, mass_ml=20.0, mean_probability=0.5), inference)
+    found = farther_where_more(ct, look, inference)
+    assert inference.looks == 3
+    assert found.cut
+    assert found.volume_ml == look.volume_ml > 100
 
 
 def test_what_the_networks_field_cuts_is_seen_whole_from_farther() -> None:

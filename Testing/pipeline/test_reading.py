@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.geometry import Geometry
@@ -48,3 +49,16 @@ def test_a_probability_is_kept_wherever_its_file_is_moved_until_it_changes(tmp_p
     kept.unlink()
     write_volume(Volume(volume.array + 0.5, volume.geometry), kept)
     assert reader.kept_volume(kept).array.min() == 0.75
+
+
+def test_a_volume_whose_data_stand_in_another_file_is_read_anew(tmp_path: Path) -> None:
+    """Its header stays as it was when the data change."""
+    image = sitk.GetImageFromArray(np.zeros((6, 7, 8), np.int16))
+    sitk.WriteImage(image, str(tmp_path / "ct.mhd"))
+    reader = Reader()
+    assert reader.ct([tmp_path / "ct.mhd"], None, silent).volume.array.max() == 0
+    (tmp_path / "ct.raw").write_bytes(np.full((6, 7, 8), 40, np.int16).tobytes())
+    assert reader.ct([tmp_path / "ct.mhd"], None, silent).volume.array.min() == 40
+    assert reader.kept_volume(tmp_path / "ct.mhd").array.min() == 40
+    (tmp_path / "ct.raw").write_bytes(np.full((6, 7, 8), 41, np.int16).tobytes())
+    assert reader.kept_volume(tmp_path / "ct.mhd").array.min() == 41

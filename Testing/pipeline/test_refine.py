@@ -325,3 +325,12 @@ def test_copying_what_is_not_there_is_refused(engine, pelvis):
     for source, target in ((0, 1), (16, 16), (16, 99), (-1, 16)):
         with pytest.raises(InputError, match=r"Slice 0 has no contour|two different slices"):
             engine.copy_and_fit(pelvis.ct, mask, source, target)
+
+
+def test_a_small_contour_of_which_the_ct_shows_nothing_is_not_copied_as_none(engine, pelvis):
+    top = int(np.flatnonzero(pelvis.bladder.any(axis=(1, 2)))[-1])
+    y, x = np.indices(pelvis.bladder.shape[1:]) - np.mean(np.nonzero(pelvis.bladder[top]), axis=1)[:, None, None]
+    mask = np.zeros_like(pelvis.bladder)
+    mask[top] = np.hypot(y, x) * 3.0 <= 2.0
+    with pytest.raises(InputError, match=f"nothing like this contour in slice {top + 3}. Draw it by hand"):
+        engine.copy_and_fit(pelvis.ct, pelvis.volume(mask), top, top + 3)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from BladderAutoContourLib import host
 from BladderAutoContourLib.errors import OutputError
 from BladderAutoContourLib.pipeline.result_folder import (
     MASK,
@@ -73,6 +74,44 @@ def test_failed_run_keeps_the_earlier_results(tmp_path: Path) -> None:
         fail_within(tmp_path)
     assert names(tmp_path) == sorted(RESULT_FILES)
     assert {(tmp_path / name).read_text() for name in RESULT_FILES} == {"old"}
+
+
+@pytest.mark.parametrize("held", RESULT_FILES)
+@pytest.mark.parametrize("when", ["earlier", "new"])
+def test_a_file_that_cannot_be_replaced_leaves_the_earlier_results(tmp_path: Path, monkeypatch, held, when) -> None:
+    """As where a viewer on Windows holds it open: nowhere else is there a file that cannot be moved."""
+    with ResultFolder(tmp_path) as results:
+        write_all(results, "old")
+        results.put_in_place()
+    replace = host.replace_file
+
+    def refuse(source: Path, target: Path) -> None:
+        if source.name == held and (source if when == "earlier" else target).parent == tmp_path:
+            monkeypatch.setattr(host, "replace_file", replace)
+            raise PermissionError(13, "in use", str(source))
+        replace(source, target)
+
+    monkeypatch.setattr(host, "replace_file", refuse)
+    with ResultFolder(tmp_path) as results:
+        write_all(results, "new")
+        with pytest.raises(OutputError, match="in use"):
+            results.put_in_place()
+    assert names(tmp_path) == sorted(RESULT_FILES)
+    assert {(tmp_path / name).read_text() for name in RESULT_FILES} == {"old"}
+
+
+def test_results_that_another_run_removed_are_no_results(tmp_path: Path) -> None:
+    with ResultFolder(tmp_path) as results:
+        write_all(results, "old")
+        results.put_in_place()
+    with ResultFolder(tmp_path) as one:
+        write_all(one, "one")
+        with ResultFolder(tmp_path) as other:
+            with pytest.raises(OutputError, match="by another run"):
+                one.put_in_place()
+            write_all(other, "other")
+            other.put_in_place()
+    assert {(tmp_path / name).read_text() for name in RESULT_FILES} == {"other"}
 
 
 def test_structure_set_of_an_earlier_ct_does_not_stay_beside_new_results(tmp_path: Path) -> None:

@@ -128,6 +128,7 @@ class Engine:
                 segmented.cut,
                 segmented.contradicted,
                 segmented.rivals,
+                segmented.scant,
             )
             found = list(warnings_of(contoured))
             if computed.fallback:

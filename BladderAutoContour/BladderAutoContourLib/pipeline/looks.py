@@ -21,7 +21,9 @@ FARTHER = 1.25
 """Spacing of the grid on which a large bladder is looked at from farther away, as a share of the plan's."""
 FARTHER_FROM_ML = 250.0
 CLEARLY_MORE = 1.15
-"""How many times as much bladder the look from farther away sees at least where it counts instead of the first one."""
+"""How many times as much bladder another look sees at least where it counts instead of the first one."""
+LEAST_LEFT = 0.5
+"""Share of what the first look sees that another leaves at least; with less they contradict each other."""
 SCANT = 0.3
 """Share of what the localiser held for bladder that the CNN sees at least; with less they contradict each other."""
 BESIDE_MM = 30.0
@@ -39,7 +41,7 @@ class Look:
     volume_ml: of the main part. evidence: geometric mean of the mean probability inside it (0 where it is empty) and
     the localiser's for the candidate: at close range a stomach may pass for a bladder, and only the whole field tells
     where it lies. cut: whether the bladder goes on beyond the crop, as `look_at` finds. rivals: how many other parts
-    the CNN is as good as sure of.
+    the CNN is as good as sure of. scant: whether the localiser saw far more here than the CNN does, from wherever.
     """
 
     logits: torch.Tensor
@@ -49,29 +51,36 @@ class Look:
     evidence: float
     cut: bool = False
     rivals: int = 0
+    scant: bool = False
 
 
 def look_at(ct: Volume, candidate: Candidate, inference: Inference) -> Look:
     """What the CNN sees around the candidate. A mask that the crop cuts moves the crop to its middle, once."""
-    look = look_around(ct, np.asarray(candidate.centre_mm), inference)
-    cut = _is_cut(look.mask, look.grid, ct.geometry)
-    if cut:
-        look = look_around(ct, middle_mm(look), inference)
-        cut = _is_cut(look.mask, look.grid, ct.geometry)
-    return dataclasses.replace(look, cut=cut, evidence=math.sqrt(look.evidence * candidate.mean_probability))
+    look = _with_cut(look_around(ct, np.asarray(candidate.centre_mm), inference), ct)
+    if look.cut:
+        moved = _with_cut(look_around(ct, middle_mm(look), inference), ct)
+        look = moved if moved.volume_ml >= LEAST_LEFT * look.volume_ml else look
+    return dataclasses.replace(look, evidence=math.sqrt(look.evidence * candidate.mean_probability))
 
 
 def beside_where_scant(ct: Volume, look: Look, candidate: Candidate, inference: Inference) -> Look:
-    """The look at a candidate, or where it sees a fraction of what the localiser did, the one beside it that sees most.
+    """The look at a candidate; where it sees a fraction of what the localiser did, one from beside it that sees more.
 
     What the CNN cannot make out in the middle of its crop, such as a layer of contrast medium beneath gas, it may know
-    where it is shown more of what lies above or below.
+    where it is shown more of what lies above or below. It shall be the same structure: one about what the first look
+    saw, or about the candidate's centre where that saw nothing. The evidence does not fall by it.
     """
     if look.volume_ml >= SCANT * candidate.mass_ml:
         return look
     x, y, z = candidate.centre_mm
-    places = (dataclasses.replace(candidate, centre_mm=(x, y, z + away)) for away in (-BESIDE_MM, BESIDE_MM))
-    return max((look, *(look_at(ct, place, inference) for place in places)), key=lambda one: one.volume_ml)
+    seen = _box_mm(look) if look.mask.any() else np.array([candidate.centre_mm] * 2)
+    best = look
+    for away in (-BESIDE_MM, BESIDE_MM):
+        other = look_at(ct, dataclasses.replace(candidate, centre_mm=(x, y, z + away)), inference)
+        if other.volume_ml >= CLEARLY_MORE * best.volume_ml and other.mask.any() and _touch(_box_mm(other), seen):
+            best = other
+    scant = best.volume_ml < SCANT * candidate.mass_ml
+    return dataclasses.replace(best, evidence=max(best.evidence, look.evidence), scant=scant)
 
 
 def farther_where_more(ct: Volume, look: Look, inference: Inference) -> Look:
@@ -83,11 +92,11 @@ def farther_where_more(ct: Volume, look: Look, inference: Inference) -> Look:
     """
     if not look.mask.any() or not (look.cut or look.volume_ml >= FARTHER_FROM_ML):
         return look
-    farther = look_around(ct, middle_mm(look), inference, FARTHER)
-    cut = _is_cut(farther.mask, farther.grid, ct.geometry)
-    if farther.volume_ml < CLEARLY_MORE * look.volume_ml and (cut or not look.cut):
+    farther = _with_cut(look_around(ct, middle_mm(look), inference, FARTHER), ct)
+    whole = look.cut and not farther.cut and farther.volume_ml >= LEAST_LEFT * look.volume_ml
+    if not whole and farther.volume_ml < CLEARLY_MORE * look.volume_ml:
         return look
-    return dataclasses.replace(farther, cut=cut, evidence=look.evidence)
+    return dataclasses.replace(farther, evidence=look.evidence, scant=look.scant)
 
 
 def look_around(ct: Volume, centre_mm: np.ndarray, inference: Inference, share: float = 1.0) -> Look:
@@ -161,6 +170,22 @@ def _parts(probability: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, int]:
         return np.zeros(probability.shape, dtype=bool), 0
     sure = [part for part in found[1:] if part.mass >= RIVAL_PROBABILITY * part.voxels]
     return labels == found[0].label, sum(part.voxels * voxel_ml >= RIVAL_ML for part in sure)
+
+
+def _box_mm(look: Look) -> np.ndarray:
+    """The box around a look's mask: its lower and its upper corner, LPS (2, 3)."""
+    box = bounding_box(look.mask)[::-1]
+    return np.array([look.grid.to_patient(np.array([part.start for part in box]) - 0.5),
+                     look.grid.to_patient(np.array([part.stop for part in box]) - 0.5)])  # fmt: skip
+
+
+def _touch(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two boxes (2, 3), lower and upper corner, have a point in common."""
+    return bool((one[0] <= other[1]).all() and (other[0] <= one[1]).all())
+
+
+def _with_cut(look: Look, ct: Volume) -> Look:
+    return dataclasses.replace(look, cut=_is_cut(look.mask, look.grid, ct.geometry))
 
 
 def _is_cut(mask: np.ndarray, crop: Geometry, ct: Geometry) -> bool:

@@ -13,6 +13,7 @@ from .report import InputFacts
 from .steps import Tell
 from .warnings import QualityWarning, geometry_warning
 
+HEADERS = (".mhd", ".nhdr")  # of volume files whose data may stand in another file
 _Stamp = tuple[tuple[str, int, int], ...]
 
 
@@ -53,6 +54,8 @@ class ReadCt:
 class Reader:
     """Reads CTs and volume files; the last CT and the last probability stay in memory while their files do not change.
 
+    Not what stands in two files, a header and its data: only of the one it is known whether it changed.
+
     Usage::
 
         reader = Reader()
@@ -67,7 +70,7 @@ class Reader:
     def ct(self, sources: Sequence[Path], series_uid: str | None, tell: Tell) -> ReadCt:
         """The CT of a folder, of DICOM files or of a volume file. Raises InputError."""
         key = (_stamp(sources), series_uid)
-        if self._ct is None or self._ct[0] != key:
+        if self._ct is None or self._ct[0] != key or any(map(_is_header_alone, sources)):
             self._ct = None  # not two CTs at a time
             self._ct = (key, _read(sources, series_uid, tell))
         return self._ct[1]
@@ -75,7 +78,7 @@ class Reader:
     def kept_volume(self, path: Path) -> Volume:
         """A volume file that the next correction will ask for again, wherever it was moved. Raises InputError."""
         key = _stamp([path], moved=True)
-        if self._volume is None or self._volume[0] != key:
+        if self._volume is None or self._volume[0] != key or _is_header_alone(path):
             self._volume = None
             self._volume = (key, read_volume(path))
         return self._volume[1]
@@ -96,6 +99,10 @@ def _read(sources: Sequence[Path], series_uid: str | None, tell: Tell) -> ReadCt
         return ReadCt(read_volume(sources[0]), None, says_orientation(sources[0]))
     series = read_ct(sources, series_uid=series_uid, progress=tell)
     return ReadCt(series.volume, series)
+
+
+def _is_header_alone(path: Path) -> bool:
+    return path.suffix.lower() in HEADERS
 
 
 def _stamp(sources: Sequence[Path], moved: bool = False) -> _Stamp:

@@ -38,7 +38,10 @@ class ResultFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder).absolute()
         self._temporary = self.folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}"
+        self._earlier = self._temporary / "earlier"  # where an earlier run's files wait until the new ones are there
         self._created: list[Path] = []
+        self._begun: set[str] = set()
+        self._is_moving = False
 
     def __enter__(self) -> "ResultFolder":
         """Make the folders. Raises OutputError where that is not possible."""
@@ -48,6 +51,7 @@ class ResultFolder:
             for left in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
                 host.remove_folder(left)
             self._temporary.mkdir()
+            self._earlier.mkdir()
             # some file systems let folders be made in which no file can be
             (self._temporary / "writable").write_bytes(b"\0")
             (self._temporary / "writable").unlink()
@@ -77,24 +81,45 @@ class ResultFolder:
 
     def path(self, name: str) -> Path:
         """Where to write the result file `name` for now."""
+        self._begun.add(name)
         return self._temporary / name
 
     def put_in_place(self) -> None:
-        """Move what was written to its final place, the report last. Raises OutputError."""
+        """Move what was written to its final place, the report last.
+
+        Raises OutputError; then the files of an earlier run are in their places again.
+        """
+        if any(not (self._temporary / name).exists() for name in self._begun):
+            raise OutputError(
+                f"The new results were removed from {self.folder} before they were complete, by another run perhaps. "
+                "Start again, and give every run an output folder of its own.",
+                [self.folder],
+            )
+        self._is_moving = True
+        aside: list[str] = []
+        put: list[str] = []
         try:
             # without its report the folder counts as incomplete while old and new files stand side by side
-            (self.folder / REPORT).unlink(missing_ok=True)
-            for name in RESULT_FILES:
-                if self.path(name).exists():
-                    host.replace_file(self.path(name), self.folder / name)
-                else:
-                    (self.folder / name).unlink(missing_ok=True)
+            for name in filter(lambda name: host.is_there(self.folder / name), reversed(RESULT_FILES)):
+                host.replace_file(self.folder / name, self._earlier / name)
+                aside.append(name)
+            for name in filter(self._begun.__contains__, RESULT_FILES):
+                host.replace_file(self._temporary / name, self.folder / name)
+                put.append(name)
         except OSError as error:
+            for name in put:
+                (self.folder / name).unlink()
+            for name in reversed(aside):
+                host.replace_file(self._earlier / name, self.folder / name)
             raise unwritable(self.folder, error) from error
+        finally:
+            self._is_moving = False
         self._created = []
 
     def discard(self) -> None:
         """Remove what was written and not put in place, and the folders that this run made. Any thread may call."""
+        if self._is_moving:  # an earlier run's files may lie there
+            return
         host.remove_folder(self._temporary)
         for folder in reversed(self._created):
             # a folder into which somebody else put a file meanwhile stays

@@ -18,7 +18,7 @@ from ..networks.finer import finer_grid, on_grid
 from .decide import THRESHOLD
 from .inference import Inference, bladder_probability
 from .localise import LEAST_MASS_ML, Candidate
-from .looks import Look, beside_where_scant, farther_where_more, look_around, look_at, mean_on, middle_mm
+from .looks import LEAST_LEFT, Look, beside_where_scant, farther_where_more, look_around, look_at, mean_on, middle_mm
 from .steps import Tell
 from .warnings import CONTRAST_FILLED_SHARE, CONTRAST_LAYER_HU
 
@@ -26,8 +26,6 @@ BAND_MM = 5.0
 CLOSER = 0.75
 """Spacing of the grid on which a small bladder is looked at once more, as a share of the plan's. From 0.67 to 0.85 it
 is all the same; with less, the field of view is too small."""
-LEAST_LEFT = 0.5
-"""Share of what the first look sees that the closer one leaves at least: with less they contradict each other."""
 LAYERED = (0.1, CONTRAST_FILLED_SHARE)
 """The share that is bright of a bladder with a layer of contrast medium. The wall is like neither part of such a
 lumen, and the CRF-RNN gives it to what lies around: its logits and the CNN's count alike. Where hardly anything or
@@ -45,6 +43,7 @@ class Segmented:
     contradicted: whether the closer look at a small bladder hardly saw it, so that the first one alone counts.
     candidate: number of the contoured one among those given. cut: whether the mask goes on beyond what the CNN saw.
     rivals: how many other structures in sight the CNN takes for a bladder as well.
+    scant: whether the localiser saw far more of a bladder here than the CNN.
     layered: whether contrast medium lies in it as a layer, so that the CRF-RNN counts half.
     """
 
@@ -57,6 +56,7 @@ class Segmented:
     cut: bool = False
     layered: bool = False
     rivals: int = 0
+    scant: bool = False
 
 
 def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, use_crf: bool, tell: Tell) -> Segmented:
@@ -68,11 +68,11 @@ def segment(ct: Volume, candidates: Sequence[Candidate], inference: Inference, u
     least_ml = inference.plan.decision.minimum_volume_ml
     looks = {}
     for number in rivals:
-        looks[number] = look_at(ct, candidates[number], inference)
+        candidate = candidates[number]
+        looks[number] = beside_where_scant(ct, look_at(ct, candidate, inference), candidate, inference)
         tell(0.6 * len(looks) / len(rivals))
     chosen = max(rivals, key=lambda number: (looks[number].volume_ml >= least_ml, looks[number].evidence))
-    look = beside_where_scant(ct, looks[chosen], candidates[chosen], inference)
-    look = farther_where_more(ct, look, inference)
+    look = farther_where_more(ct, looks[chosen], inference)
     return dataclasses.replace(contour_of(ct, look, inference, use_crf), candidate=chosen)
 
 
@@ -110,6 +110,7 @@ def contour_of(ct: Volume, look: Look, inference: Inference, use_crf: bool) -> S
         cut=look.cut,
         layered=layered,
         rivals=look.rivals,
+        scant=look.scant,
     )
 
 

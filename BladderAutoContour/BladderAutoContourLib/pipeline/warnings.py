@@ -41,7 +41,7 @@ class Contoured:
     candidate_masses_ml: the localiser's, that of the contoured one first. slice_doubt: of the slices `first_slice`,
     `first_slice` + 1, ..., in [0, 1]. beyond_field: whether it goes on beyond what the networks saw. contradicted:
     whether a closer look at a small bladder hardly saw it. rivals: how many other structures near it the CNN took for
-    a bladder.
+    a bladder. scant: whether the localiser saw far more of a bladder here than the CNN.
     """
 
     ct: Volume
@@ -53,6 +53,7 @@ class Contoured:
     beyond_field: bool = False
     contradicted: bool = False
     rivals: int = 0
+    scant: bool = False
 
 
 def warnings_of(contoured: Contoured) -> tuple[QualityWarning, ...]:
@@ -187,14 +188,23 @@ def unsure_slices(contoured: Contoured) -> QualityWarning | None:
 
 
 def contradicted(contoured: Contoured) -> QualityWarning | None:
-    """The networks do not agree with themselves."""
-    if not contoured.contradicted:
+    """The networks do not agree with each other, or with themselves."""
+    if contoured.scant:
+        sentence = (
+            "On the whole scan far more of a bladder was seen here than from close by, which the contour is from: part "
+            "of it may be missing, or this is another structure. Check every slice of it."
+        )
+    elif contoured.contradicted:
+        sentence = (
+            "Looked at from closer, this small bladder was hardly seen, so the contour is that of the first look "
+            "alone: check every slice of it."
+        )
+    else:
         return None
     return QualityWarning(
         "unsure-slices",
         "warning",
-        "Looked at from closer, this small bladder was hardly seen, so the contour is that of the first look alone: "
-        "check every slice of it.",
+        sentence,
         tuple(np.flatnonzero(contoured.mask.array.any(axis=(1, 2))).tolist()),
     )
 

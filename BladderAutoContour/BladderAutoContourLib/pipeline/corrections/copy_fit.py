@@ -25,7 +25,7 @@ def copy_and_fit(ct: Volume, mask: Volume, source: int, target: int, solve: Solv
 
     The slices are indices along z; no other slice changes. How the organ looks is learned from the source slice. The
     border moves by FARTHEST_MOVE_MM at most. Raises InputError: a slice that is not there, the same one twice, a
-    source slice without a contour.
+    source slice without a contour, a target slice whose CT shows nothing like it.
     """
     last = len(mask.array) - 1
     if not (0 <= source <= last and 0 <= target <= last) or source == target:
@@ -49,9 +49,12 @@ def copy_and_fit(ct: Volume, mask: Volume, source: int, target: int, solve: Solv
     apart_mm = max(abs(target - source) * z_mm, z_mm)
     solved = unary + crf_change(unary, hu, (x_mm, y_mm, apart_mm), solve, (*crf_spacing_mm[:2], apart_mm))
     fitted = ((solved[1] > 0) | (distance[1] < -FARTHEST_MOVE_MM)) & (distance[1] < FARTHEST_MOVE_MM)
+    kept = _without_specks(fitted, copied)
+    if not kept.any():
+        raise InputError(f"The CT shows nothing like this contour in slice {target}. Draw it by hand there.")
     result = as_mask(mask.array)
     result[target] = 0
-    result[target, rows, columns] = _without_specks(fitted, copied)
+    result[target, rows, columns] = kept
     return Volume(result, mask.geometry)
 
 

@@ -14,13 +14,14 @@ from ...imaging.axes import along_axes_of
 from ...imaging.files import read_mask, read_volume, write_volume
 from ...imaging.volume import Volume
 from ...networks.plan import Plan
-from ..engine import Engine
+from ..engine import PADDED, Engine
 from ..fallback import Computed
 from ..reading import ReadCt, Reader
 from ..report import bounding_box_mm, report_head, write_report
 from ..result_folder import MASK, PROBABILITY, REPORT, ResultFolder
 from ..steps import StepCost, Steps
-from ..warnings import Contoured, fallback_warning, warnings_of
+from ..suitability import without_padding
+from ..warnings import Contoured, fallback_warning, geometry_warning, warnings_of
 from .refine import Corrections, Refinement
 
 _SHARES = {"read": 2.0, "correct": 1.0, "write": 1.0}  # usual seconds on two cores
@@ -152,8 +153,10 @@ def _touched(path: Path) -> Volume:
 def _report(ct: ReadCt, corrected: _Corrected, plan: Plan, costs: Sequence[StepCost]) -> dict[str, Any]:
     mask = corrected.mask
     volume_ml = float(np.count_nonzero(mask.array)) * mask.geometry.voxel_ml
-    found = warnings_of(Contoured(ct.volume, mask, volume_ml)) if volume_ml else ()
+    seen = without_padding(ct.volume)
+    found = warnings_of(Contoured(seen, mask, volume_ml)) if volume_ml else ()
     notes = (fallback_warning(corrected.fallback),) if corrected.fallback else ()
+    notes += (geometry_warning(PADDED),) if seen is not ct.volume else ()
     return {
         **report_head(ct.facts, plan, corrected.device, costs),
         "volume_ml": round(volume_ml, 2),

@@ -83,7 +83,7 @@ class Request:
         """The command that does the same in a process of its own."""
         options = []
         for key, value in self.fields.items():
-            if key not in ("request", "ct") and value not in (None, False):
+            if key not in ("request", "ct") and value is not None and value is not False:  # 0 is a slice
                 option = "--" + key.replace("_", "-")
                 options.append(option if value is True else f"{option}={value}")
         ct = self.fields["ct"]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -85,8 +86,13 @@ def test_own_patients_give_weights_that_segment_accepts(fine_tune, run, weights,
     words = ("--cases", patients, "--roi", "Bladder", "--roi", "Vescica", "--device", "cpu")
     judged = run("evaluate", *words, "--weights", output / "water-own.pt", "--output", tmp_path / "judged")
     assert judged.code == 0, judged.stderr
-    rows = json.loads((tmp_path / "judged" / "evaluation.json").read_text(encoding="utf-8"))["cases"]
-    assert [row["case"] for row in rows if "no test of them" not in row["message"]] == [NAMES[1]]
+    judgement = json.loads((tmp_path / "judged" / "evaluation.json").read_text(encoding="utf-8"))
+    rows = {row["case"]: row for row in judgement["cases"]}
+    assert [name for name, row in rows.items() if "no test of them" not in row["message"]] == [NAMES[1]]
+    assert (judgement["summary"]["cases"], len(judgement["summary"]["shown_in_training"])) == (1, 3)
+    assert judgement["summary"]["metrics"]["dice"]["mean"] == rows[NAMES[1]]["dice"]
+    assert judgement["volume_agreement"]["cases"] == judgement["reliability"]["cases"] == 1
+    assert "3 not counted, which the weights were shown in training" in judged.stdout
     said = [event["message"] for event in judged.events if event["event"] == "note"]
     assert sum("shown this patient in training" in note for note in said) == 3
 
@@ -104,6 +110,7 @@ def test_the_share_that_is_held_out_follows_the_names(fine_tune, tmp_path):
     assert again.code == 0, again.stderr
     curve = (tmp_path / "a" / "segmenter" / "curve.csv").read_text(encoding="utf-8")
     assert len(curve.splitlines()) == 5
+    fine_tune(tmp_path / "a", "--resume", "--roi", "Blase").failed_with(3, "input", "other contours", "another folder")
 
 
 def test_what_the_contours_of_patients_lack_is_said(fine_tune, patients, tmp_path):
@@ -112,7 +119,7 @@ def test_what_the_contours_of_patients_lack_is_said(fine_tune, patients, tmp_pat
         path = gaps / name / "RTSTRUCT.dcm"
         dataset = pydicom.dcmread(path)
         drawn = dataset.ROIContourSequence[0].ContourSequence
-        dataset.ROIContourSequence[0].ContourSequence = drawn[::2]
+        dataset.ROIContourSequence[0].ContourSequence = [*drawn[:5], *drawn[6:]]
         dataset.save_as(path)
     outcome = fine_tune(tmp_path / "out", "--hold-out", NAMES[1], "--patients", gaps)
     assert outcome.code == 0, outcome.stderr
@@ -120,6 +127,20 @@ def test_what_the_contours_of_patients_lack_is_said(fine_tune, patients, tmp_pat
     said = [note.partition(": ") for note in notes if "slices between the contours" in note]
     # Who is shown is read for both networks and told of once; who is held out is judged before and after.
     assert sorted(name for name, _, _ in said) == sorted((NAMES[0], NAMES[1], NAMES[1]))
+
+
+def test_what_would_teach_the_networks_wrong_is_refused(fine_tune, patients, tmp_path):
+    """A bladder that was drawn on every second slice; a CT that does not say how the patient lies in it."""
+    wrong = shutil.copytree(patients, tmp_path / "wrong")
+    path = wrong / NAMES[0] / "RTSTRUCT.dcm"
+    dataset = pydicom.dcmread(path)
+    drawn = dataset.ROIContourSequence[0].ContourSequence
+    dataset.ROIContourSequence[0].ContourSequence = drawn[::2]
+    dataset.save_as(path)
+    whole = (wrong / NAMES[3] / "ct.nrrd").read_bytes()
+    (wrong / NAMES[3] / "ct.nrrd").write_bytes(re.sub(rb"space: [^\n]*\n", b"space dimension: 3\n", whole, count=1))
+    refused = fine_tune(tmp_path / "out", "--patients", wrong)
+    refused.failed_with(3, "input", NAMES[0], "have no contour", "Interpolate", NAMES[3], "how the patient lies")
 
 
 def test_nobody_is_shown_under_one_name_and_held_out_under_another(fine_tune, run, patients, tmp_path):

@@ -1,11 +1,13 @@
 """Adding a structure to a structure set that is there: the others stay, the new file is a new, unapproved one."""
 
+import copy
 import hashlib
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+from BladderAutoContourLib.dicom.check import check_rtstruct
 from BladderAutoContourLib.dicom.ct_series import read_ct
 from BladderAutoContourLib.dicom.pydicom_versions import save
 from BladderAutoContourLib.dicom.rasterise import roi_mask
@@ -14,6 +16,7 @@ from BladderAutoContourLib.dicom.structure_merge import MergeRequest, merge_rtst
 from BladderAutoContourLib.dicom.structure_reader import read_structure_set
 from BladderAutoContourLib.dicom.structure_set import write_rtstruct
 from BladderAutoContourLib.errors import InputError
+from pydicom.uid import generate_uid
 from scenes import SHAPES, edit, mask_volume, set_in, write_series
 
 
@@ -154,6 +157,11 @@ def test_a_structure_set_of_another_series_of_the_same_frame_is_added_to(series,
     assert images[2] <= {image.sop_instance_uid for image in ct.slices}
     for name, shape in (("Rectum", "scattered"), ("Bladder", "ellipsoid"), ("New", "shell")):
         assert np.array_equal(masks_of(path, series)[name], mask(series, shape).array > 0)
+    # the old contours refer to images that this series lacks; that the old series is listed is no fault
+    found = [finding.sentence for finding in check_rtstruct(path, ct) if finding.code == "wrong-image"]
+    assert [sentence.partition(" ")[2] for sentence in found] == [
+        "image references of contours are not in the CT series"
+    ]
     assert dciodvfy_errors(path) == []
 
 
@@ -268,3 +276,43 @@ def test_a_structure_set_of_another_ct_is_refused(series, base, tmp_path):
     with pytest.raises(InputError, match="does not belong to this CT"):
         merge_rtstruct(other, mask(series, "shell"), tmp_path / "m.dcm", StructureRequest(), MergeRequest(base, True))
     assert not (tmp_path / "m.dcm").exists()
+
+
+def test_a_number_that_two_structures_share_is_not_replaced(series, base, tmp_path):
+    """Whose contours are whose cannot be told: with the bladder the rectum would go."""
+
+    def share(dataset: pydicom.Dataset) -> None:
+        dataset.StructureSetROISequence[1].ROINumber = 1
+        dataset.ROIContourSequence[1].ReferencedROINumber = 1
+
+    edit(base, share)
+    with pytest.raises(InputError, match="number 1 to several structures, 'Rectum' and 'Bladder'"):
+        merge_rtstruct(
+            series.ct, mask(series, "shell"), tmp_path / "m.dcm", StructureRequest(), MergeRequest(base, True)
+        )
+    assert not (tmp_path / "m.dcm").exists()
+
+
+def test_a_number_that_something_left_over_refers_to_is_not_given_again(series, base, tmp_path):
+    def leave(dataset: pydicom.Dataset) -> None:
+        left = copy.deepcopy(dataset.RTROIObservationsSequence[1])
+        left.ObservationNumber, left.ReferencedROINumber, left.RTROIInterpretedType = 9, 3, "EXTERNAL"
+        dataset.RTROIObservationsSequence.append(left)
+
+    edit(base, leave)
+    request = StructureRequest(roi_name="New")
+    merge_rtstruct(series.ct, mask(series, "shell"), tmp_path / "m.dcm", request, MergeRequest(base))
+    merged = pydicom.dcmread(tmp_path / "m.dcm")
+    number = merged.StructureSetROISequence[2].ROINumber
+    observed = [one for one in merged.RTROIObservationsSequence if one.ReferencedROINumber == number]
+    assert (number, [one.RTROIInterpretedType for one in observed]) == (4, ["ORGAN"])
+
+
+def test_a_bladder_drawn_on_an_mr_is_not_the_one_that_is_replaced(series, base, tmp_path):
+    def elsewhere(dataset: pydicom.Dataset) -> None:
+        dataset.StructureSetROISequence[1].ReferencedFrameOfReferenceUID = generate_uid()
+
+    edit(base, elsewhere)
+    merge_rtstruct(series.ct, mask(series, "shell"), tmp_path / "m.dcm", StructureRequest(), MergeRequest(base, True))
+    rois = read_structure_set(tmp_path / "m.dcm").rois
+    assert [(roi.number, roi.name) for roi in rois] == [(1, "Rectum"), (2, "Bladder"), (3, "Bladder")]

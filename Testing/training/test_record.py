@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from BladderAutoContourLib.errors import InputError
 from BladderAutoContourLib.networks.plan import NetworkPlan
 from BladderAutoContourLib.networks.weights import load_weights
@@ -117,6 +118,18 @@ def test_other_start_weights_are_refused(tmp_path: Path) -> None:
     go_on(training, tmp_path / "out", start=water)
     others = dataclasses.replace(water, plan=dataclasses.replace(water.plan, sha256="ab" * 32))
     refused(training, tmp_path / "out", "the weights that it starts from", start=others)
+
+
+def test_a_joint_stage_behind_another_goes_on_with_the_crf_of_the_weights(tmp_path: Path) -> None:
+    water = load_weights(save_water_weights(tmp_path / "water.pt", crop=32, spacing_mm=12.0))
+    for parameter in water.crf.parameters():
+        parameter.data.mul_(1.5)
+    _, segmenter, joint = tiny_plan(steps=1, rate=1e-9).stages
+    stages = (dataclasses.replace(segmenter, start_from=""), dataclasses.replace(joint, steps=1, rate=1e-9))
+    training = TrainingPlan(5, dataclasses.replace(water.plan, name="own", sha256=""), stages)
+    own = load_weights(run_training(training, tmp_path / "out", ALONE, silent, start=water))
+    for name, value in water.crf.state_dict().items():
+        torch.testing.assert_close(own.crf.state_dict()[name], value, rtol=1e-3, atol=1e-4)
 
 
 def test_the_command_refuses_to_go_on_with_another_plan(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import InputError
 from ..events import Events
 from ..output_files import write_text
 from .rtstruct import expect_no_input
 
 if TYPE_CHECKING:
-    from ..dicom.structure_reader import Roi
+    from ..dicom.structure_reader import Contour, Roi
 
 HELP = "Write the contours of a structure as text: coordinates in mm, slice by slice, outer and inner rings."
 
@@ -25,10 +26,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Write the text file. Raises InputError, OutputError."""
+    from ..dicom.check import expect_own_number
     from ..dicom.structure_reader import read_structure_set
 
     expect_no_input(arguments.output, [arguments.rtstruct])
-    roi = read_structure_set(arguments.rtstruct).roi(arguments.roi)
+    structures = read_structure_set(arguments.rtstruct)
+    roi = structures.roi(arguments.roi)
+    expect_own_number(structures, [roi])
+    if not roi.outlined:
+        raise InputError(f"{roi.name!r} in {arguments.rtstruct.name} has no closed contour.", [arguments.rtstruct])
+    if left_out := sum(one.geometric_type != "POINT" for one in roi.contours) - len(_closed(roi)):
+        events.note(f"WARNING: {left_out} contours of {roi.name!r} left out: not closed, or not readable.")
     text = "\n".join(lines(roi)) + "\n"
     write_text(arguments.output, text)
     events.result(arguments.output.parent)
@@ -41,16 +49,19 @@ def image_name(image: tuple[str, int | None]) -> str:
     return uid if frame is None else f"{uid} frame {frame}"
 
 
+def _closed(roi: "Roi") -> "list[Contour]":
+    return [contour for contour in roi.contours if contour.encloses]
+
+
 def lines(roi: "Roi") -> Iterator[str]:
     """The text: a line a slice, below it a line a ring (outer or inner, number of points), below it x y z a point."""
     from ..dicom.rings import planes, rings
 
     yield f"# {roi.name}: closed contours, x y z in patient coordinates (LPS), mm"
     slices = defaultdict(list)
-    closed = [contour for contour in roi.contours if contour.encloses]
+    closed = _closed(roi)
     for contour, plane in zip(closed, planes([contour.points_mm for contour in closed]), strict=True):
-        # Contours of one image belong together; without a reference, those of one plane.
-        slices[contour.images or plane].append(contour)
+        slices[contour.images, plane].append(contour)  # some writers refer to one image, or to none, from every plane
     for number, contours in enumerate(slices.values(), start=1):
         images = " ".join(map(image_name, contours[0].images)) or "not referenced"
         yield f"slice {number} image {images}"

@@ -82,7 +82,7 @@ def _evaluate_all(
                 events.note(note)
             result = evaluate_case(case.name, known, engine, events.cancellation.check, worst)
             if recognised(identities(case), engine.plan.training):
-                result = dataclasses.replace(result, message=f"{SHOWN} {result.message}".rstrip())
+                result = dataclasses.replace(result, shown=True, message=f"{SHOWN} {result.message}".rstrip())
                 events.note(f"{case.name}: {SHOWN}")
             results.append(result)
         except Cancelled:

@@ -50,6 +50,8 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
         events.progress("masks", done / len(wanted))
         mask, findings = roi_mask(roi, ct.volume.geometry)
         _tell(findings, events)
+        if not roi.outlined:
+            events.note(f"WARNING: Structure {roi.name!r} has no closed contour: its mask is empty.")
         write_volume(mask, arguments.output / f"{file_name(roi.name, used)}.nrrd")
     events.progress("masks", 1.0)
     events.result(arguments.output)

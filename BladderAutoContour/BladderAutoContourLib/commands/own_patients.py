@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ..training.patients import Patient
 
 HELD_OUT_SHARE = 0.2
+MOST_GAPS = 0.1
+"""Of the slices from a bladder's first to its last, so many may lack a contour: a slip, not a habit."""
 SPLIT = "patients.json"
 
 
@@ -70,13 +72,14 @@ class OwnPatients:
         return sealed(self.identities)
 
     def read(self, case: "CaseFolder") -> "KnownCase":
-        """Read one. Raises InputError: the readers', a volume that is no CT of a pelvis."""
+        """Read one. Raises InputError: the readers', a volume that is no CT of a pelvis, a contour full of gaps."""
         from ..evaluation.cases import KnownCase, read_case
         from ..pipeline.suitability import check_suitable, within_scale, without_padding
 
         try:
             known = read_case(case, *self.roi_names)
             check_suitable(known.ct)
+            _expect_learnable(case, known)
         except BladderError as error:
             raise type(error)(f"The patient in {case.name} cannot be used. {error.message}", error.files) from error
         return KnownCase(within_scale(without_padding(known.ct)), known.bladder, known.findings)
@@ -130,23 +133,50 @@ class OwnPatients:
         return Judged(engine.plan, results)
 
     def keep_split(self, output: Path) -> None:
-        """Write down who is held out. Raises InputError where what the folder has trained held out others."""
+        """Write down who is held out, by which contours. Raises InputError where the folder's training had others."""
         from ..training.record import has_begun
 
         path = output / SPLIT
         split = {
             "shown": [case.name for case in self.shown],
             "held_out": [case.name for case in self.held_out],
+            "roi_names": list(self.roi_names),
+            "contours": {case.name: _digest(case.reference) for case in (*self.shown, *self.held_out)},
         }
         text = json.dumps(split, indent=2) + "\n"
         begun = any(has_begun(folder) for folder in output.iterdir() if folder.is_dir())
         if begun and path.exists() and path.read_text(encoding="utf-8") != text:
             raise InputError(
-                f"The training in {output} was begun with other patients shown or held out: going on would judge it "
-                "by patients that it has seen. Choose another folder, or the patients it was begun with.",
+                f"The training in {output} was begun with other patients shown or held out, or with other contours of "
+                "them: going on would mix both. Choose another folder, or the patients as they were.",
                 [path],
             )
         write_text(path, text)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _expect_learnable(case: "CaseFolder", known: "KnownCase") -> None:
+    """Raise InputError for what would teach the networks wrong: a CT of unknown orientation, slices left out."""
+    from ..imaging.files import is_volume_file, says_orientation
+
+    if is_volume_file(case.ct) and not says_orientation(case.ct):
+        raise InputError(
+            f"{case.ct.name} does not say how the patient lies in it, and the networks would learn it as it happens to "
+            "lie. Take the DICOM series, or a file with its orientation.",
+            [case.ct],
+        )
+    drawn = np.flatnonzero(known.bladder.any(axis=(1, 2)))
+    span = int(drawn[-1] - drawn[0]) + 1 if drawn.size else 0
+    if span - len(drawn) > max(1, MOST_GAPS * span):
+        raise InputError(
+            f"{span - len(drawn)} of the {span} slices from the first to the last of its bladder have no contour, and "
+            "the networks would learn the gaps. Interpolate the structure, or take the CT that it was drawn on.",
+            [case.reference],
+        )
 
 
 def _tell(case: "CaseFolder", known: "KnownCase", events: "Events") -> None:

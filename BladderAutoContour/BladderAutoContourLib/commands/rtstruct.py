@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     from ..dicom.ct_series import read_ct
     from ..dicom.structure_dataset import StructureRequest
     from ..dicom.structure_merge import MergeRequest, merge_rtstruct
-    from ..dicom.structure_set import restrict, write_rtstruct
+    from ..dicom.structure_set import on_grid_of, restrict, write_rtstruct
     from ..imaging.files import read_mask, read_volume
     from ..imaging.volume import Volume
 
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     mask = read_mask(arguments.mask)
     field = Volume((mask.array > 0).astype("uint8"), mask.geometry)
     if arguments.probability is not None:
-        field = restrict(read_volume(arguments.probability), mask)
+        field = restrict(read_volume(arguments.probability), on_grid_of(ct, mask))
     events.progress("write", 0.0)
     if arguments.merge is None:
         written = write_rtstruct(ct, field, arguments.output, request, decimate=arguments.decimate)

@@ -35,11 +35,25 @@ def check_belongs(structures: StructureSet, ct: CtSeries, codes: Sequence[str]) 
     return findings
 
 
+def expect_own_number(structures: StructureSet, rois: Sequence[Roi]) -> None:
+    """Raise InputError where one of `rois` shares its number: whose contours are whose, nobody can tell."""
+    numbers = [roi.number for roi in structures.rois]
+    for roi in rois:
+        if numbers.count(roi.number) > 1:
+            others = " and ".join(repr(one.name) for one in structures.rois if one.number == roi.number)
+            raise InputError(
+                f"{structures.path.name} gives ROI number {roi.number} to several structures, {others}: which contours "
+                "are whose cannot be told. Export it again.",
+                [structures.path],
+            )
+
+
 def drawn_on_other_images(structures: StructureSet, rois: Sequence[Roi], ct: CtSeries) -> list[Finding]:
-    """Findings of OTHER_IMAGES. Raises InputError where the contours of one of `rois` lie ELSEWHERE.
+    """Findings of OTHER_IMAGES. Raises InputError where the contours of one of `rois` lie ELSEWHERE or may be others'.
 
     Other structures of the set may lie in frames of reference of their own, as those drawn on an MR (PS3.3 C.8.8.5.1).
     """
+    expect_own_number(structures, rois)
     # By themselves, those of another frame are an error; beside one of the CT's frame they are lawful.
     elsewhere = tuple(roi for roi in rois if roi.lies_elsewhere(ct.frame_of_reference_uid))
     wanted = dataclasses.replace(structures, rois=elsewhere or tuple(rois))

@@ -88,7 +88,10 @@ def _images(structures: StructureSet, ct: CtSeries) -> Iterator[Finding]:
                  if _is_other(roi, "ReferencedFrameOfReferenceUID", frame)}  # fmt: skip
     of_frame = [item for item in _items(dataset, "ReferencedFrameOfReferenceSequence")
                 if not _is_other(item, "FrameOfReferenceUID", frame)]  # fmt: skip
-    listed = [image for one in referenced_series(of_frame) for image in _items(one, "ContourImageSequence")]
+    # of other series of the frame, the structure set may list images too
+    own = {ct.series_uid} if ct.series_uid in structures.series_uids else set(structures.series_uids)
+    of_series = [one for one in referenced_series(of_frame) if one.get("SeriesInstanceUID") in own]
+    listed = [image for one in of_series for image in _items(one, "ContourImageSequence")]
     drawn = [image for part in _items(dataset, "ROIContourSequence")
              if _number(part, "ReferencedROINumber") not in elsewhere
              for contour in _items(part, "ContourSequence")

@@ -106,8 +106,11 @@ def stamp(dataset: Dataset, now: datetime.datetime) -> None:
 def add_roi(
     dataset: Dataset, frame_of_reference_uid: str, contours: Sequence[SliceContour], request: StructureRequest
 ) -> int:
-    """Add one organ with its contours and return its ROI number: one more than the greatest in use."""
-    number = 1 + max((int(roi.ROINumber) for roi in dataset.StructureSetROISequence), default=0)
+    """Add one organ with its contours and return its ROI number: one more than the greatest in use, or left over."""
+    referring = (*dataset.ROIContourSequence, *dataset.RTROIObservationsSequence)
+    used = [int(roi.ROINumber) for roi in dataset.StructureSetROISequence]
+    used += [int(item.get("ReferencedROINumber") or 0) for item in referring]
+    number = 1 + max(used, default=0)
     origin = f"{SOFTWARE_NAME} {__version__}"
 
     roi = Dataset()

@@ -10,7 +10,7 @@ from pydicom.uid import ImplicitVRLittleEndian, generate_uid
 
 from ..errors import InputError, VerificationError
 from ..imaging.volume import Volume
-from .check import check_belongs, check_structure_set
+from .check import check_belongs, check_structure_set, expect_own_number
 from .contours import LEVEL
 from .ct_series import CtSeries
 from .findings import Finding
@@ -62,7 +62,7 @@ def merge_rtstruct(
             f"The structure set merged into was {status}; the new one is UNAPPROVED and must be reviewed as a whole"
         )
         findings.append(Finding(f"was-{status.lower()}", "warning", sentence, (str(merge.base),)))
-    replaced = _same_name(base, request.roi_name, merge)
+    replaced = _same_name(base, request.roi_name, merge, ct)
     field = on_grid_of(ct, field)
     contours = trace_slices(ct, field, decimate=decimate)
     if replaced and not contours:
@@ -89,8 +89,12 @@ def merge_rtstruct(
     return written(path, contours, agreement, request, findings)
 
 
-def _same_name(base: StructureSet, name: str, merge: MergeRequest) -> list[int]:
-    numbers = [roi.number for roi in base.rois if roi.name.strip().casefold() == name.strip().casefold()]
+def _same_name(base: StructureSet, name: str, merge: MergeRequest, ct: CtSeries) -> list[int]:
+    """The numbers of those to be replaced; not of one that was drawn in another frame of reference, as on an MR."""
+    here = [roi for roi in base.rois if not roi.lies_elsewhere(ct.frame_of_reference_uid)]
+    same = [roi for roi in here if roi.name.strip().casefold() == name.strip().casefold()]
+    expect_own_number(base, same)
+    numbers = [roi.number for roi in same]
     if numbers and not merge.replace:
         raise InputError(
             f"{merge.base.name} has a structure named {name!r} already. Choose another name, or replace it "

@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
+from pydicom.uid import UID
 
 from ..errors import InputError
 from .damage import DamagedDicomError, making_sense
@@ -104,14 +105,15 @@ def read_structure_set(path: Path) -> StructureSet:
     try:
         dataset = open_dataset(path, pixels=True)
         with making_sense():
-            sop_class = str(dataset.get("SOPClassUID", "") or "")
+            sop_class = UID(str(dataset.get("SOPClassUID", "") or ""))
     except (NotDicomError, DamagedDicomError) as fault:
         raise InputError(f"{path.name} is no readable DICOM file. Give an RT Structure Set.", [path]) from fault
     except OSError as fault:
         raise InputError(f"{path} cannot be read: {fault.strerror or fault}.", [path]) from fault
     if sop_class != STRUCTURE_SET:
-        what = str(dataset.get("Modality", "") or "unknown kind")
-        raise InputError(f"{path.name} is no RT Structure Set, but of modality {what}.", [path])
+        # not its own words for it, which may be a person's name
+        what = sop_class.name if sop_class.name != sop_class else "an object of another kind"
+        raise InputError(f"{path.name} is no RT Structure Set, but {what}.", [path])
     try:
         with making_sense():
             # Every value once: what is judged later will not turn out to be unreadable.

@@ -28,7 +28,7 @@ class CaseResult:
     """One case. `scores` is None where there is no bladder or an error; a missed case scores Dice 0.
 
     confidence: of the contour, or of what resembled a bladder most where no contour came of it. device: where it was
-    contoured, "" where no contour came of it.
+    contoured, "" where no contour came of it. shown: whether the weights learnt from this patient.
     """
 
     name: str
@@ -39,6 +39,7 @@ class CaseResult:
     scores: Scores | None = None
     message: str = ""
     device: str = ""
+    shown: bool = False
 
     def row(self) -> dict[str, Any]:
         """Plain data, one value a column; None where there is no number."""
@@ -50,6 +51,7 @@ class CaseResult:
             "confidence": _number(self.confidence),
             "seconds": round(self.seconds, 2),
             "device": self.device,
+            "shown": self.shown,
             "warnings": " ".join(self.warnings),
             "message": self.message,
         }
@@ -85,8 +87,11 @@ def evaluate_case(
 def summary(results: Sequence[CaseResult]) -> dict[str, Any]:
     """How many cases came to what, which ones were missed, and mean and median of every metric.
 
-    Missed cases count with Dice 0; see OF_CONTOURS_ALONE for the metrics that leave them out.
+    Missed cases count with Dice 0; see OF_CONTOURS_ALONE for the metrics that leave them out. Cases that the weights
+    were shown do not count: they are no test of them.
     """
+    shown = [one.name for one in results if one.shown]
+    results = unseen(results)
     names = {outcome: [one.name for one in results if one.outcome == outcome] for outcome in OUTCOMES}
     metrics = {}
     for metric in METRICS:
@@ -107,8 +112,14 @@ def summary(results: Sequence[CaseResult]) -> dict[str, Any]:
         "missed_cases": names[MISSED],
         "false_contours": names[FALSE_CONTOUR],
         "failed_cases": names[FAILED],
+        "shown_in_training": shown,
         "metrics": metrics,
     }
+
+
+def unseen(results: Sequence[CaseResult]) -> list[CaseResult]:
+    """Those that the weights were not shown."""
+    return [one for one in results if not one.shown]
 
 
 def _number(value: float | None) -> float | None:

@@ -41,8 +41,8 @@ class CaseFolder:
 class KnownCase:
     """A CT and its true bladder, boolean (z, y, x) on the CT's grid; empty for a field without a bladder.
 
-    findings: what the bladder's contours lack, and that they were drawn on other images: to be known before they are
-    trusted.
+    findings: what is odd about the CT, what the bladder's contours lack, and that they were drawn on other images: to
+    be known before they are trusted.
     """
 
     ct: Volume
@@ -85,12 +85,12 @@ def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
     structures = None if is_volume_file(case.reference) else read_structure_set(case.reference)
     series = read_ct([case.ct], _drawn_on(structures, case.ct)) if case.ct.is_dir() else None
     ct = series.volume if series else read_volume(case.ct)
-    findings: tuple[Finding, ...] = ()
+    findings = tuple(one for one in series.findings if one.severity != "note") if series else ()
     if structures:
         roi = structures.roi(*roi_names)
         elsewhere = drawn_on_other_images(structures, [roi], series) if series else ()
         mask, lacking = roi_mask(roi, ct.geometry)
-        findings = (*elsewhere, *lacking)
+        findings += (*elsewhere, *lacking)
         if not mask.array.any():
             lacks = "no contours within its CT" if roi.outlined else "no contours"
             raise InputError(

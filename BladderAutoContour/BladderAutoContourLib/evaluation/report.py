@@ -14,7 +14,7 @@ from .. import SOFTWARE_NAME, __version__
 from ..networks.plan import Plan
 from ..output_files import put, remove, write_text
 from ..pipeline.lettering import write_png
-from .accuracy import CONTOURED, OUTCOMES, CaseResult, summary
+from .accuracy import CONTOURED, MISSED, OUTCOMES, CaseResult, summary, unseen
 from .reliability import reliability, reliability_plot
 from .volumes import volume_agreement, volume_plot
 
@@ -37,8 +37,9 @@ def write_evaluation(
     Raises OutputError.
     """
     rows = [result.row() for result in results]
-    pairs = [(one.scores.volume_ml, one.scores.reference_ml) for one in results if one.outcome == CONTOURED]
-    trust = reliability(rows)
+    counted = unseen(results)
+    pairs = [(one.scores.volume_ml, one.scores.reference_ml) for one in counted if one.outcome == CONTOURED]
+    trust = reliability([one.row() for one in counted])
     report = {
         "schema": SCHEMA,
         "software": {"name": SOFTWARE_NAME, "version": __version__},
@@ -80,6 +81,10 @@ def as_text(results: Sequence[CaseResult]) -> str:
         if values:
             lines.append(f"{which:<{width}}  {'':<13}{_numbers(values)}")
     lines.append(", ".join(f"{totals[outcome]} {outcome}" for outcome in OUTCOMES))
+    if totals[MISSED]:
+        lines.append("Missed cases count with Dice 0, and not at all in mm and mL.")
+    if shown := totals["shown_in_training"]:
+        lines.append(f"{len(shown)} not counted, which the weights were shown in training: {', '.join(shown)}")
     return "\n".join(lines)
 
 

@@ -2,8 +2,8 @@
 
 Lengths are millimetres in canonical coordinates (x left, y posterior, z superior; origin midway between the femoral
 heads) before the patient's own scale; attenuations are HU. Two families: "training", and "held-out", whose bladder
-shapes, habitus and scanners training never draws. Priors: urine 0 to 20 HU, muscle 45 to 65, fat -115 to -85; the
-bladder's own in `bladder_prior`.
+shapes, elastic warp, and scanners' sharpness and noise training never draws. Priors: urine 0 to 20 HU, muscle 45 to
+65, fat -115 to -85; the bladder's own in `bladder_prior`.
 """
 
 from dataclasses import dataclass, field
@@ -147,7 +147,7 @@ def _draw_habitus(rng: np.random.Generator, held_out: bool, stratum: str | None)
     scale = tuple(float(frame * rng.uniform(0.93, 1.07)) for _ in range(3))
     spread = 12.0 if rng.random() < 0.1 else 5.0
     obese = rng.uniform(0, 1) ** 1.7
-    if held_out:  # very lean and very stout patients, outside what training draws
+    if held_out:  # more of the very lean and the very stout than training draws
         obese = rng.choice([rng.uniform(-0.12, 0.0), rng.uniform(0.3, 0.7), rng.uniform(1.0, 1.2)])
     front, side, back = (12 + 45 * obese, 10 + 35 * obese, 14 + 40 * obese)
     tilt = (float(rng.normal(0, 8)), float(rng.normal(0, spread / 2.5)), float(rng.normal(0, spread / 2)))

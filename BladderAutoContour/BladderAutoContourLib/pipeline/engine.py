@@ -171,13 +171,13 @@ class Engine:
     def _correction_mm(self) -> Triple:
         return self.plan.crf.spacing_mm or CORRECTION_MM
 
-    def evidence(self, volume: Volume, progress: Progress) -> float:
-        """Mean CNN probability inside the best contour whether or not it would be accepted; 0 where there is none.
+    def evidence(self, volume: Volume, progress: Progress) -> tuple[float, Volume | None]:
+        """How sure the networks are of the best contour, accepted or not, and the CNN's probability about it.
 
-        What the plan's calibration is fitted on. The CRF-RNN has no say in it.
+        0 and None where there is none. What the plan's calibration is fitted on; the CRF-RNN has no say in it.
         """
         segmented = self._localise_and_segment(_suitable(volume), progress, use_crf=False).result.segmented
-        return segmented.evidence if segmented else 0.0
+        return (segmented.evidence, segmented.cnn_probability) if segmented else (0.0, None)
 
     def _localise_and_segment(self, volume: Volume, progress: Progress, use_crf: bool) -> Computed[_Seen]:
         ct = within_scale(volume)

@@ -57,7 +57,10 @@ def run_training(
         if not trainer.resume():
             if schedule.start_from:
                 before = output / schedule.start_from
-                trainer.start_from(_of_width(trainer, training, schedule, before), before / AVERAGE)
+                state = _of_width(trainer, training, schedule, before)
+                if start:  # a joint stage goes on with the CRF-RNN too, which the stage before does not have
+                    state = _state(start, schedule) | state
+                trainer.start_from(state, before / AVERAGE)
             elif start:
                 trainer.start_from(_state(start, schedule), Path(f"{start.plan.name}.pt"))
         average = trainer.run(progress)

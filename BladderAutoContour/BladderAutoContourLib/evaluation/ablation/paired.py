@@ -20,9 +20,9 @@ class Interval:
 def interval(values: np.ndarray, level: float = LEVEL) -> Interval:
     """The mean of `values`, (seeds, cases) or of one training (cases,), and the percentiles of means of such drawings.
 
-    As many trainings and as many cases as there are, both drawn with replacement: other trainings differ as other cases
-    do. With three trainings even that is a little too narrow. Seeded: the same values give the same interval. Raises
-    ValueError where there is no value.
+    As many trainings and cases as there are, both drawn with replacement: other trainings differ as other cases do.
+    With three trainings it is far too narrow for its level: where nothing but chance differs, one in four leaves out 0.
+    Seeded: the same values give the same interval. Raises ValueError where there is no value.
     """
     values = np.atleast_2d(np.asarray(values, dtype=float))
     if values.size == 0:

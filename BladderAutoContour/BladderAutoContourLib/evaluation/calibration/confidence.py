@@ -1,6 +1,7 @@
 """From the networks' evidence to a confidence: a logistic curve fitted on generated scans with and without a bladder.
 
-The scans are of the training family: nothing is fitted on what the weights are judged by.
+A bladder is right where the contour touches the true one: what was taken for it in its place is none. The scans are of
+the training family: nothing is fitted on what the weights are judged by.
 """
 
 import dataclasses
@@ -10,12 +11,14 @@ import numpy as np
 
 from ...imaging.volume import Volume
 from ...networks.plan import DecisionPlan
-from ...phantom.case import draw_case
+from ...phantom.case import Case, draw_case
 from ...phantom.fields import WITH_BLADDER, WITHOUT_BLADDER, draw_scan
 from ...phantom.render import render
-from ...pipeline.decide import logit
+from ...pipeline.decide import THRESHOLD, logit
 from ...pipeline.engine import Engine
 from ...pipeline.steps import Progress
+from ..metrics import dice
+from ..reliability import TOUCHING_DICE
 from .logistic import fit_logistic
 
 FIRST_SEED = 700_000
@@ -25,14 +28,17 @@ PRIOR = 1.0  # strength of the pull towards slope 1: few scans must not make a s
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the networks said of one scan, and whether it showed a bladder."""
+    """What the networks said of one scan, and whether what they meant is the bladder."""
 
     value: float
     bladder: bool
 
 
 def gather(engine: Engine, count: int, progress: Progress) -> list[Evidence]:
-    """Evidence of `count` scans with a bladder and as many without, seeds of their own."""
+    """Evidence of `count` scans with a bladder and as many without, seeds of their own.
+
+    A scan whose bladder was not seen at all says nothing of what is seen, and is left out.
+    """
     found = []
     for number in range(2 * count):
         bladder = number < count
@@ -41,9 +47,17 @@ def gather(engine: Engine, count: int, progress: Progress) -> list[Evidence]:
         kinds = WITH_BLADDER if bladder else WITHOUT_BLADDER
         scan = draw_scan(case, kinds[number % len(kinds)], SPACING_MM, rng)
         ct = Volume(render(case, scan.geometry).stored_hu(), scan.geometry)
-        found.append(Evidence(engine.evidence(ct, lambda step, fraction: None), bladder))
+        value, probability = engine.evidence(ct, lambda step, fraction: None)
+        if value or not bladder:
+            found.append(Evidence(value, bladder and _touches(probability, case)))
         progress("calibrate", (number + 1) / (2 * count))
     return found
+
+
+def _touches(probability: Volume, case: Case) -> bool:
+    """Whether what was seen is the case's bladder, on the grid that it was seen on."""
+    truth = render(case, probability.geometry).bladder.numpy() >= THRESHOLD
+    return dice(probability.array >= THRESHOLD, truth) >= TOUCHING_DICE
 
 
 def fit(evidence: list[Evidence], plan: DecisionPlan) -> DecisionPlan:

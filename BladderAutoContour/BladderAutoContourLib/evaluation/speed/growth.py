@@ -10,6 +10,7 @@ import numpy as np
 
 from ... import host
 from ...dicom.ct_writer import write_ct_series
+from ...errors import InputError
 from ...events import Events
 from ...imaging.geometry import Geometry
 from ...imaging.volume import Volume
@@ -57,8 +58,13 @@ def measure_growth(
 def as_large_as(base: Volume, matrix: int, slices: int) -> Volume:
     """The base's lowest slices; where it has too few, its upper part goes on above it, turned over again and again.
 
-    A smaller matrix is made of means of its pixels; it must divide the base's.
+    A smaller matrix is made of means of its pixels. Raises InputError where it does not divide the base's.
     """
+    if any(size % matrix for size in base.geometry.size[:2]):
+        rows, columns = base.geometry.size[1::-1]
+        raise InputError(
+            f"A CT of {columns} x {rows} pixels cannot be made one of {matrix} x {matrix}: take one of 512 x 512."
+        )
     geometry, array = base.geometry, base.array[:slices]
     above = base.array[-round(BODY_SHARE * len(base.array)) :]
     while len(array) < slices:

@@ -23,7 +23,7 @@ from BladderAutoContourLib.training.record import RUN
 from BladderAutoContourLib.training.run import AVERAGE, run_training
 from BladderAutoContourLib.training.samples import GeneratedSamples, Recipe, replay
 from BladderAutoContourLib.training.trainer import StageModule
-from tiny_training import curve, tiny_plan, train, write_plan
+from tiny_training import ALONE, curve, silent, tiny_plan, train, write_plan
 
 PLANS = Path(__file__).parents[2] / "BladderAutoContour" / "Resources" / "TrainingPlans"
 
@@ -66,6 +66,20 @@ def test_a_wider_network_begins_with_what_the_narrow_one_says_and_learns_more(tm
     joint_state = torch.load(tmp_path / "joint" / AVERAGE, weights_only=True)
     for name, value in shipped.crf.state_dict().items():
         torch.testing.assert_close(value, joint_state[f"crf.{name}"].half().float())
+
+
+def test_a_stage_may_keep_a_share_of_what_it_began_with(tmp_path: Path) -> None:
+    training = tiny_plan(steps=2)
+    first, *others = training.stages
+    again = dataclasses.replace(first, name="again", start_from="localiser", first_sample=50)
+    half = dataclasses.replace(again, name="half", kept=0.5)
+    training = dataclasses.replace(training, stages=(first, again, half, *others))
+    chosen = ["localiser", "again", "half"]
+    run_training(training, tmp_path, ALONE, silent, only=chosen)
+    before, learnt, kept = (torch.load(tmp_path / name / AVERAGE, weights_only=True) for name in chosen)
+    for name, value in kept.items():
+        torch.testing.assert_close(value, (before[name] + learnt[name]) / 2)
+    assert any((learnt[name] - before[name]).abs().max() > 1e-4 for name in before)
 
 
 @pytest.mark.parametrize(("width", "fault"), [(4, "has width 4"), (0, "width is 0: a whole"), (1, "no stage widens")])

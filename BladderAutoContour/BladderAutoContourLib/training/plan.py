@@ -17,7 +17,7 @@ STAGES = ("localiser", "segmenter", "joint")
 LOSSES = ("dice+cross-entropy", "cross-entropy", "dice", "iou", "tversky")
 OPTIMISERS = ("adamw", "sgd")
 PRECISIONS = ("bf16", "float32")
-SHARES = ("without_bladder", "narrow", "closer", "warped", "findings", "patients")
+SHARES = ("without_bladder", "narrow", "closer", "warped", "findings", "patients", "kept")
 UNSEEN = 10_000_000  # later rounds of a network see patients of their own
 
 
@@ -35,7 +35,8 @@ class StageSchedule:
     (training/findings.py). patients: share of the samples that show the hospital's own patients, half of them warped in
     the plane as in the paper. first_sample: where in the samples this stage begins; unless given, later rounds of a
     network see patients of their own. width: of the network in this stage, where a later stage that starts from this
-    one widens it to the plan's; None: the plan's.
+    one widens it to the plan's; None: the plan's. kept: share of the weights that the stage begins with in those that
+    it leaves, their weighted mean: what it is shown seldom it forgets less (Wortsman et al., CVPR 2022, 7959-7971).
     """
 
     stage: str
@@ -64,6 +65,7 @@ class StageSchedule:
     train_network: bool = True  # False in the joint stage: the CRF-RNN learns, the CNN stays
     first_sample: int | None = None
     width: int | None = None
+    kept: float = 0.0
 
     def __post_init__(self) -> None:
         choices = (

@@ -54,16 +54,14 @@ def run_training(
             continue
         shown = patients(training.grid(schedule)) if patients and schedule.patients else ()
         trainer = Trainer(training, schedule, folder, ranks, workers, shown)
-        if not trainer.resume():
-            if schedule.start_from:
-                before = output / schedule.start_from
-                state = _of_width(trainer, training, schedule, before)
-                if start:  # a joint stage goes on with the CRF-RNN too, which the stage before does not have
-                    state = _state(start, schedule) | state
-                trainer.start_from(state, before / AVERAGE)
-            elif start:
-                trainer.start_from(_state(start, schedule), Path(f"{start.plan.name}.pt"))
+        state, source = _begin_with(trainer, training, schedule, output, start)
+        if not trainer.resume() and state:
+            trainer.start_from(state, source)
         average = trainer.run(progress)
+        if schedule.kept and state:
+            average = {
+                name: value.lerp(state.get(name, value).to(value), schedule.kept) for name, value in average.items()
+            }
         if ranks.first:
             stage_done(folder)
             save_whole(average, folder / AVERAGE)
@@ -126,6 +124,18 @@ def _check_all_are_trained(training: TrainingPlan) -> None:
             f"No stage of the plan {training.plan.name} trains the {network}, whose weights would be random. Add one "
             f'with "stage": "{network}".'
         )
+
+
+def _begin_with(
+    trainer: Trainer, training: TrainingPlan, schedule: StageSchedule, output: Path, start: Networks | None
+) -> tuple[dict[str, torch.Tensor], Path]:
+    """The weights that a stage begins with, none where it is the first of its network, and the file that has them."""
+    own = _state(start, schedule) if start else {}
+    if not schedule.start_from:
+        return own, Path(f"{start.plan.name}.pt" if start else "")
+    before = output / schedule.start_from
+    # a joint stage goes on with the CRF-RNN of `start` too, which the stage before does not have
+    return own | _of_width(trainer, training, schedule, before), before / AVERAGE
 
 
 def _part(state: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:

@@ -243,8 +243,9 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         if self._node:
             self._node.SetActiveEffectName("")
 
-    def activeEffect(self) -> None:
-        """None: the stand-in has no effects."""
+    def activeEffect(self) -> str | None:
+        """The effect in hand, here by its name: the stand-in has none themselves."""
+        return (self._node.GetActiveEffectName() or None) if self._node else None
 
     def setupViewObservations(self) -> None:
         """The mouse in the views is not played here."""

@@ -16,6 +16,7 @@ import DICOMLib
 import slicer
 from slicer.i18n import tr as _
 
+from ... import host
 from ...errors import OutputError, UsageError
 
 KNOCK_SECONDS = 5.0
@@ -64,7 +65,7 @@ class ToFolder:
         return _("Export to folder {folder}").format(folder=self.folder.name or self.folder)
 
     def knock(self) -> Ready:
-        if not self.folder.is_dir():
+        if not host.is_there(self.folder, Path.is_dir):
             raise OutputError(_("The folder {folder} is not there. Choose another.").format(folder=self.folder))
         return lambda: True
 
@@ -169,7 +170,7 @@ def free_name(folder: Path) -> Path:
     """A file that is not there yet, named after the present time."""
     stem = f"RTSTRUCT_{datetime.datetime.now():%Y-%m-%d_%H%M%S}"
     names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
-    return next(path for name in names if not (path := folder / f"{name}.dcm").exists())
+    return next(path for name in names if not host.is_there(path := folder / f"{name}.dcm"))
 
 
 class _Knock:

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from ...errors import BladderError, UsageError
 from ..process.messages import Failure
+from ..scene.dicom_files import instance_uids
 from ..scene.kept_contour import is_automatic
 from ..scene.segmentation import Contour
 from .destinations import ToFolder
@@ -158,8 +159,8 @@ def _expect_same_patient(exportable: "slicer.qSlicerDICOMExportable", contour: C
     """The table of Slicer's dialog can be edited; what is typed there for the patient would not go into the file."""
     for name, tag in PATIENT.items():
         typed = exportable.tag(name).strip()
-        if not typed or contour.volume is None:
-            continue
+        if not typed or contour.volume is None or not instance_uids(contour.volume):
+            continue  # what has no patient of its own is refused by what follows
         shown = _as_slicer_shows(contour.volume, name, tag)
         if typed not in shown and not (name == "PatientName" and _is_same_name(typed, shown[0])):
             raise UsageError(

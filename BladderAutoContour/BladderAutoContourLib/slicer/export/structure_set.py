@@ -21,7 +21,7 @@ from ..process.messages import Failure, failure_cancelled, failure_of
 from ..scene import kept_contour
 from ..scene.ct_source import CtSource, dicom_source_of
 from ..scene.dicom_files import instance_uids
-from ..scene.segmentation import Contour, is_edited, write_mask
+from ..scene.segmentation import Contour, is_edited, is_made_of_voxels, write_mask
 from ..scene.touched import slice_numbers, touched_slices
 from ..working_files import temporary_folder
 from .destinations import Destination, Ready
@@ -103,8 +103,9 @@ def last_look(contour: Contour, working_folder: Path, unopened: tuple[str, ...] 
 
 
 def value_of(volume_node: slicer.vtkMRMLScalarVolumeNode, tag: str) -> str:
-    """A value of the first image of a CT from DICOM, as Slicer's database knows it."""
-    return slicer.dicomDatabase.instanceValue(instance_uids(volume_node)[0], tag).strip()
+    """A value of the first image of a CT, as Slicer's database knows it; empty for one that is not from DICOM."""
+    uids = instance_uids(volume_node)
+    return slicer.dicomDatabase.instanceValue(uids[0], tag).strip() if uids else ""
 
 
 def generation_of(contour: Contour) -> str:
@@ -132,6 +133,13 @@ def save_segmentation(contour: Contour, path: Path) -> None:
 
     An older file of that name stays until the new one is whole.
     """
+    if not is_made_of_voxels(contour.segmentation):  # Slicer would write an index, and the surfaces into a folder
+        raise OutputError(
+            _(
+                "This contour was made a surface, which does not fit into one file. In the module Segmentations, make "
+                "Binary labelmap the source representation, then save again."
+            )
+        )
     partial = path.with_name(f"{TEMPORARY_PREFIX}{path.name}")
     fault: OSError | None = None
     storage = slicer.vtkMRMLSegmentationStorageNode()

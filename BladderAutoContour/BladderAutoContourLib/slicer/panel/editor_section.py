@@ -64,8 +64,15 @@ class EditorSection:
         if self._entered:
             self.enter()
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether the mouse in the slice views draws."""
+        return self._entered and self._editor.activeEffect() is not None
+
     def leave(self) -> None:
         """The module is left: the mouse in the slice views and the keys belong to others."""
+        if self._entered and self._contour is not None:
+            self._editor.saveStateForUndo()  # what others change meanwhile is a step of its own
         self._entered = False
         self._editor.setActiveEffect(None)
         self._editor.uninstallKeyboardShortcuts()

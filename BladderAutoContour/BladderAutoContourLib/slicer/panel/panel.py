@@ -51,7 +51,7 @@ class Panel(VTKObservationMixin):
         self._run = RunSection(ui, contour=self.contour, cancel=self.cancel)
         self._cts = CtList(ui.ctTable, ticked=self._show_readiness, chosen=self._show_ct)
         self._result = ResultSection(ui, chosen=self._show_contour, tell=self._run.show_message)
-        self._install = InstallSection(ui, installed=self.enter)
+        self._install = InstallSection(ui, installed=self._installed)
         self._editor = EditorSection(ui, edited=self.refresh, taken_up=self._take_up)
         self._advanced = AdvancedSection(
             ui, choice_changed=self._warm, try_weights=self._try_weights, folder_changed=self._move_working_folder
@@ -130,6 +130,10 @@ class Panel(VTKObservationMixin):
             self._tell_failures()
         self._result.show(contours_of(self._ct) if self._ct else [])
         self._show_contour()
+
+    def _installed(self) -> None:
+        if self._entered:  # on 5.10 another module may have been chosen meanwhile
+            self.enter()
 
     # what the logic tells
 
@@ -220,8 +224,12 @@ class Panel(VTKObservationMixin):
             slicer.util.setSliceViewerLayers(background=volume, fit=True)
 
     def _look_at(self, contour: Contour) -> None:
-        """Bring a new contour of the CT that is shown into the middle of the views."""
-        if contour.volume is not shown_ct(slicer.mrmlScene):
+        """Bring a new contour of the CT that is shown into the middle of the views.
+
+        Not under a brush, here or in another module: it would paint from where it was to where it is, through all
+        slices between.
+        """
+        if contour.volume is not shown_ct(slicer.mrmlScene) or not self._entered or self._editor.is_in_use:
             return
         centre = contour.segmentation.GetSegmentCenterRAS(contour.segment_id)
         slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *centre)

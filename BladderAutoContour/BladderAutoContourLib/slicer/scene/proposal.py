@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 from ..process.result import SliceWarning
 from .kept_contour import ASSISTED, set_fact
 from .outcome import keep_corrected_warnings
-from .segmentation import Contour, SaveState, as_it_stands, set_voxels
+from .segmentation import Contour, SaveState, as_it_stands, make_of_voxels, set_voxels
 from .touched import Touched, remember
 from .voxels import VoxelBox
 
@@ -59,6 +59,7 @@ class Corrected:
     def take_over(self, save_state: SaveState) -> None:
         """Make the contour what the engine made of it, as one step for undo."""
         save_state()
+        make_of_voxels(self.contour.segmentation)
         set_fact(self.contour.segment, ASSISTED, "yes")
         keep_corrected_warnings(self.contour, self.warnings)
         set_voxels(self.contour, self.after)

@@ -126,9 +126,7 @@ def restore_automatic(contour: Contour, save_state: SaveState | None = None) -> 
         raise InputError(_("This segment was not drawn by the program, so there is no automatic contour to restore."))
     if save_state is not None:
         save_state()
-    if not _is_made_of_voxels(segmentation):
-        segmentation.CreateBinaryLabelmapRepresentation()
-        segmentation.SetSourceRepresentationToBinaryLabelmap()
+    make_of_voxels(segmentation)
     kept_contour.forget_corrections(contour.segment)
     set_voxels(contour, kept)
 
@@ -218,7 +216,14 @@ def _on_ct(mask: VoxelBox, ct: Grid) -> VoxelBox:
     return contour
 
 
-def _is_made_of_voxels(segmentation: slicer.vtkMRMLSegmentationNode) -> bool:
+def make_of_voxels(segmentation: slicer.vtkMRMLSegmentationNode) -> None:
+    """Make its segments voxels first of all: what is changed in voxels made of surfaces would be lost."""
+    if not is_made_of_voxels(segmentation):
+        segmentation.CreateBinaryLabelmapRepresentation()
+        segmentation.SetSourceRepresentationToBinaryLabelmap()
+
+
+def is_made_of_voxels(segmentation: slicer.vtkMRMLSegmentationNode) -> bool:
     """Whether its segments are voxels first of all; a user may have made them surfaces."""
     voxels = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
     return segmentation.GetSegmentation().GetSourceRepresentationName() == voxels
@@ -226,7 +231,7 @@ def _is_made_of_voxels(segmentation: slicer.vtkMRMLSegmentationNode) -> bool:
 
 def _has_room_for(segmentation: slicer.vtkMRMLSegmentationNode, ct: Grid) -> bool:
     """Whether voxels of the CT can be put beside its segments without resampling those."""
-    if not _is_made_of_voxels(segmentation):
+    if not is_made_of_voxels(segmentation):
         return False
     ids = segmentation.GetSegmentation().GetSegmentIDs()
     labels = [labels_of(segmentation.GetBinaryLabelmapInternalRepresentation(id_)) for id_ in ids]

@@ -133,6 +133,14 @@ def test_a_ct_without_a_name_may_show_what_slicer_puts_there(scene, tmp_path, ta
     assert "Undo the change of PatientID" in write(exportable, target)
 
 
+def test_a_ct_that_is_not_from_dicom_is_told_whatever_the_table_says_of_its_patient(contour, target):
+    contour.volume.RemoveAttribute("DICOM.instanceUIDs")
+    (exportable,) = offer(contour.segmentation)
+    exportable.setTag("PatientName", "Somebody")
+    assert "not loaded from DICOM" in write(exportable, target)
+    assert list(target.iterdir()) == []
+
+
 def test_what_the_engine_refuses_is_told(contour, target):
     (exportable,) = offer(contour.segmentation)
     target.rmdir()

@@ -75,6 +75,13 @@ def test_a_segmentation_is_saved_whole_or_not_at_all(contour, tmp_path, full_dis
     assert list(full_disk.iterdir()) == [file]
 
 
+def test_a_contour_made_a_surface_is_not_saved_as_a_file_that_lacks_it(contour, tmp_path):
+    contour.segmentation.SetSourceRepresentationToClosedSurface()
+    with pytest.raises(OutputError, match="make Binary labelmap the source representation"):
+        save_segmentation(contour, tmp_path / "Bladder.seg.nrrd")
+    assert list(tmp_path.glob("*Bladder*")) == []
+
+
 def test_why_a_segmentation_cannot_take_its_place_is_told(contour, tmp_path):
     taken = tmp_path / "Ziel" / "Bladder.seg.nrrd"
     taken.mkdir(parents=True)

@@ -54,6 +54,20 @@ def test_the_contour_that_was_chosen_stays_when_others_come_and_go(three_contour
     assert chosen(clinician) == names(fourth), "it is gone: the newest"
 
 
+@pytest.mark.parametrize("in_hand", [False, True])
+def test_a_result_moves_no_view_under_a_brush(quick_clinician, in_hand: bool):
+    """A stroke would go on from where it was to where the view is, through all slices between."""
+    clinician, _, _ = with_three_contours(quick_clinician)
+    red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    red.SetSliceOffset(red.GetSliceOffset() + 40.0)
+    stood = red.GetSliceOffset()
+    clinician.ui.contourButton.click()
+    if in_hand:
+        clinician.ui.segmentEditor.setActiveEffectByName("Paint")
+    clinician.wait_for_result()
+    assert (red.GetSliceOffset() == stood) == in_hand
+
+
 def test_a_run_chooses_its_contour(quick_clinician):
     clinician, ct, (first, second, third) = with_three_contours(quick_clinician)
     paint(clinician.ui.segmentEditor, STROKE)

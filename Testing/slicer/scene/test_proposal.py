@@ -14,6 +14,7 @@ from BladderAutoContourLib.slicer.scene.segmentation import (
     contours_of,
     is_edited,
     restore_automatic,
+    set_voxels,
     show_result,
 )
 from BladderAutoContourLib.slicer.scene.touched import touched_of
@@ -65,6 +66,20 @@ def test_a_proposal_is_an_outline_and_no_contour(ct, edited):
     proposal.discard()  # twice does no harm
     assert segmentations() == [contour.segmentation]
     np.testing.assert_array_equal(voxels(contour, ct), before)
+
+
+def test_what_was_accepted_of_a_contour_made_a_surface_stays(ct, edited):
+    """Made anew from its surface, as a saved scene is, it is what was accepted; what lies beside it is there too."""
+    contour, _ = edited
+    beside = begin_by_hand(ct)
+    set_voxels(beside, VoxelBox(CORNER, (0, 0, 0), as_it_stands(contour)[1].ijk_to_ras))
+    contour.segmentation.SetSourceRepresentationToClosedSurface()
+    Proposal(correct(contour)).accept(lambda: None)
+    for kind in ("Binary labelmap", "Closed surface"):
+        if contour.segmentation.GetSegmentation().GetSourceRepresentationName() != kind:
+            contour.segmentation.GetSegmentation().RemoveRepresentation(kind)
+    np.testing.assert_array_equal(voxels(contour, ct), PROPOSED)
+    assert voxels(beside, ct).any()
 
 
 def test_accepting_is_one_step_that_undo_takes_back_and_redo_brings_again(ct, edited):

@@ -63,7 +63,7 @@ def test_the_same_generator_gives_the_same_findings() -> None:
 
 def test_a_taken_out_prostate_is_not_there_and_the_bladder_comes_down() -> None:
     fell = 0
-    for seed in SEEDS[:9]:
+    for seed in SEEDS:
         before = patient(seed)
         after = lower_neck(before, np.random.default_rng(seed))
         assert not after.findings.prostate
@@ -71,7 +71,7 @@ def test_a_taken_out_prostate_is_not_there_and_the_bladder_comes_down() -> None:
         if low > NECK_Z[1] + 8:  # the neck had to come down, wherever it was to lie
             assert lower < low - 4
             fell += 1
-    assert fell > 1
+    assert fell > 2
 
 
 def lowest_z(case: Case) -> float:
@@ -119,10 +119,10 @@ def test_fluid_that_is_not_urine_is_seen_and_not_called_bladder(change) -> None:
 def test_a_pouch_is_part_of_the_bladder() -> None:
     grown = [
         float(seen(pouch(case, np.random.default_rng(seed))).bladder.sum()) > float(seen(case).bladder.sum())
-        for seed in SEEDS[:8]
+        for seed in SEEDS
         for case in [patient(seed)]
     ]
-    assert np.mean(grown) > 0.85
+    assert np.mean(grown) > 0.9
 
 
 def test_a_small_patient_is_small_all_over() -> None:

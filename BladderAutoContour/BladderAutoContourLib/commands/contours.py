@@ -12,7 +12,7 @@ from ..output_files import write_text
 from .rtstruct import expect_no_input
 
 if TYPE_CHECKING:
-    from ..dicom.structure_reader import Contour, Roi
+    from ..dicom.structure_reader import Roi
 
 HELP = "Write the contours of a structure as text: coordinates in mm, slice by slice, outer and inner rings."
 
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
     expect_own_number(structures, [roi])
     if not roi.outlined:
         raise InputError(f"{roi.name!r} in {arguments.rtstruct.name} has no closed contour.", [arguments.rtstruct])
-    if left_out := sum(one.geometric_type != "POINT" for one in roi.contours) - len(_closed(roi)):
+    if left_out := sum(one.geometric_type != "POINT" for one in roi.contours) - len(roi.closed):
         events.note(f"WARNING: {left_out} contours of {roi.name!r} left out: not closed, or not readable.")
     text = "\n".join(lines(roi)) + "\n"
     write_text(arguments.output, text)
@@ -49,18 +49,13 @@ def image_name(image: tuple[str, int | None]) -> str:
     return uid if frame is None else f"{uid} frame {frame}"
 
 
-def _closed(roi: "Roi") -> "list[Contour]":
-    return [contour for contour in roi.contours if contour.encloses]
-
-
 def lines(roi: "Roi") -> Iterator[str]:
     """The text: a line a slice, below it a line a ring (outer or inner, number of points), below it x y z a point."""
     from ..dicom.rings import planes, rings
 
     yield f"# {roi.name}: closed contours, x y z in patient coordinates (LPS), mm"
     slices = defaultdict(list)
-    closed = _closed(roi)
-    for contour, plane in zip(closed, planes([contour.points_mm for contour in closed]), strict=True):
+    for contour, plane in zip(roi.closed, planes([contour.points_mm for contour in roi.closed]), strict=True):
         slices[contour.images, plane].append(contour)  # some writers refer to one image, or to none, from every plane
     for number, contours in enumerate(slices.values(), start=1):
         images = " ".join(map(image_name, contours[0].images)) or "not referenced"

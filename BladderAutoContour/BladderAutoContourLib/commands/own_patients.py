@@ -134,6 +134,7 @@ class OwnPatients:
 
     def keep_split(self, output: Path) -> None:
         """Write down who is held out, by which contours. Raises InputError where the folder's training had others."""
+        from ..evaluation.people import digest
         from ..training.record import has_begun
 
         path = output / SPLIT
@@ -141,7 +142,7 @@ class OwnPatients:
             "shown": [case.name for case in self.shown],
             "held_out": [case.name for case in self.held_out],
             "roi_names": list(self.roi_names),
-            "contours": {case.name: _digest(case.reference) for case in (*self.shown, *self.held_out)},
+            "contours": {case.name: digest(case.reference) for case in (*self.shown, *self.held_out)},
         }
         text = json.dumps(split, indent=2) + "\n"
         begun = any(has_begun(folder) for folder in output.iterdir() if folder.is_dir())
@@ -152,11 +153,6 @@ class OwnPatients:
                 [path],
             )
         write_text(path, text)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _expect_learnable(case: "CaseFolder", known: "KnownCase") -> None:

@@ -60,9 +60,14 @@ class Roi:
     empty_sequence: bool = False
 
     @property
+    def closed(self) -> tuple[Contour, ...]:
+        """Those of its contours that are closed."""
+        return tuple(contour for contour in self.contours if contour.encloses)
+
+    @property
     def outlined(self) -> bool:
         """Whether any of its contours is closed: a template's structure that nobody drew has none."""
-        return any(contour.encloses for contour in self.contours)
+        return bool(self.closed)
 
     def lies_elsewhere(self, frame_uid: str) -> bool:
         """Whether it names another frame of reference than this; one that names none lies where its images do."""

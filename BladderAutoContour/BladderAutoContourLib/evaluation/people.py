@@ -54,12 +54,17 @@ def identities(case: CaseFolder) -> frozenset[str]:
     if not case.ct.is_file():
         files = (path for path in case.ct.rglob("*") if path.is_file())
         return frozenset(told.union(*(_told_by(path, CT_IMAGES, KEYWORDS) for path in files)))
-    try:
-        with case.ct.open("rb") as file:
-            told.add(f"volume {hashlib.file_digest(file, 'sha256').hexdigest()}")
-    except OSError as fault:
-        raise InputError(f"{case.ct} cannot be read: {fault.strerror or fault}.", [case.ct]) from fault
+    told.add(f"volume {digest(case.ct)}")
     return frozenset(told)
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file. Raises InputError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as fault:
+        raise InputError(f"{path} cannot be read: {fault.strerror or fault}.", [path]) from fault
 
 
 def _told_by(path: Path, classes: Collection[str], keywords: Sequence[str]) -> set[str]:

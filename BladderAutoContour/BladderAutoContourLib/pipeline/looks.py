@@ -175,8 +175,8 @@ def _parts(probability: np.ndarray, voxel_ml: float) -> tuple[np.ndarray, int]:
 def _box_mm(look: Look) -> np.ndarray:
     """The box around a look's mask: its lower and its upper corner, LPS (2, 3)."""
     box = bounding_box(look.mask)[::-1]
-    return np.array([look.grid.to_patient(np.array([part.start for part in box]) - 0.5),
-                     look.grid.to_patient(np.array([part.stop for part in box]) - 0.5)])  # fmt: skip
+    part = look.grid.region(tuple(one.start for one in box), tuple(one.stop - one.start for one in box))
+    return np.array(part.bounds_mm())
 
 
 def _touch(one: np.ndarray, other: np.ndarray) -> bool:

@@ -142,8 +142,9 @@ def test_padding_outside_the_scanners_field_is_air(engine: Engine) -> None:
     assert dice(contouring, body) > 0.92
 
 
-@pytest.mark.parametrize(("value", "margin", "kind"), [(0, 0, np.int16), (0, 3, np.float32), (3071, 0, np.int16)])
-def test_one_value_in_place_of_air_is_air(engine: Engine, value: int, margin: int, kind: type) -> None:
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+@pytest.mark.parametrize(("value", "margin"), [(0, 0), (0, 3), (3071, 0)])
+def test_one_value_in_place_of_air_is_air(engine: Engine, kind: type, value: int, margin: int) -> None:
     """As a body that was cut out has around it, a volume at its corners that was turned, or a scanner's round field."""
     ct = ct_of(Body(), scan_grid())
     within = tuple(slice(margin, n - margin) for n in ct.array.shape)

@@ -100,10 +100,10 @@ class ResultFolder:
         put: list[str] = []
         try:
             # without its report the folder counts as incomplete while old and new files stand side by side
-            for name in filter(lambda name: host.is_there(self.folder / name), reversed(RESULT_FILES)):
+            for name in [name for name in reversed(RESULT_FILES) if host.is_there(self.folder / name)]:
                 host.replace_file(self.folder / name, self._earlier / name)
                 aside.append(name)
-            for name in filter(self._begun.__contains__, RESULT_FILES):
+            for name in [name for name in RESULT_FILES if name in self._begun]:
                 host.replace_file(self._temporary / name, self.folder / name)
                 put.append(name)
         except OSError as error:

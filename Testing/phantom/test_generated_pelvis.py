@@ -1,5 +1,6 @@
 """The generated pelvis: the same patient on every grid, a label to the outer wall, families that stay apart."""
 
+import dataclasses
 import hashlib
 import math
 
@@ -10,7 +11,7 @@ from BladderAutoContourLib.imaging.geometry import Geometry, patient_grid
 from BladderAutoContourLib.phantom import render as renderer
 from BladderAutoContourLib.phantom.case import STRATA, Case, draw_case
 from BladderAutoContourLib.phantom.fields import EXTENTS, WITHOUT_BLADDER, draw_scan
-from BladderAutoContourLib.phantom.render import Rendered, bladder_centre_mm, render
+from BladderAutoContourLib.phantom.render import Rendered, bladder_centre_mm, canonical_to_patient, render
 from BladderAutoContourLib.phantom.shapes import Blade, Ellipsoid, Sleeve, Tube
 from BladderAutoContourLib.phantom.test_set import COUNT, COUNT_WITHOUT, OFF_CENTRE_MM, with_bladder, without_bladder
 from BladderAutoContourLib.phantom.test_set import STRATA as TEST_STRATA
@@ -89,6 +90,9 @@ def test_families_do_not_share_shapes_or_scanners() -> None:
     assert max(case.scanner.blur_mm for case in training) < min(case.scanner.blur_mm for case in held_out)
     assert max(case.scanner.noise_grain_mm for case in training) < min(c.scanner.noise_grain_mm for c in held_out)
     assert max(case.habitus.warp_mm for case in training) < min(case.habitus.warp_mm for case in held_out)
+    for side in ("fat_front", "fat_side", "fat_back"):
+        drawn, others = ([getattr(case.habitus, side) for case in family] for family in (training, held_out))
+        assert not [thick for thick in others if min(drawn) <= thick <= max(drawn)]
 
 
 @pytest.mark.parametrize("stratum", STRATA)
@@ -122,11 +126,17 @@ def test_unknown_names_are_refused() -> None:
         draw_case(1, "validation")
 
 
-def test_large_grids_painted_in_slabs_show_the_same_anatomy() -> None:
-    case, grid = draw_case(6), grid_around(6, (4, 4, 4), (48, 48, 48))
-    whole, slabs = render(case, grid), render(case, grid, slab_voxels=48 * 48 * 12)
+@pytest.mark.parametrize("seed", range(2))
+def test_large_grids_painted_in_slabs_show_the_same_patient(seed: int) -> None:
+    case = draw_case(seed)
+    quiet = dataclasses.replace(case.scanner, noise_hu=0.0, blur_mm=0.0, sharpening=0.0, streak_hu=15.0)
+    case = dataclasses.replace(case, scanner=quiet)
+    # from the thighs to the chest: slabs that hold nothing of the bladder, the cavity or a loop of bowel
+    grid = patient_grid(canonical_to_patient(case, np.array([0.0, 0.0, 160.0])), (8, 8, 8), (48, 48, 88))
+    whole, slabs = render(case, grid), render(case, grid, slab_voxels=48 * 48 * 24)
     assert float((whole.bladder - slabs.bladder).abs().max()) < 1e-3
-    assert float((whole.hu - slabs.hu).abs().median()) < 30
+    # a voxel at the edge of a strand or of a grain falls to one side or the other by rounding
+    assert float(((whole.hu - slabs.hu).abs() > 0.5).float().mean()) < 1e-4
 
 
 def test_what_is_rendered_lies_on_the_device_that_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +177,7 @@ def test_the_test_set_is_what_was_frozen() -> None:
     assert hashlib.sha256(text.encode()).hexdigest() == FROZEN, "a change of the priors needs a new generator version"
 
 
-FROZEN = "23389cf3bf5bab8ceb1bd936d252da1244e5017ddbe5d2431220cada666d5883"
+FROZEN = "35d1f1d6d591f81ad0e0cc356c82642c1262fffded5fed104e05eb54bf2943bb"
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,11 @@ import torch
 from .bladder_prior import BladderShape
 from .canvas import Block, Canvas
 from .case import Case, Stream
-from .shapes import Ellipsoid, Point, Shape, Tube
+from .findings import Haze
+from .shapes import Ellipsoid, Grown, Point, Shape, Tube
 from .waves import Waves
+
+HAZE_REACHES = 3.0  # so many of its reaches from the bladder, haze is no longer painted
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ def make_bladder(case: Case, neighbours: list[Shape]) -> Bladder:
 def paint_bladder(canvas: Canvas, case: Case, bladder: Bladder, fat_hu: float) -> torch.Tensor:
     """Paint the bladder last, over its neighbours; its soft label (Z, Y, X), each voxel's share inside."""
     label = torch.zeros_like(canvas.hu)
+    if case.findings.haze is not None:
+        _paint_haze(canvas, case, bladder, case.findings.haze)
     block = canvas.block(bladder)
     if block is None:
         return label
@@ -81,6 +86,19 @@ def paint_bladder(canvas: Canvas, case: Case, bladder: Bladder, fat_hu: float) -
     canvas.blend(block, lumen, _urine(case, y, z))
     _paint_guests(canvas, case, block, lumen)
     return label
+
+
+def _paint_haze(canvas: Canvas, case: Case, bladder: Bladder, haze: Haze) -> None:
+    """Thicker in some places than in others; what is no fat stays as it is."""
+    block = canvas.block(Grown(bladder, HAZE_REACHES * haze.reach_mm))
+    if block is None:
+        return
+    points = canvas.at(block)
+    patches = Waves.draw(case.generator(Stream.HAZE), 1, (12, 60), waves=5).at(torch.stack(points))[0]
+    uneven = (0.65 + 0.35 * patches).clamp(0, 1)
+    fading = torch.exp(-bladder.distance(*points).clamp(min=0) / haze.reach_mm)
+    fat = ((-10 - canvas.hu[block]) / 60).clamp(0, 1) * (canvas.hu[block] > -200)
+    canvas.blend(block, haze.share * uneven * fading * fat, haze.hu)
 
 
 def _urine(case: Case, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:

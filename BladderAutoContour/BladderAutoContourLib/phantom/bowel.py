@@ -43,14 +43,16 @@ def paint_gut(
     canvas: Canvas, case: Case, rng: np.random.Generator, shape: Shape, wall_hu: float, wall_mm: float, filling: Filling
 ) -> None:
     """A piece of gut: its wall, and what it holds; gas lies where the patient's front, or back when prone, is."""
+    # drawn whether the piece lies on this grid or not: the next piece is the same on every grid
+    waves = Waves.draw(rng, 1, (5, 18), waves=5) if filling.mottle_hu else None
     canvas.paint(shape, wall_hu)
     block = canvas.block(shape)
     if block is None:
         return
     x, y, z = canvas.at(block)
     hu: float | torch.Tensor = filling.hu
-    if filling.mottle_hu:
-        grain = Waves.draw(rng, 1, (5, 18), waves=5).at(torch.stack((x, y, z)))[0]
+    if waves is not None:
+        grain = waves.at(torch.stack((x, y, z)))[0]
         stool = filling.hu + filling.mottle_hu * 0.25 * grain
         hu = torch.where(grain > 1.3, stool - 2.5 * filling.mottle_hu, stool)
     elif filling.level:

@@ -2,7 +2,7 @@
 
 Lengths are millimetres in canonical coordinates (x left, y posterior, z superior; origin midway between the femoral
 heads) before the patient's own scale; attenuations are HU. Two families: "training", and "held-out", whose bladder
-shapes, elastic warp, and scanners' sharpness and noise training never draws. Priors: urine 0 to 20 HU, muscle 45 to
+shapes, fat under the skin, elastic warp, and scanners' sharpness and noise training never draws. Priors: urine 0 to 20 HU, muscle 45 to
 65, fat -115 to -85; the bladder's own in `bladder_prior`.
 """
 
@@ -15,7 +15,7 @@ from .bladder_prior import BladderShape, draw_bladder_shape
 from .findings import Findings
 from .shapes import Point
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 FAMILIES = ("training", "held-out")
 STRATA = ("small", "medium", "large", "very-large", "contrast", "catheter", "gas", "metal", "fluid-bowel", "rotated")
 
@@ -39,10 +39,12 @@ class Stream(IntEnum):
     CATHETER_AND_STONES = 9
     COUCH = 10
     METAL = 11
-    EXPOSURE = 12  # noise and photon starvation, of each slab anew
+    EXPOSURE = 12  # noise, of each slab anew
     WARP = 13
     CLUTTER = 14
     DOME_LOOP_STOOL = 15  # the grain of what the dome's loops hold
+    STARVATION = 16  # bands between the hips, where few photons arrive
+    HAZE = 17
     TEST_SCAN = 77  # which field of a patient the frozen test set shows
 
 
@@ -146,10 +148,10 @@ def _draw_habitus(rng: np.random.Generator, held_out: bool, stratum: str | None)
     frame = rng.uniform(0.88, 1.12)
     scale = tuple(float(frame * rng.uniform(0.93, 1.07)) for _ in range(3))
     spread = 12.0 if rng.random() < 0.1 else 5.0
-    obese = rng.uniform(0, 1) ** 1.7
-    if held_out:  # more of the very lean and the very stout than training draws
-        obese = rng.choice([rng.uniform(-0.12, 0.0), rng.uniform(0.3, 0.7), rng.uniform(1.0, 1.2)])
-    front, side, back = (12 + 45 * obese, 10 + 35 * obese, 14 + 40 * obese)
+    obese, uneven = rng.uniform(0, 1) ** 1.7, 0.3
+    if held_out:  # leaner than the leanest that training draws, or stouter than the stoutest
+        obese, uneven = rng.choice([rng.uniform(-0.22, -0.15), rng.uniform(1.5, 1.65)]), 0.05
+    fat = np.array((12 + 45 * obese, 10 + 35 * obese, 14 + 40 * obese)) * rng.uniform(1 - uneven, 1 + uneven, size=3)
     tilt = (float(rng.normal(0, 8)), float(rng.normal(0, spread / 2.5)), float(rng.normal(0, spread / 2)))
     if stratum == "rotated":  # lying askew: turned about the long axis, and bent to one side
         tilt = (tilt[0], float(rng.uniform(-12, 12)), float(rng.choice([-1, 1]) * rng.uniform(15, 30)))
@@ -157,9 +159,9 @@ def _draw_habitus(rng: np.random.Generator, held_out: bool, stratum: str | None)
         scale=scale,
         tilt_degrees=tilt,
         origin_mm=tuple(float(v) for v in rng.uniform(-150, 150, size=3)),
-        fat_front=float(front * rng.uniform(0.7, 1.3)),
-        fat_side=float(side * rng.uniform(0.7, 1.3)),
-        fat_back=float(back * rng.uniform(0.7, 1.3)),
+        fat_front=float(fat[0]),
+        fat_side=float(fat[1]),
+        fat_back=float(fat[2]),
         warp_mm=float(rng.uniform(6, 8) if held_out else rng.uniform(1.5, 5.5)),
         warp_wavelength_mm=(130.0, 400.0) if held_out else (90.0, 320.0),
         prone=bool(rng.random() < 0.06),

@@ -1,4 +1,4 @@
-"""What few patients have beside the bladder: fluid that is not urine, clips, and a prostate that is no longer there.
+"""What few patients have beside the bladder: fluid that is not urine, clips, hazy fat, and a prostate that is gone.
 
 No family of patients is drawn with them (`case.draw_case`); a training adds them (`training.findings`).
 """
@@ -35,6 +35,18 @@ class Clip:
 
 
 @dataclass(frozen=True)
+class Haze:
+    """Fat about the bladder that is no longer dark, as after radiation: densest at the wall, fading outwards.
+
+    share: how much of the fat at the wall is replaced by `hu`; reach_mm: where a third of that is left.
+    """
+
+    hu: float
+    share: float
+    reach_mm: float
+
+
+@dataclass(frozen=True)
 class Findings:
     """What one patient has. free_fluid: between the organs. prostate: False after it was taken out."""
 
@@ -42,6 +54,7 @@ class Findings:
     lakes: tuple[Lake, ...] = ()
     clips: tuple[Clip, ...] = ()
     prostate: bool = True
+    haze: Haze | None = None
 
 
 def paint_lakes(canvas: Canvas, lakes: tuple[Lake, ...]) -> None:

@@ -91,7 +91,7 @@ def render(
     """The case's CT and label on a grid of any size, spacing and direction, both on `device`.
 
     `with_bladder` False leaves the organ out (after cystectomy). Large grids are painted in slabs of at most
-    `slab_voxels` to bound memory; noise then differs from slab to slab, as it should.
+    `slab_voxels` to bound memory; noise then differs from slab to slab, nothing else.
     """
     nz, ny, nx = geometry.shape
     step = _coarse_steps(geometry)[0]  # slabs begin where the warp has a node: it is the same in every slab

@@ -58,14 +58,14 @@ def paint_metal(canvas: Canvas, case: Case) -> None:
 def expose(canvas: Canvas, case: Case, spacing_mm: tuple[float, float, float], field_seed: int) -> torch.Tensor:
     """HU (Z, Y, X) as scanned: blurred, starved between the hips, noisy, off calibration.
 
-    spacing_mm: (x, y, z). field_seed: one for each part of a scan; noise and starvation follow it, nothing else does.
+    spacing_mm: (x, y, z). field_seed: one for each part of a scan; noise follows it, nothing else does.
     """
     scanner = case.scanner
     rng = np.random.default_rng([case.seed, field_seed, Stream.EXPOSURE])
     hu = canvas.hu
     x, y, z = canvas.coordinates
     if scanner.streak_hu > 0.5:
-        bands = Waves.draw(rng, 1, (14, 50)).at(torch.stack((0.12 * x, y, 0.6 * z)))[0]
+        bands = Waves.draw(case.generator(Stream.STARVATION), 1, (14, 50)).at(torch.stack((0.12 * x, y, 0.6 * z)))[0]
         hips = torch.exp(-((z / 40) ** 2)) * (x.abs() < 95).float() * (hu > -400).float()
         hu = hu + hips * scanner.streak_hu * (bands - 0.8)
     hu = _blur(hu, tuple(scanner.blur_mm / step for step in (spacing_mm[2], spacing_mm[1], spacing_mm[0])))

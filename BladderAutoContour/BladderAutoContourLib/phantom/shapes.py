@@ -186,3 +186,18 @@ def interpolate(
         for total, start, end in zip(result, starts, ends, strict=True):
             total.add_(ramp, alpha=(end - start) / (high - low))
     return tuple(result)
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Another shape, grown on all sides."""
+
+    shape: Shape
+    by_mm: float
+
+    def bounds(self) -> tuple[Point, Point]:
+        low, high = self.shape.bounds()
+        return as_point(np.array(low) - self.by_mm), as_point(np.array(high) + self.by_mm)
+
+    def distance(self, x: torch.Tensor, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        return self.shape.distance(x, y, z) - self.by_mm

@@ -46,12 +46,15 @@ def paint_torso(canvas: Canvas, case: Case) -> None:
     core = Sleeve(CORE_Z, CORE_WIDTH, CORE_FRONT, CORE_BACK)
     septa = Waves.draw(rng, 2, (18, 60), waves=5)
     planes = Waves.draw(rng, 1, (60, 170), waves=5)  # of fat between the large muscles
+    # drawn whether the muscles lie on this grid or not: what follows is the same on every grid
+    septum_width, septum_share = rng.uniform((0.03, 0.3), (0.22, 0.9))
+    plane_width, plane_share = rng.uniform((0.0, 0.6), (0.22, 1.0))
     block = canvas.block(core)
     if block is not None:
         coordinates = canvas.coordinates[(slice(None), *block)]
         fields = septa.at(coordinates)
-        streaks = ((fields[0].abs() < rng.uniform(0.03, 0.22)) & (fields[1] > -0.6)).float() * rng.uniform(0.3, 0.9)
-        gaps = (planes.at(coordinates)[0].abs() < rng.uniform(0, 0.22)).float() * rng.uniform(0.6, 1.0)
+        streaks = ((fields[0].abs() < septum_width) & (fields[1] > -0.6)).float() * septum_share
+        gaps = (planes.at(coordinates)[0].abs() < plane_width).float() * plane_share
         flesh = muscle + (fat - muscle) * torch.maximum(streaks, gaps) + 4 * fields[1]
         canvas.blend(block, canvas.coverage(core.distance(*coordinates)), flesh)
     _paint_groins(canvas, rng, fat, muscle)
@@ -78,13 +81,15 @@ def paint_torso(canvas: Canvas, case: Case) -> None:
 
 
 def _stranded(canvas: Canvas, cavity: Sleeve, rng: np.random.Generator, fat: float) -> float | torch.Tensor:
+    fine, coarse = Waves.draw(rng, 1, (10, 45), waves=5), Waves.draw(rng, 1, (40, 120), waves=4)
+    strand, grain, cloud = rng.uniform(0, (70, 10, 30))
+    cloudy = float(rng.random() < 0.4)
     block = canvas.block(cavity)
     if block is None:
         return fat
-    field = Waves.draw(rng, 1, (10, 45), waves=5).at(canvas.coordinates[(slice(None), *block)])[0]
-    strands = (field.abs() < 0.12).float() * rng.uniform(0, 70)
-    clouds = Waves.draw(rng, 1, (40, 120), waves=4).at(canvas.coordinates[(slice(None), *block)])[0].clamp(min=0)
-    return fat + strands + rng.uniform(0, 10) * field + rng.uniform(0, 30) * clouds * float(rng.random() < 0.4)
+    coordinates = canvas.coordinates[(slice(None), *block)]
+    field, clouds = fine.at(coordinates)[0], coarse.at(coordinates)[0].clamp(min=0)
+    return fat + strand * (field.abs() < 0.12).float() + grain * field + cloud * clouds * cloudy
 
 
 def _paint_groins(canvas: Canvas, rng: np.random.Generator, fat: float, muscle: float) -> None:

@@ -4,7 +4,8 @@ A network that has never seen a lymphocele takes it for the bladder, and one tha
 prostate ends the bladder where a prostate would begin. Canonical millimetres (x left, y posterior, z superior); HU.
 Assumed: after radical prostatectomy the bladder neck descends to the pelvic floor, 2 to 4 cm below where it was, and
 is drawn out to a funnel; a cystocele reaches below the symphysis; ovarian cysts and lymphoceles measure 2 to 12 cm;
-bladder diverticula lie mostly beside and behind the ureters' openings.
+bladder diverticula lie mostly beside and behind the ureters' openings; the wall of an inflamed or an irradiated bladder
+measures 5 to 12 mm, is hardly told from urine without contrast medium, and the fat about it is hazy.
 """
 
 from dataclasses import replace
@@ -13,23 +14,24 @@ import numpy as np
 
 from ..phantom.bladder_prior import within_the_pelvis
 from ..phantom.case import Case
-from ..phantom.findings import Clip, Lake
+from ..phantom.findings import Clip, Haze, Lake
 from ..phantom.shapes import Ellipsoid, Tube, as_point
 from .anatomy import carried
 
-LAKES, LOW_NECK, POUCH, FREE_FLUID, SNUG, SMALL_FRAME = 0.3, 0.3, 0.12, 0.12, 0.3, 0.15
+LAKES, LOW_NECK, POUCH, FREE_FLUID, SNUG, SMALL_FRAME, INFLAMED = 0.25, 0.25, 0.1, 0.1, 0.25, 0.15, 0.4
 """How often a patient who has findings has each of them; who would have none has one, whichever."""
 LAKE_MM = (14.0, 60.0)  # half the width of a cyst or a lymphocele
 NECK_Z = (-42.0, -14.0)  # where the neck of a bladder lies that has come down
 LONGEST_FUNNEL_MM = 26.0
 FRAME = (0.72, 0.95)  # of the size that was drawn
 CLIPS = 9  # at most
+THICK_WALL_MM = (5.0, 12.0)
 
 
 def with_findings(case: Case, rng: np.random.Generator) -> Case:
     """The case with one of the findings, or several of them."""
-    choice = (lower_neck, pouch, snug, free_fluid, lakes, small_frame)
-    shares = (LOW_NECK, POUCH, SNUG, FREE_FLUID, LAKES, SMALL_FRAME)
+    choice = (lower_neck, pouch, snug, free_fluid, lakes, small_frame, inflamed)
+    shares = (LOW_NECK, POUCH, SNUG, FREE_FLUID, LAKES, SMALL_FRAME, INFLAMED)
     drawn = [change for change, share in zip(choice, shares, strict=True) if rng.random() < share]
     for change in drawn or [choice[int(rng.integers(len(choice)))]]:
         case = change(case, rng)
@@ -135,3 +137,13 @@ def small_frame(case: Case, rng: np.random.Generator) -> Case:
     factor = float(rng.uniform(*FRAME))
     scale = as_point(np.array(case.habitus.scale) * factor)
     return replace(case, habitus=replace(case.habitus, scale=scale))
+
+
+def inflamed(case: Case, rng: np.random.Generator) -> Case:
+    """A thick wall hardly told from urine, in fat that is hazy, the nearer to the bladder the more."""
+    thickest = 0.6 * min(case.bladder.radii)
+    wall_mm = float(min(rng.uniform(*THICK_WALL_MM), thickest))
+    contents = replace(case.contents, wall_hu=case.contents.urine_hu + float(rng.uniform(-2, 18)))
+    bladder = replace(case.bladder, wall_mm=max(wall_mm, case.bladder.wall_mm), fat_plane_mm=0.0)
+    haze = Haze(hu=float(rng.uniform(-20, 25)), share=float(rng.uniform(0.3, 0.95)), reach_mm=float(rng.uniform(3, 14)))
+    return replace(case, bladder=bladder, contents=contents, findings=replace(case.findings, haze=haze))

@@ -14,6 +14,7 @@ from BladderAutoContourLib.training import samples
 from BladderAutoContourLib.training.findings import (
     NECK_Z,
     free_fluid,
+    inflamed,
     lakes,
     lower_neck,
     pouch,
@@ -123,6 +124,24 @@ def test_a_pouch_is_part_of_the_bladder() -> None:
         for case in [patient(seed)]
     ]
     assert np.mean(grown) > 0.9
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_inflamed_bladder_lies_in_haze_and_has_a_wall_like_urine(seed: int) -> None:
+    before = patient(seed)
+    case = inflamed(before, np.random.default_rng(seed))
+    assert case.contents.wall_hu < case.contents.urine_hu + 18.1
+    assert case.bladder.wall_mm >= min(5.0, 0.6 * min(case.bladder.radii))
+    clear = dataclasses.replace(case, findings=Findings())
+    with_haze, without = seen(case), seen(clear)
+    assert torch.equal(with_haze.bladder, without.bladder)  # haze is beside the bladder, never of it
+    risen = with_haze.hu - without.hu
+    label = with_haze.bladder[None, None]
+    near = (torch.nn.functional.max_pool3d(label, 3, 1, 1)[0, 0] > 0) & (label[0, 0] == 0) & (without.hu < -70)
+    far = (torch.nn.functional.max_pool3d(label, 21, 1, 10)[0, 0] == 0) & (without.hu < -70) & (without.hu > -150)
+    assert float(risen[near].median()) > 8
+    assert float(risen[far].median()) < 0.5 * float(risen[near].median())
+    assert abs(float(risen[label[0, 0] == 1].mean())) < 2
 
 
 def test_a_small_patient_is_small_all_over() -> None:

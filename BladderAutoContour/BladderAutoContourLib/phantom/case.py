@@ -2,8 +2,8 @@
 
 Lengths are millimetres in canonical coordinates (x left, y posterior, z superior; origin midway between the femoral
 heads) before the patient's own scale; attenuations are HU. Two families: "training", and "held-out", whose bladder
-shapes, fat under the skin, elastic warp, and scanners' sharpness and noise training never draws. Priors: urine 0 to 20 HU, muscle 45 to
-65, fat -115 to -85; the bladder's own in `bladder_prior`.
+shapes, fat under the skin, elastic warp, and scanners' sharpness and noise training never draws. Priors: urine 0 to 20
+HU, muscle 45 to 65, fat -115 to -85; the bladder's own in `bladder_prior`.
 """
 
 from dataclasses import dataclass, field

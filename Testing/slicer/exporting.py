@@ -95,9 +95,10 @@ def contour_from_dicom(
         image.update(header)
         image.save_as(file)
     import_dicom(str(folder / "ct 膀胱"))
-    ct = load_series(pydicom.dcmread(files[0]).SeriesInstanceUID)
+    series_uid = pydicom.dcmread(files[0]).SeriesInstanceUID
+    ct = load_series(series_uid)
     mask = ellipsoid(geometry) if mask is None else mask
-    return show_result(ct, drawn(mask, geometry, folder / "result")), files
+    return show_result(ct, drawn(mask, geometry, folder / "result", series_uid=series_uid)), files
 
 
 @pytest.fixture(scope="session")

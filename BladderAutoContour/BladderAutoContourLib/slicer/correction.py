@@ -15,7 +15,7 @@ from .process.result import read_correction
 from .scene.ct_source import CtSource, source_of, write_ct
 from .scene.kept_contour import is_begun_by_hand
 from .scene.proposal import Corrected
-from .scene.segmentation import Contour, as_it_stands, expect_meeting, write_mask
+from .scene.segmentation import Contour, as_it_stands, expect_drawn_on, expect_meeting, write_mask
 from .scene.touched import Touched, touched_of
 from .scene.volume_files import read_mask, write_volume
 from .scene.voxels import Grid, VoxelBox
@@ -110,6 +110,7 @@ class Correction:
             box, grid = as_it_stands(contour)
             write_mask(contour, folder / "mask.nrrd")
             source = _source(contour, folder)
+            expect_drawn_on(contour, source.series_uid)
             common = {
                 "ct": source.paths,
                 "series": source.series_uid,

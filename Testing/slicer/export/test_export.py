@@ -17,7 +17,7 @@ from BladderAutoContourLib.slicer.export.structure_set import (
     last_look,
 )
 from BladderAutoContourLib.slicer.scene.segmentation import begin_by_hand, show_result
-from ct_scene import drawn, grid, load_multi_frame, texture
+from ct_scene import drawn, grid, load_dicom, load_multi_frame, texture, write_series
 from exporting import (
     DEADLINE_SECONDS,
     PATIENT_ID,
@@ -110,6 +110,19 @@ def test_a_contour_that_was_begun_by_hand_is_written_as_manual(export, dicom_con
     rs = ear.wait(export).written
     assert rs.StructureSetROISequence[0].ROIGenerationAlgorithm == "MANUAL"
     assert dice(filled(rs, ct_files), voxels(contour)) == 1.0
+
+
+@pytest.mark.parametrize(("at", "shift_mm"), [(1, 0.04), (slice(10, None), 0.15)])
+def test_a_contour_begun_by_hand_on_uneven_slices_is_written(scene, export, tmp_path, target, at, shift_mm):
+    """Slicer's grid of such files is another one than the engine's."""
+    shifts = np.zeros(20)
+    shifts[at] = shift_mm
+    files = write_series(texture(grid()), tmp_path / "ct", shifts)
+    contour = begin_by_hand(load_dicom(files))
+    paint(contour)
+    ear = Ear()
+    export.write(contour, NAMES, ToFolder(target), ear)
+    assert dice(filled(ear.wait(export).written, files), voxels(contour)) == 1.0
 
 
 def test_the_probability_smooths_the_outline_until_somebody_edits(export, contour, target, tmp_path):

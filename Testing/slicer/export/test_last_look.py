@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import slicer
+from BladderAutoContourLib.dicom.ct_writer import write_ct_series
 from BladderAutoContourLib.errors import InputError, OutputError, UsageError
 from BladderAutoContourLib.slicer.export.destinations import ToFolder
 from BladderAutoContourLib.slicer.export.structure_set import (
@@ -13,8 +14,9 @@ from BladderAutoContourLib.slicer.export.structure_set import (
     person_name,
     save_segmentation,
 )
-from BladderAutoContourLib.slicer.scene.segmentation import show_result
-from ct_scene import Editor, add_ct, blob, drawn, grid, texture
+from BladderAutoContourLib.slicer.scene.bond import tie
+from BladderAutoContourLib.slicer.scene.segmentation import begin_by_hand, show_result
+from ct_scene import Editor, add_ct, blob, drawn, grid, load_dicom, texture
 from exporting import PATIENT_ID, Ear, contour_from_dicom, voxels
 
 NAMES = StructureNames()
@@ -120,6 +122,21 @@ def test_what_cannot_be_exported_is_refused(export, dicom_contour, work, target)
 
     slicer.mrmlScene.RemoveNode(contour.volume)
     assert refusal().startswith("Choose a CT")
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_contour_tied_to_another_ct_is_refused(export, dicom_contour, tmp_path, work, target, by_hand):
+    """As by "Specify geometry" in the Segment Editor: two series of one grid have slice beside slice."""
+    contour, _files = dicom_contour
+    if by_hand:
+        contour = begin_by_hand(contour.volume)
+        Editor(contour.segmentation, contour.volume).paint(contour.segment_id, np.ones_like(voxels(contour)))
+    other = load_dicom(write_ct_series(texture(grid()), tmp_path / "other", seed=1))
+    tie(contour.segmentation, other)
+    with pytest.raises(InputError, match="drawn on another CT"):
+        last_look(contour, work)
+    with pytest.raises(InputError, match="drawn on another CT"):
+        export.write(contour, NAMES, ToFolder(target), Ear())
 
 
 def test_a_working_folder_that_is_gone(contour, tmp_path):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import slicer
 from BladderAutoContourLib.imaging.files import read_volume
-from BladderAutoContourLib.slicer.scene.segmentation import show_result, write_mask
+from BladderAutoContourLib.slicer.scene.segmentation import Contour, restore_automatic, show_result, write_mask
 from BladderAutoContourLib.slicer.scene.voxels import VoxelBox
-from ct_scene import OBLIQUE, RAS
+from ct_scene import OBLIQUE, RAS, blob, refine, voxels
 
 CENTRE = np.array(OBLIQUE.to_patient((19.3, 17.6, 9.4)))
 RADIUS_MM = 15.0
@@ -75,3 +75,19 @@ def test_a_copy_on_a_finer_lattice_comes_back_as_it_was(times):
     matrix[:3, 3] = (1 / times - 1) / 2
     fine = VoxelBox(np.kron(mask, np.ones((times, times, times), bool)), (0, 0, 0), matrix)
     np.testing.assert_array_equal(fine.covering(np.eye(4)).part((0, 0, 0), (8, 7, 6)), mask)
+
+
+def test_the_automatic_contour_comes_back_without_coarsening_what_lies_beside_it(ct, result):
+    """Segments that do not overlap share a labelmap, and a finer lattice with it."""
+    contour = show_result(ct, result)
+    double = refine(contour, blob(OBLIQUE))
+    segments = contour.segmentation.GetSegmentation()
+    beside = Contour(contour.segmentation, segments.AddEmptySegment("rectum", "Rectum"))
+    drawn_beside = np.zeros_like(voxels(contour, double))
+    drawn_beside[1:6, 3:8, 5:12] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(drawn_beside, beside.segmentation, beside.segment_id, double)
+    segments.CollapseBinaryLabelmaps(False)
+    assert segments.GetNumberOfLayers() == 1
+    restore_automatic(contour)
+    np.testing.assert_array_equal(voxels(contour, ct), blob(OBLIQUE))
+    np.testing.assert_array_equal(voxels(beside, double), drawn_beside)

@@ -21,7 +21,7 @@ from ..process.messages import Failure, failure_cancelled, failure_of
 from ..scene import kept_contour
 from ..scene.ct_source import CtSource, dicom_source_of
 from ..scene.dicom_files import instance_uids
-from ..scene.segmentation import Contour, is_edited, is_made_of_voxels, write_mask
+from ..scene.segmentation import Contour, expect_drawn_on, is_edited, is_made_of_voxels, write_mask
 from ..scene.touched import slice_numbers, touched_slices
 from ..working_files import temporary_folder
 from .destinations import Destination, Ready
@@ -293,6 +293,7 @@ def _prepare(contour: Contour, folder: Path) -> _Prepared:
     if not source.from_dicom:
         offer = _("The contour can be saved as a segmentation file (.seg.nrrd) instead.")
         raise NotFromDicomError(f"{source.why_not_dicom} {offer}")
+    expect_drawn_on(contour, source.series_uid)
     mask = folder / "mask.nrrd"
     volume_ml = write_mask(contour, mask)
     if volume_ml == 0:

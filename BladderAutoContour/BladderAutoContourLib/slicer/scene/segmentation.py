@@ -17,6 +17,7 @@ from ..process.result import Result
 from . import appearance, kept_contour
 from .bond import ct_of, fingerprint, tie
 from .ct_source import reason_against_painting
+from .dicom_files import series_of
 from .kept_contour import is_automatic
 from .volume_files import read_mask, write_volume
 from .voxels import (
@@ -145,7 +146,12 @@ def begin_by_hand(volume_node: slicer.vtkMRMLScalarVolumeNode) -> Contour:
     segmentation = earlier[0].segmentation if earlier else _new_segmentation(volume_node)
     contour = Contour(segmentation, _new_segment(segmentation))
     segment = contour.segment
-    facts = {kept_contour.CT: fingerprint(volume_node), kept_contour.NAME: segment.GetName()}
+    series = series_of(volume_node)
+    facts = {
+        kept_contour.SERIES_UID: series.series_uid if series is not None else "",
+        kept_contour.CT: fingerprint(volume_node),
+        kept_contour.NAME: segment.GetName(),
+    }
     kept_contour.keep(segment, _nothing(ct), ct, facts)
     return contour
 
@@ -204,6 +210,18 @@ def expect_meeting(box: VoxelBox | None) -> VoxelBox:
             )
         )
     return box
+
+
+def expect_drawn_on(contour: Contour, series_uid: str | None) -> None:
+    """Raises InputError where the contour was drawn on another series than this one; of what is no DICOM, nothing."""
+    drawn_on = kept_contour.fact(contour.segment, kept_contour.SERIES_UID)
+    if drawn_on and series_uid and drawn_on != series_uid:
+        raise InputError(
+            _(
+                "The contour was drawn on another CT than the one that it is tied to now. In the Segment Editor, "
+                "specify the geometry of the CT that it was drawn on again, or contour this one."
+            )
+        )
 
 
 def _on_ct(mask: VoxelBox, ct: Grid) -> VoxelBox:
@@ -276,8 +294,12 @@ def _new_segment(segmentation: slicer.vtkMRMLSegmentationNode) -> str:
 
 
 def set_voxels(contour: Contour, box: VoxelBox) -> None:
-    """Replace a segment's voxels. Other segments keep theirs, where they overlap too."""
+    """Replace a segment's voxels. Other segments keep theirs: where they overlap, and where their lattice is finer."""
     logic = slicer.vtkSlicerSegmentationsModuleLogic
+    segments = contour.segmentation.GetSegmentation()
+    labelmap = contour.segmentation.GetBinaryLabelmapInternalRepresentation(contour.segment_id)
+    if labelmap is not None and labels_of(labelmap).on_lattice(box.ijk_to_ras) is None:
+        segments.SeparateSegmentLabelmap(contour.segment_id)  # Slicer would resample those that share it
     if not box.array.size:  # an image without voxels would leave the old ones
         box = VoxelBox(np.zeros((1, 1, 1), bool), (0, 0, 0), box.ijk_to_ras)
     logic.SetBinaryLabelmapToSegment(image_of(box), contour.segmentation, contour.segment_id, logic.MODE_REPLACE)

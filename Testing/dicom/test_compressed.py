@@ -84,6 +84,20 @@ def test_pixels_and_references_are_the_same(tmp_path, compressed, syntax):
     assert write_rtstruct(ct, mask, tmp_path / "rs.dcm", StructureRequest()).agreement == 1.0
 
 
+@pytest.mark.parametrize("syntax", [name for name in SYNTAXES if name not in ("JPEG-LS", "JPEG 2000")])
+@pytest.mark.parametrize("signed", [0, 1])
+def test_bits_beside_the_stored_ones_are_no_part_of_a_value(tmp_path, compressed, signed, syntax):
+    """As old scanners kept overlays there. The sign is in the highest of the stored bits (PS3.5 8.1.1)."""
+    stored = np.random.default_rng(2).integers(-1000 * signed, 2000, (5, 24, 32))
+    overlay = np.random.default_rng(3).integers(0, 16, stored.shape) << 12
+    files = write_series(tmp_path / "plain", grid((32, 24, 5)))
+    for file, values in zip(files, (stored & 0xFFF) | overlay, strict=True):
+        pixels = {"PixelRepresentation": signed, "BitsStored": 12, "HighBit": 11, "RescaleIntercept": 0}
+        set_in(file, **pixels, PixelData=values.astype("<u2").tobytes())
+    folder, _given = compressed(SYNTAXES[syntax][0], files)
+    np.testing.assert_array_equal(read_ct([folder]).volume.array, stored)
+
+
 @pytest.fixture
 def smooth(tmp_path) -> tuple[Volume, list[Path]]:
     """A volume that lossy compression changes little, and its files."""

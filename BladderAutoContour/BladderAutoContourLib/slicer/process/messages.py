@@ -178,10 +178,7 @@ def _advice(code: int) -> str:
     advice = {
         2: _("Restart Slicer. If it happens again, install this extension again: its parts do not fit together."),
         3: _("Load the CT again, or choose another one from the list."),
-        4: _(
-            "You can draw the bladder yourself with the button below: outline it on two or three slices, and the "
-            "program carries on."
-        ),
+        4: _("You can draw the bladder yourself: outline it on two or three slices, and the program carries on."),
         5: _("Save your work and restart Slicer, which frees memory; then try again."),
         6: _("Make room on the disk and try again; the working folder can be changed under Advanced."),
         7: _("To use the weights that come with this module, leave the weights file under Advanced empty; try again."),

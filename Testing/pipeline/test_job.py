@@ -30,6 +30,7 @@ CODES = {
     "implausible-volume",
     "metal",
     "contrast",
+    "hu-scale",
     "several-candidates",
     "unsure-slices",
     "geometry",

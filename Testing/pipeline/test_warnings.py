@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
+from BladderAutoContourLib.phantom.case import draw_case
+from BladderAutoContourLib.phantom.fields import draw_scan
+from BladderAutoContourLib.phantom.render import render
 from BladderAutoContourLib.pipeline.segment import LAYERED
 from BladderAutoContourLib.pipeline.warnings import CONTRAST_FILLED_SHARE, Contoured, QualityWarning, warnings_of
 
@@ -139,3 +142,24 @@ def test_unsure_slices_are_counted_from_the_first_slice() -> None:
     warning = only(case(first_slice=10, slice_doubt=(0.1, 0.8, 0.5, 0.97)), "unsure-slices")
     assert warning.slices == (11, 13)
     assert "2 slices" in warning.sentence
+
+
+@pytest.mark.parametrize("kind", ["pelvis", "chest", "thighs"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_scale_that_is_off_is_told_and_a_scanners_usual_error_is_not(seed: int, kind: str) -> None:
+    """Whatever is scanned: the lean and the stout of the held-out family, much of them lung or leg."""
+    patient = draw_case(seed, "held-out")
+    scan = draw_scan(patient, kind, (5.0, 5.0, 5.0), np.random.default_rng(seed))
+    hu = render(patient, scan.geometry).stored_hu()
+    mask = np.zeros(hu.shape, np.uint8)
+    mask[tuple(slice(n // 3, n // 2) for n in hu.shape)] = 1
+    for off_hu in (0, -10, 10, -80, 80, -120):
+        off = np.clip(hu + off_hu, -1024, 3071).astype(np.int16)
+        contoured = Contoured(ct=Volume(off, scan.geometry), mask=Volume(mask, scan.geometry), volume_ml=100.0)
+        if abs(off_hu) <= 10:
+            assert "hu-scale" not in {warning.code for warning in warnings_of(contoured)}
+        else:
+            sentence = only(contoured, "hu-scale").sentence
+            assert f"too {'high' if off_hu > 0 else 'low'}" in sentence
+            told = int(sentence.split("about ")[1].split()[0])
+            assert abs(told - abs(off_hu)) <= 40

@@ -8,6 +8,7 @@ import numpy as np
 from ..dicom.pixels import PADDING_BELOW_HU
 from ..imaging.components import bounding_box, widened
 from ..imaging.volume import Volume
+from .suitability import off_by_hu
 
 SMALLEST_PLAUSIBLE_ML = 20.0
 LARGEST_PLAUSIBLE_ML = 1200.0
@@ -156,6 +157,20 @@ def contrast_inside(contoured: Contoured) -> QualityWarning | None:
     return None
 
 
+def off_scale(contoured: Contoured) -> QualityWarning | None:
+    """Fat and muscle do not have the values that they have in a calibrated CT."""
+    off_hu = off_by_hu(contoured.ct)
+    if off_hu == 0:
+        return None
+    way = "high" if off_hu > 0 else "low"
+    return QualityWarning(
+        "hu-scale",
+        "warning",
+        f"All values of this CT seem to be about {abs(off_hu)} HU too {way}, as in some cone beam CT. The networks "
+        "know calibrated CT alone: check every slice, or use a CT in which fat has about -100 HU.",
+    )
+
+
 def several_candidates(contoured: Contoured) -> QualityWarning | None:
     """Another structure looked like a bladder too."""
     masses = contoured.candidate_masses_ml
@@ -228,6 +243,7 @@ RULES: Sequence[Callable[[Contoured], QualityWarning | None]] = (
     implausible_volume,
     metal_nearby,
     contrast_inside,
+    off_scale,
     several_candidates,
     unsure_slices,
     contradicted,

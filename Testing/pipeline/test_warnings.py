@@ -153,7 +153,7 @@ def test_a_scale_that_is_off_is_told_and_a_scanners_usual_error_is_not(seed: int
     hu = render(patient, scan.geometry).stored_hu()
     mask = np.zeros(hu.shape, np.uint8)
     mask[tuple(slice(n // 3, n // 2) for n in hu.shape)] = 1
-    for off_hu in (0, -10, 10, -80, 80, -120):
+    for off_hu in (0, -10, 10, -100, 100):
         off = np.clip(hu + off_hu, -1024, 3071).astype(np.int16)
         contoured = Contoured(ct=Volume(off, scan.geometry), mask=Volume(mask, scan.geometry), volume_ml=100.0)
         if abs(off_hu) <= 10:

@@ -166,6 +166,19 @@ def test_bits_above_the_stored_ones_are_no_values(files):
         assert np.array_equal(ct.volume.array[z], np.clip(expected[z], -1024, 1023))
 
 
+@pytest.mark.parametrize("signed", [0, 1])
+def test_bits_below_the_stored_ones_are_no_values(files, signed):
+    """As allowed until 2014: twelve bits at the upper end of sixteen."""
+    expected = np.clip(texture(GEOMETRY).array[0], -1024, 1023)
+    stored = (expected + (0 if signed else 1024)).astype(np.int16).view(np.uint16)
+    dataset = pydicom.dcmread(files[0])
+    dataset.PixelData = (stored << 4 | 0x5).tobytes()
+    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 15, signed
+    dataset.RescaleIntercept = "0" if signed else "-1024"
+    dataset.save_as(files[0])
+    assert np.array_equal(read_ct([files[0].parent]).volume.array[0], expected)
+
+
 def test_a_padding_value_may_need_more_than_the_stored_bits(files):
     dataset = pydicom.dcmread(files[0])
     stored = np.clip(texture(GEOMETRY).array[0], -1024, 1023)

@@ -12,7 +12,7 @@ from BladderAutoContourLib.phantom.render import render
 from BladderAutoContourLib.pipeline.engine import Engine
 from storages import STORAGES, mask_on_grid
 
-SEED = 4
+SEED = 8
 
 
 @dataclass(frozen=True)

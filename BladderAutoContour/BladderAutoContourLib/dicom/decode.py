@@ -42,7 +42,7 @@ def stored_values(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:
             if image.pixel_offset is None and image.rows * image.columns > LARGEST_SIZE:
                 raise ValueError("too large")
             with making_sense():
-                stored = next(decoded).reshape(image.rows, image.columns)
+                stored = _values(image, next(decoded).reshape(image.rows, image.columns))
         except OSError as fault:
             raise (_no_room(fault) if _was_unpacking(fault) else _undecodable(image)) from fault
         except (NotDicomError, DamagedDicomError, ValueError) as fault:
@@ -60,15 +60,27 @@ def _undecodable(image: ImageHeader) -> InputError:
     )
 
 
+def _values(image: ImageHeader, stored: np.ndarray) -> np.ndarray:
+    """What the stored bits say. Bits above and below them are no part of a value (PS3.5 8.1.1).
+
+    Old scanners kept overlays there. A padding value may need them all the same.
+    """
+    if image.bits_allocated != 16:
+        return stored
+    spare = 16 - image.bits_stored
+    # a codestream has no bits below; they were allowed until 2014
+    below = max(image.high_bit + 1 - image.bits_stored, 0) if image.transfer_syntax in NATIVE else 0
+    if not 0 <= spare < 16 or below > spare:
+        raise ValueError("impossible number of stored bits")
+    if spare == 0:
+        return stored
+    stored = stored.astype(np.int16 if image.signed else np.uint16, copy=False)
+    return np.where(stored == image.padding, stored, stored >> below << spare >> spare)
+
+
 def _plain(image: ImageHeader) -> np.ndarray:
     count = image.rows * image.columns
-    stored = np.fromfile(image.path, "<i2" if image.signed else "<u2", count, offset=image.pixel_offset)
-    spare = 16 - image.bits_stored
-    if not 0 <= spare < 16:
-        raise ValueError("impossible number of stored bits")
-    # Bits above the stored ones are no part of a value (PS3.5 8.1.1): old scanners kept overlays there. A padding value
-    # may need them all the same.
-    return np.where(stored == image.padding, stored, stored << spare >> spare) if spare else stored
+    return np.fromfile(image.path, "<i2" if image.signed else "<u2", count, offset=image.pixel_offset)
 
 
 def _by_pydicom(images: Sequence[ImageHeader]) -> Iterator[np.ndarray]:

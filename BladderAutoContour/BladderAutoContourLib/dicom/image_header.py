@@ -68,6 +68,7 @@ class ImageHeader:
     signed: bool
     bits_allocated: int
     bits_stored: int
+    high_bit: int
     padding: int | None
     transfer_syntax: str
     lossy: bool
@@ -136,8 +137,7 @@ def pixel_offset(dataset: pydicom.FileDataset, stream: BinaryIO, frames: int) ->
     stream.seek(0, os.SEEK_END)
     if min(stream.tell() - begin, length) < needed:
         return Skipped("damaged", "warning", "cut off within its pixels")
-    plain = bits == 16 and int(dataset.get("HighBit", 15)) == int(dataset.get("BitsStored", 16)) - 1
-    return begin if plain else None
+    return begin if bits == 16 else None
 
 
 def transfer_syntax(dataset: pydicom.FileDataset) -> str:
@@ -157,6 +157,7 @@ def image_header(
     """The header of a file's only image, or of one of its frames, whose values begin at byte `offset`."""
     signed = int(dataset.get("PixelRepresentation", 0) or 0) == 1
     bits_allocated = int(dataset.get("BitsAllocated", 16))
+    bits_stored = int(dataset.get("BitsStored", bits_allocated))
     return ImageHeader(
         path=path,
         frame=frame,
@@ -181,7 +182,8 @@ def image_header(
         acquisition=_whole(dataset, "AcquisitionNumber"),
         signed=signed,
         bits_allocated=bits_allocated,
-        bits_stored=int(dataset.get("BitsStored", bits_allocated)),
+        bits_stored=bits_stored,
+        high_bit=int(dataset.get("HighBit", bits_stored - 1)),
         padding=_padding(dataset, signed),
         transfer_syntax=transfer_syntax(dataset),
         lossy=_is_lossy(dataset),

@@ -17,7 +17,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -187,7 +186,8 @@ def pip(python: Python, arguments: list[str], wheels: Path | None, build: str | 
 
 def make_environment(base: Python) -> Python:
     """A new, empty environment in the place of whatever is there."""
-    tempfile.TemporaryFile(dir=ROOT).close()  # a folder that cannot be written to is told as that
+    (ROOT / ".writable").write_bytes(b"")  # a folder that cannot be written to is told as that
+    (ROOT / ".writable").unlink()
     if ENVIRONMENT.is_symlink() or ENVIRONMENT.is_file():
         ENVIRONMENT.unlink()
     elif ENVIRONMENT.exists():

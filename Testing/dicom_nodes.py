@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from BladderAutoContourLib import host
+from BladderAutoContourLib import host, streams
 
 START_SECONDS = 60.0
 STARTED = "Orthanc has started"
@@ -61,7 +61,7 @@ def running_orthanc(program: str, folder: Path) -> Iterator[Orthanc]:
     configuration.write_text(json.dumps(settings), encoding="utf-8")
     process = host.popen_group([program, configuration], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     started = threading.Event()
-    host.read_lines(process.stdout.fileno(), lambda line: started.set() if STARTED in (line or STARTED) else None)
+    streams.read_lines(process.stdout.fileno(), lambda line: started.set() if STARTED in (line or STARTED) else None)
     try:
         assert started.wait(START_SECONDS), "Orthanc did not start"
         assert process.poll() is None, "Orthanc ended at once"

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from types import ModuleType
 
-from . import ARGUMENTS_VARIABLE, host
+from . import ARGUMENTS_VARIABLE, host, streams
 from .commands.parser import Parser
 from .errors import BladderError, Cancelled, UsageError
 from .events import CANCEL_GRACE_SECONDS, Cancellation, Events
@@ -42,7 +42,7 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    host.use_utf8_streams()
+    streams.use_utf8_streams()
     events = Events(sys.stdout)
     came_back = _stop_within_a_second(events)
     try:
@@ -139,12 +139,12 @@ def _failure(error: BaseException, cancellation: Cancellation) -> BladderError:
 
 def _fail(error: BladderError, events: Events) -> int:
     """One sentence on standard error, one object on standard output; the exit code."""
-    print(error.message, file=sys.stderr, flush=True)
+    streams.complain(error.message)
     try:
         events.error(error)
     except BladderError as unwritable:
         # Standard output itself is gone or full: the sentence above and the code are what is left to give.
-        print(unwritable.message, file=sys.stderr, flush=True)
+        streams.complain(unwritable.message)
     return error.code
 
 

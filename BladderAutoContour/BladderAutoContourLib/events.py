@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from . import host
+from . import streams
 from .errors import CANCELLED, BladderError, Cancelled, OutputError
 
 LINES_PER_SECOND = 10
@@ -189,8 +189,8 @@ class Events:
             self._stream.flush()
         except OSError as error:
             self._closed = True
-            host.silence(self._stream)
-            if host.reader_is_gone(error):
+            streams.silence(self._stream)
+            if streams.reader_is_gone(error):
                 raise Cancelled("Cancelled: nobody reads the output any more.") from error
             raise OutputError(f"Standard output cannot be written: {error.strerror}.") from error
 

@@ -9,17 +9,10 @@ import sys
 import traceback
 from pathlib import Path
 
-from . import host
+from . import host, streams
 from .errors import CANCELLED, BladderError, Cancelled, EnvironmentFault, OutOfMemoryError, OutputError
 
-# torch and SimpleITK raise plain RuntimeErrors: only their words tell memory from other failures.
-_MEMORY_WORDS = (
-    "out of memory",
-    "not enough memory",
-    "can't allocate memory",
-    "failed to allocate memory",
-    "bad_alloc",
-)
+# torch and SimpleITK raise plain RuntimeErrors: only their words tell
 _DISK_WORDS = ("no space left on device", "file too large", "disk quota exceeded", "not enough space on the disk")
 # torch's words for a process of its DataLoader that ended; an exception within one names no pid
 _PROCESS_ENDED = "dataloader worker (pid"
@@ -51,10 +44,10 @@ def told(error: BaseException) -> BladderError:
     """
     known = as_bladder_error(error)
     if isinstance(known, PackageMissing) and known is not error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        streams.complain(f"{type(error).__name__}: {error}")
     if known is not None:
         return known
-    traceback.print_exception(error)
+    streams.complain("".join(traceback.format_exception(error)).rstrip())
     return BugError("Something failed that should not have; please report the lines on standard error.")
 
 
@@ -70,8 +63,7 @@ def as_bladder_error(error: BaseException) -> BladderError | None:
     if is_process_lost(error):
         is_stopped = _signal(error).startswith(_STOPPED)
         return Cancelled(CANCELLED) if is_stopped else OutOfMemoryError(_PROCESS_WITHOUT_MEMORY)
-    is_short = isinstance(error, OSError) and host.is_memory_short(error)
-    if is_short or isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _has(words, _MEMORY_WORDS)):
+    if host.is_memory_short(error):
         return OutOfMemoryError(
             "The machine's memory does not suffice for this CT. Close other programs, or contour a series with fewer "
             "slices."

@@ -15,13 +15,16 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, Protocol, TextIO, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 WINDOWS = sys.platform == "win32"
 _QUERY_LIMITED_INFORMATION = 0x1000
 REPLACE_SECONDS = 2.0
+PIPE_SECONDS = 0.02
+"""How often a pipe is looked at on Windows."""
 LAST_WORDS_SECONDS = 0.25
 """How long the last words of a process that must end may take."""
 TURNS = 15
@@ -33,6 +36,14 @@ _DRIVE_LOST = {getattr(errno, name, errno.EIO) for name in ("EIO", "ENXIO", "ENO
 # IO_DEVICE, DEVICE_NOT_CONNECTED
 _WINDOWS_DRIVE_LOST = {21, 23, 31, 55, 59, 64, 121, 433, 1117, 1167}
 _WINDOWS_PAGE_FILE_TOO_SMALL = 1455  # ERROR_COMMITMENT_LIMIT
+# torch and SimpleITK raise plain RuntimeErrors: only their words tell memory from other failures
+_MEMORY_WORDS = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "failed to allocate memory",
+    "bad_alloc",
+)
 _WINDOWS_LIBRARY_MISSING = {126, 127, 193, 1114}  # ERROR_MOD_NOT_FOUND, PROC_NOT_FOUND, BAD_EXE_FORMAT, DLL_INIT_FAILED
 
 
@@ -253,6 +264,17 @@ def is_there(path: Path, ask: Callable[[Path], bool] = Path.exists, otherwise: b
         return otherwise
 
 
+def try_to_write(folder: Path) -> None:
+    """Make a file in `folder` and remove it again. Raises OSError where that is refused.
+
+    Not by tempfile: until Python 3.13 it takes a refusal on Windows for a name that is taken, and tries two thousand
+    million others (CPython's issue 66305).
+    """
+    file = folder / f".writable-{uuid.uuid4().hex[:12]}"
+    os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    file.unlink()
+
+
 def replace_file(temporary: Path, target: Path) -> None:
     """Put `temporary` in the place of `target`, whole or not at all.
 
@@ -331,9 +353,14 @@ def is_drive_lost(error: OSError) -> bool:
     return error.errno in _DRIVE_LOST or getattr(error, "winerror", None) in _WINDOWS_DRIVE_LOST
 
 
-def is_memory_short(error: OSError) -> bool:
-    """Whether the system had no memory left; on Windows, no room in its page file."""
-    return error.errno == errno.ENOMEM or getattr(error, "winerror", None) == _WINDOWS_PAGE_FILE_TOO_SMALL
+def is_memory_short(error: BaseException) -> bool:
+    """Whether the system had no memory left (on Windows, no room in its page file), whoever says so."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM or getattr(error, "winerror", None) == _WINDOWS_PAGE_FILE_TOO_SMALL
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(phrase in words for phrase in _MEMORY_WORDS)
+    )
 
 
 def is_library_missing(error: OSError) -> bool:
@@ -341,51 +368,21 @@ def is_library_missing(error: OSError) -> bool:
     return getattr(error, "winerror", None) in _WINDOWS_LIBRARY_MISSING
 
 
-# Standard streams
+# Pipes
 
 
-def use_utf8_streams() -> None:
-    """Standard streams speak UTF-8 with plain line feeds, whatever the console's code page.
+def await_input(descriptor: int) -> None:
+    """On Windows, return when a pipe holds something or has ended; elsewhere, and of what is no pipe, at once.
 
-    One that is closed, as in a service, or in a program of Windows without a console, becomes one that leads nowhere.
+    While a thread waits there inside a read of standard input, every look at that handle waits behind it, and loading
+    numpy looks at it (numpy's issue 24290): the process would stand still until somebody writes.
     """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the end
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+    if not WINDOWS:
+        return
+    import msvcrt
 
-
-def read_lines(descriptor: int, take: Callable[[str | None], None]) -> threading.Thread:
-    """Read UTF-8 lines from a file descriptor on a thread: `take` gets each line, and None at the end.
-
-    A pipe cannot be polled on Windows: a thread is the way that works everywhere. It reads the bare descriptor,
-    because a thread that waits inside sys.stdin makes the interpreter fail when it ends.
-    """
-
-    def read() -> None:
-        rest = b""
-        with contextlib.suppress(OSError):  # a pipe that breaks has ended
-            while block := os.read(descriptor, 65536):
-                *lines, rest = (rest + block).split(b"\n")
-                for line in lines:
-                    take(line.decode("utf-8", errors="replace"))
-        if rest:
-            take(rest.decode("utf-8", errors="replace"))
-        take(None)
-
-    thread = threading.Thread(target=read, name="standard input", daemon=True)
-    thread.start()
-    return thread
-
-
-def reader_is_gone(error: OSError) -> bool:
-    """Whether a pipe could not be written because its reader closed it. Of other errors, Windows' EINVAL says less."""
-    return isinstance(error, BrokenPipeError) or (WINDOWS and error.errno == errno.EINVAL)
-
-
-def silence(stream: TextIO) -> None:
-    """Let what a broken `stream` still holds go nowhere, or the interpreter complains about it when it ends."""
-    with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), stream.fileno())
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel.PeekNamedPipe.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32, *[ctypes.c_void_p] * 3]
+    handle, held = msvcrt.get_osfhandle(descriptor), ctypes.c_uint32(0)
+    while kernel.PeekNamedPipe(handle, None, 0, None, ctypes.byref(held), None) and not held.value:
+        time.sleep(PIPE_SECONDS)

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,8 +22,7 @@ def check_output(folder: Path) -> None:
     if not existing.is_dir():
         raise OutputError(f"{existing} is a file, not a folder. Choose another output folder.", files=[existing])
     try:
-        with tempfile.TemporaryFile(dir=existing):
-            pass
+        host.try_to_write(existing)
     except OSError as error:
         raise OutputError(
             f"Nothing can be written to {existing} ({error.strerror}). Choose another output folder.", files=[existing]
@@ -46,6 +44,8 @@ def write_text(path: Path, text: str) -> None:
 
 def put(path: Path, write: Callable[[Path], object]) -> None:
     """Have `write` make a file under another name, then put it in place. Raises OutputError."""
+    if path.is_dir() or not path.name:
+        raise OutputError(f"{path} is a folder. Name the file to write to.", [path])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         host.put_file(path, write)

@@ -124,6 +124,18 @@ def test_a_bug_shows_its_traceback_and_has_a_code_of_its_own():
     }
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full, as Linux has it")
+@pytest.mark.parametrize("arguments", [["segment", "nowhere", "--output", "out"], ["nonsense"], []])
+def test_the_code_and_the_last_line_are_right_where_standard_error_takes_nothing(tmp_path, arguments):
+    words = [sys.executable, "-m", "BladderAutoContourLib", *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=full, encoding="utf-8", cwd=tmp_path, check=False)
+        silent = subprocess.run(words, stdout=full, stderr=full, cwd=tmp_path, check=False)
+    error = json.loads(done.stdout.splitlines()[-1])["error"]
+    assert done.returncode == error["code"] == (3 if arguments[1:] else 2)
+    assert silent.returncode == error["code"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipe that a shell closes early")
 def test_a_reader_that_goes_away_is_a_cancel(ct_file, tmp_path):
     words = [sys.executable, "-m", "BladderAutoContourLib", "segment", str(ct_file), "--output", str(tmp_path / "out")]

@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
-from BladderAutoContourLib import host
+from BladderAutoContourLib import host, streams
+from BladderAutoContourLib.errors import OutputError
 from BladderAutoContourLib.failures import as_bladder_error
+from BladderAutoContourLib.output_files import check_output
 
 
 @pytest.mark.parametrize(
@@ -162,6 +164,24 @@ def test_a_file_takes_anothers_place(tmp_path):
     assert not new.exists()
 
 
+def test_a_folder_that_refuses_is_asked_once(tmp_path, monkeypatch):
+    """tempfile, until Python 3.13, takes a refusal on Windows for a name that is taken, and asks for hours."""
+    asked = []
+
+    def refuse(path: Path, *_options: int) -> int:
+        asked.append(path)
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "name", "nt")
+    with pytest.raises(OutputError, match=r"Nothing can be written to .* \(Permission denied\)"):
+        check_output(tmp_path)
+    assert len(asked) == 1
+    monkeypatch.undo()
+    check_output(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("number", "full"), [(errno.ENOSPC, True), (errno.EACCES, False), (errno.EIO, False)])
 def test_a_full_disk_is_told_from_other_failures(number, full):
     assert host.is_disk_full(OSError(number, os.strerror(number))) is full
@@ -187,7 +207,7 @@ def test_what_the_system_does_not_say_of_a_path(tmp_path):
 def test_lines_are_read_whole_however_they_arrive():
     reader, writer = os.pipe()
     taken = []
-    thread = host.read_lines(reader, taken.append)
+    thread = streams.read_lines(reader, taken.append)
     text = "première\nsecond 膀胱\nlast".encode()
     for number in range(len(text)):
         os.write(writer, text[number : number + 1])

@@ -1,6 +1,8 @@
 """The warm engine: requests on standard input, events on standard output, one process for all of them."""
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -13,6 +15,18 @@ def engine(start, weights):
     session = start("serve", "--weights", str(weights), "--device", "cpu")
     session.wait_for(event="note", message="ready")
     return session
+
+
+def test_standard_input_is_read_when_the_libraries_are_loaded():
+    """On Windows numpy is not loaded to its end while a thread reads standard input (its issue 24290)."""
+    program = (
+        "import sys; from BladderAutoContourLib import streams; from BladderAutoContourLib.__main__ import main; "
+        "read = streams.read_lines; streams.read_lines = lambda *given: print({'numpy', 'torch', 'SimpleITK'} <= "
+        "sys.modules.keys(), file=sys.stderr) or read(*given); sys.exit(main(['serve', '--device', 'cpu']))"
+    )
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, input='{"request": "quit"}\n', capture_output=True, encoding="utf-8", check=False)
+    assert (done.returncode, done.stderr.splitlines()) == (0, ["True"])
 
 
 def test_segment_cancel_segment_quit(engine, ct_folder, long_ct_folder, tmp_path, truth, one_second):

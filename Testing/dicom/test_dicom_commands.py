@@ -280,6 +280,10 @@ def test_contours_as_text(program, series, structure_set, tmp_path):
     hollow = (np.linalg.norm(offsets_mm(series.ct.volume.geometry), axis=-1) <= 11).any(axis=(1, 2)).sum()
     assert inner == hollow
     assert program("contours", "--rtstruct", structure_set, "--roi", "Liver", "--output", path).code == 3
+    for folder in (tmp_path, Path()):
+        refused = program("contours", "--rtstruct", structure_set, "--roi", "bladder", "--output", folder)
+        assert refused.code == 6
+        assert f"{folder} is a folder. Name the file to write to." in refused.stderr
 
 
 @pytest.mark.parametrize("direction", [*DIRECTIONS, "sagittal"])

@@ -100,6 +100,43 @@ def test_a_file_that_cannot_be_replaced_leaves_the_earlier_results(tmp_path: Pat
     assert {(tmp_path / name).read_text() for name in RESULT_FILES} == {"old"}
 
 
+def test_earlier_results_that_cannot_be_put_back_are_not_lost(tmp_path: Path, monkeypatch) -> None:
+    """As where a scanner holds new files longer than they are tried again."""
+    with ResultFolder(tmp_path) as results:
+        write_all(results, "old", [name for name in RESULT_FILES if name != STRUCTURE_SET])
+        results.put_in_place()
+    replace = host.replace_file
+
+    def refuse(source: Path, target: Path) -> None:
+        if (source.name == REPORT and source.parent.parent == tmp_path) or source.parent.name == "earlier":
+            raise PermissionError(13, "in use", str(source))
+        replace(source, target)
+
+    with monkeypatch.context() as held, ResultFolder(tmp_path) as results:
+        write_all(results, "new")
+        held.setattr(host, "replace_file", refuse)
+        with pytest.raises(OutputError, match=r"in use.* earlier results wait in .*next run .* puts them back"):
+            results.put_in_place()
+    assert not (tmp_path / REPORT).exists()
+    with pytest.raises(RuntimeError):
+        fail_within(tmp_path)
+    assert names(tmp_path) == sorted(set(RESULT_FILES) - {STRUCTURE_SET})
+    assert {(tmp_path / name).read_text() for name in names(tmp_path)} == {"old"}
+
+
+@pytest.mark.parametrize("moves", range(1, 9))
+def test_a_run_killed_while_it_moves_files_loses_no_earlier_result(tmp_path: Path, moves: int) -> None:
+    with ResultFolder(tmp_path) as results:
+        write_all(results, "old", [name for name in RESULT_FILES if name != STRUCTURE_SET])
+        results.put_in_place()
+    killed = subprocess.run([sys.executable, "-c", KILLED_AFTER, str(tmp_path), str(moves)], check=False)
+    assert killed.returncode == 9
+    with pytest.raises(RuntimeError):
+        fail_within(tmp_path)
+    assert names(tmp_path) == sorted(set(RESULT_FILES) - {STRUCTURE_SET})
+    assert {(tmp_path / name).read_text() for name in names(tmp_path)} == {"old"}
+
+
 def test_results_that_another_run_removed_are_no_results(tmp_path: Path) -> None:
     with ResultFolder(tmp_path) as results:
         write_all(results, "old")
@@ -136,6 +173,24 @@ def test_what_somebody_else_has_made_is_not_replaced(tmp_path: Path, kept: list[
         pass
     assert names(tmp_path) == sorted(kept)
 
+
+KILLED_AFTER = """
+import os, sys
+from pathlib import Path
+from BladderAutoContourLib import host
+from BladderAutoContourLib.pipeline.result_folder import RESULT_FILES, ResultFolder
+replace, left = host.replace_file, [int(sys.argv[2])]
+def last(source, target):
+    replace(source, target)
+    left[0] -= 1
+    if not left[0]:
+        os._exit(9)
+host.replace_file = last
+with ResultFolder(Path(sys.argv[1])) as results:
+    for name in RESULT_FILES:
+        results.path(name).write_text("new")
+    results.put_in_place()
+"""
 
 KILLED = """
 import sys, time

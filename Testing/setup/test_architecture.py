@@ -19,11 +19,12 @@ PLATFORM_NAMES = {"sys.platform", "os.name", "os.uname", "sysconfig.get_platform
 PLATFORM_LENT = {"evaluation.speed.cold": {"platform"}}  # names the system beside the seconds that it measured
 
 # From the cellar to the roof. A room may use the rooms named behind it, or single modules of them.
-BASE = ("__init__", "errors", "host")
+BASE = ("__init__", "errors", "host", "streams")
 ROOMS: dict[str, tuple[str, ...]] = {
     "__init__": (),
     "errors": (),
     "host": (),
+    "streams": ("host",),
     "events": BASE,
     "failures": BASE,
     "output_files": ("errors", "host"),

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import host
+from .. import host, streams
 from ..errors import Cancelled, UsageError
 from ..events import CANCEL_GRACE_SECONDS, Events
 from ..failures import told
@@ -56,13 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Load the engine, then do requests until `quit` or the end of standard input. Raises the family's errors."""
-    inbox: Inbox = queue.SimpleQueue()
-    host.read_lines(sys.stdin.fileno(), inbox.put)
     engine = load_engine(arguments, events)
     # the rest of a CT's way: the first one need not wait for it
     importlib.import_module("..pipeline.job", __package__)
     from ..pipeline.reading import Reader
 
+    inbox: Inbox = queue.SimpleQueue()
+    streams.read_lines(sys.stdin.fileno(), inbox.put)
     reader = Reader()
     # Events alone go to standard output: whatever a library prints goes beside them.
     with contextlib.redirect_stdout(sys.stderr):

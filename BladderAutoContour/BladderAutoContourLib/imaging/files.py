@@ -90,6 +90,8 @@ def read_volume(path: Path) -> Volume:
     try:
         image = sitk.ReadImage(host.path_for_libraries(path))
     except RuntimeError as error:
+        if host.is_memory_short(error):
+            raise
         if "orthonormal" in str(error):  # NIfTI's reader refuses by itself
             raise _tilted(path) from error
         plain = not host.WINDOWS or host.path_for_libraries(path).isascii()

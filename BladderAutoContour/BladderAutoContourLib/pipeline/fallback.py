@@ -1,12 +1,12 @@
 """Where work is done: on the device asked for, with less of its memory, at last on the processor; and it is said."""
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
 
+from .. import streams
 from ..networks.weights import Networks
 from .device import (
     CARD_ERRORS,
@@ -113,5 +113,5 @@ class Workplace:
 def _told(error: Exception) -> str:
     """What the card said, put on standard error, too: the fallback's sentence alone would not help to mend it."""
     reason = first_line(error)
-    print(f"The graphics card failed: {reason}", file=sys.stderr, flush=True)
+    streams.complain(f"The graphics card failed: {reason}")
     return reason

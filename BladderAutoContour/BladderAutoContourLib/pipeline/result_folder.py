@@ -17,6 +17,7 @@ REPORT = "report.json"
 RESULT_FILES = (PROBABILITY, MASK, STRUCTURE_SET, PICTURE, REPORT)
 """The files of a result folder; the report goes in last, so a folder with a report is complete. The probability goes in
 first: a folder with neither holds none of ours."""
+EARLIER = "earlier"
 
 
 class ResultFolder:
@@ -31,17 +32,18 @@ class ResultFolder:
 
     Leaving the block without `put_in_place`, by an exception or not, removes what was written, and the folder itself
     where this run made it. Results of an earlier run stay until new ones are complete; then those that the new run
-    does not have (a structure set of another CT) go too. What a killed run left is removed on entry. A folder with
-    somebody else's files of these names, such as a case with its mask drawn by hand, is refused.
+    does not have (a structure set of another CT) go too. What a killed run left is removed on entry, after what it had
+    put aside of an earlier run is in its place again. A folder with somebody else's files of these names, such as a
+    case with its mask drawn by hand, is refused.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder).absolute()
         self._temporary = self.folder / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:12]}"
-        self._earlier = self._temporary / "earlier"  # where an earlier run's files wait until the new ones are there
+        self._earlier = self._temporary / EARLIER  # where an earlier run's files wait until the new ones are there
         self._created: list[Path] = []
         self._begun: set[str] = set()
-        self._is_moving = False
+        self._is_moving = self._is_stuck = False
 
     def __enter__(self) -> "ResultFolder":
         """Make the folders. Raises OutputError where that is not possible."""
@@ -49,7 +51,9 @@ class ResultFolder:
         try:
             self._created = _make(self.folder)
             for left in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
-                host.remove_folder(left)
+                # a run that was ended while it moved files
+                if host.is_there(self.folder / REPORT) or _put_back(left / EARLIER, self.folder):
+                    host.remove_folder(left)
             self._temporary.mkdir()
             self._earlier.mkdir()
             # some file systems let folders be made in which no file can be
@@ -87,7 +91,7 @@ class ResultFolder:
     def put_in_place(self) -> None:
         """Move what was written to its final place, the report last.
 
-        Raises OutputError; then the files of an earlier run are in their places again.
+        Raises OutputError; then the files of an earlier run are in their places again, or it says where they are.
         """
         if any(not (self._temporary / name).exists() for name in self._begun):
             raise OutputError(
@@ -96,35 +100,61 @@ class ResultFolder:
                 [self.folder],
             )
         self._is_moving = True
-        aside: list[str] = []
         put: list[str] = []
         try:
             # without its report the folder counts as incomplete while old and new files stand side by side
             for name in [name for name in reversed(RESULT_FILES) if host.is_there(self.folder / name)]:
                 host.replace_file(self.folder / name, self._earlier / name)
-                aside.append(name)
             for name in [name for name in RESULT_FILES if name in self._begun]:
                 host.replace_file(self._temporary / name, self.folder / name)
                 put.append(name)
         except OSError as error:
             for name in put:
-                (self.folder / name).unlink()
-            for name in reversed(aside):
-                host.replace_file(self._earlier / name, self.folder / name)
-            raise unwritable(self.folder, error) from error
+                with contextlib.suppress(OSError):  # an earlier file takes its place, where there is one
+                    (self.folder / name).unlink()
+            self._is_stuck = not _put_back(self._earlier, self.folder)
+            raise self._unplaced(error) from error
         finally:
             self._is_moving = False
         self._created = []
 
+    def _unplaced(self, error: OSError) -> OutputError:
+        fault = unwritable(self.folder, error)
+        if not self._is_stuck:
+            return fault
+        return OutputError(
+            f"{fault.message} The earlier results wait in {self._earlier}; the next run into this folder puts them "
+            "back.",
+            [self.folder, self._earlier],
+        )
+
     def discard(self) -> None:
         """Remove what was written and not put in place, and the folders that this run made. Any thread may call."""
-        if self._is_moving:  # an earlier run's files may lie there
+        if self._is_moving or self._is_stuck:  # an earlier run's files lie there, which the next run puts back
             return
         host.remove_folder(self._temporary)
         for folder in reversed(self._created):
             # a folder into which somebody else put a file meanwhile stays
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def _put_back(earlier: Path, folder: Path) -> bool:
+    """Move an earlier run's files back to their places, the report last; whether all are there.
+
+    Where its probability has been put aside, which is the last that goes, all that stands in the folder is of the run
+    that was ended.
+    """
+    is_all_aside = host.is_there(earlier / PROBABILITY)
+    try:
+        for name in RESULT_FILES:
+            if host.is_there(earlier / name):
+                host.replace_file(earlier / name, folder / name)
+            elif is_all_aside:
+                (folder / name).unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 def _make(folder: Path) -> list[Path]:

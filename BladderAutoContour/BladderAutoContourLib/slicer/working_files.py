@@ -25,6 +25,7 @@ LEFT_AFTER_SECONDS = 24 * 3600.0
 def temporary_folder(place: Path) -> "tempfile.TemporaryDirectory[str]":
     """A new, empty folder. What a virus scanner holds open at its end stays. Raises OutputError."""
     try:
+        host.try_to_write(place)
         return tempfile.TemporaryDirectory(prefix=PREFIX, dir=place, ignore_cleanup_errors=True)
     except OSError as error:
         raise OutputError(

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from BladderAutoContourLib import host
+from BladderAutoContourLib import host, streams
 from BladderAutoContourLib.slicer.process.child_process import ChildProcess, Ended, Heard, OutputLine
 
 PATIENCE_SECONDS = 60.0
@@ -54,7 +54,7 @@ def test_the_end_is_told_where_the_system_gives_no_threads(monkeypatch, tmp_path
     def read_lines(*_arguments: object) -> threading.Thread:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(host, "read_lines", read_lines)
+    monkeypatch.setattr(streams, "read_lines", read_lines)
     child = ChildProcess(Path(sys.executable), ["serve"])
     assert until_its_end(child) == [Ended(None, "can't start new thread")]
     assert child.gone

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from ... import ARGUMENTS_VARIABLE, TEMPORARY_PREFIX, host
+from ... import ARGUMENTS_VARIABLE, TEMPORARY_PREFIX, host, streams
 
 PACKAGE_FOLDER = Path(__file__).resolve().parents[3]
 MODULE = __package__.partition(".")[0]
@@ -171,7 +171,7 @@ class ChildProcess:
                 self._launcher_spoke.set()
             self._heard.put(kind(line.rstrip("\r")))
 
-        return host.read_lines(stream.fileno(), take)
+        return streams.read_lines(stream.fileno(), take)
 
     def _write(self) -> None:
         # One that has ended reads nothing any more: its end tells.

@@ -7,7 +7,6 @@ would keep its files from being replaced. Everything else that the engine needs 
 import importlib
 import importlib.metadata
 import sysconfig
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,8 +130,7 @@ def _expect_possible() -> None:
         )
     packages = Path(sysconfig.get_path("purelib"))
     try:
-        with tempfile.TemporaryFile(dir=packages):
-            pass
+        host.try_to_write(packages)
     except OSError as error:
         raise EnvironmentFault(
             _(

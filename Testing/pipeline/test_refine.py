@@ -117,6 +117,22 @@ def test_an_emptied_slice_ends_the_organ(engine, pelvis):
     assert dice(mask, pelvis.bladder) > 0.97
 
 
+@pytest.mark.parametrize("outlined", [[17], [11, 15]])
+def test_what_was_erased_elsewhere_does_not_draw_the_organ_there(engine, pelvis, outlined):
+    """The wrong structure was contoured: without a word of it the organ closes as if nothing had been."""
+    elsewhere, nothing = np.zeros_like(pelvis.bladder), np.zeros_like(pelvis.bladder)
+    elsewhere[29:33, 18:30, 18:30] = True
+    alone, _drawn, touched = corrected(engine, pelvis, nothing, outlined)
+    touched[29:33] = True
+    drawn = nothing.copy()
+    drawn[outlined] = pelvis.bladder[outlined]
+    corrections = Corrections(pelvis.probability(elsewhere), pelvis.volume(drawn), pelvis.volume(touched))
+    refinement = engine.refine(pelvis.ct, corrections).result
+    check(refinement, drawn, touched)
+    assert dice(refinement.mask.array > 0, alone.mask.array > 0) > 0.99
+    assert not refinement.mask.array[27:].any()  # the true one ends at 26
+
+
 def test_everything_erased_leaves_nothing(engine, pelvis):
     drawn, touched = np.zeros_like(pelvis.bladder), np.ones_like(pelvis.bladder)
     corrections = Corrections(pelvis.probability(pelvis.bladder), pelvis.volume(drawn), pelvis.volume(touched))

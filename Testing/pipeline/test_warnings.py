@@ -62,6 +62,45 @@ def test_a_contour_that_ends_beside_the_scans_end_counts_as_cut(step_mm: float, 
     assert found == ([(first,)] if warned else [])
 
 
+@pytest.mark.parametrize("padding", [-2000, -1024, -1000])
+@pytest.mark.parametrize(("outside", "slices"), [(slice(None, 10), (10,)), (slice(20, None), (19,))])
+def test_the_scan_ends_where_padded_slices_begin(padding: int, outside: slice, slices: tuple[int, ...]) -> None:
+    contoured = case()
+    contoured.ct.array[outside] = padding
+    warning = only(contoured, "bladder-cut")
+    assert warning.slices == slices
+    assert "reaches the end of the scan:" in warning.sentence
+
+
+def test_the_scan_ends_where_oblique_padding_begins() -> None:
+    contoured = case()
+    rows = np.arange(50)[:, None]
+    for number in range(12):  # the patient lies askew in the volume
+        contoured.ct.array[number][np.broadcast_to(rows > 10 + 2 * number, (50, 60))] = -2000
+    assert set(only(contoured, "bladder-cut").slices) == {10, 11, 12}
+
+
+@pytest.mark.parametrize(
+    ("order", "direction"),
+    [
+        ((0, 1, 2), ((1, 0, 0), (0, 1, 0), (0, 0, 1))),
+        ((2, 0, 1), ((0, 0, 1), (1, 0, 0), (0, 1, 0))),
+        ((1, 0, 2), ((1, 0, 0), (0, 0, 1), (0, 1, 0))),
+    ],
+    ids=["axial", "sagittal", "coronal"],
+)
+def test_the_scans_end_is_the_same_however_a_file_orders_its_axes(order, direction) -> None:
+    mask = np.zeros((60, 70, 80), np.uint8)
+    mask[1:25, 20:50, 30:60] = 1
+    ct = np.where(mask > 0, 10, -90).astype(np.int16)
+    ct, mask = (np.ascontiguousarray(array.transpose(order)) for array in (ct, mask))
+    geometry = Geometry(ct.shape[::-1], (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), direction)
+    warning = only(Contoured(Volume(ct, geometry), Volume(mask, geometry), 21.6), "bladder-cut")
+    assert "reaches the end of the scan:" in warning.sentence
+    end = np.moveaxis(mask, order.index(0), 0)[1]
+    assert len(warning.slices) == (1 if order[0] == 0 else end.any(axis=1).sum())
+
+
 def test_a_contour_that_a_closer_look_contradicts_is_unsure_all_through() -> None:
     warning = only(case(contradicted=True), "unsure-slices")
     assert warning.severity == "warning"

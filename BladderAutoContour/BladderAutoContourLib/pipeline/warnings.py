@@ -8,6 +8,7 @@ import numpy as np
 from ..dicom.pixels import PADDING_BELOW_HU
 from ..imaging.components import bounding_box, widened
 from ..imaging.volume import Volume
+from ..networks.channels import BODY_HU
 from .suitability import off_by_hu
 
 SMALLEST_PLAUSIBLE_ML = 20.0
@@ -64,39 +65,59 @@ def warnings_of(contoured: Contoured) -> tuple[QualityWarning, ...]:
 
 
 def cut_bladder(contoured: Contoured) -> QualityWarning | None:
-    """The contour reaches the first or last slice, the picture's edge, or the edge of the scanner's round field."""
-    mask = contoured.mask.array
+    """The contour reaches the end of the scan, the picture's edge, or the edge of the scanner's round field.
+
+    The scan ends where its body does: a volume that was resampled to a taller grid has slices of nothing there. A file
+    may hold the planes across the patient along any of its axes.
+    """
+    mask, geometry = contoured.mask.array, contoured.mask.geometry
     box = bounding_box(mask, margin=1)
     part = mask[box] > 0
     low_field = contoured.ct.array[box] <= PADDING_BELOW_HU
-    z_mm = contoured.mask.geometry.spacing_mm[2]
-    filled = np.flatnonzero(part.any(axis=(1, 2))) + box[0].start
-    first, last = int(filled[0]), int(filled[-1])
-    slices = {number for number, left in ((first, first), (last, len(mask) - 1 - last)) if left * z_mm < END_MM}
-    at_end = bool(slices)
-    sides = np.zeros(part.shape, dtype=bool)
-    for axis in (1, 2):
-        for end, reached in ((0, box[axis].start == 0), (-1, box[axis].stop == mask.shape[axis])):
-            if reached:
-                edge = np.moveaxis(sides, axis, 0)
-                edge[end] |= np.moveaxis(part, axis, 0)[end]
+    index_axis = int(np.abs(geometry.matrix[2, :3]).argmax())
+    across = 2 - index_axis
+    ends, sides = (np.zeros(part.shape, dtype=bool) for _ in range(2))
+    filled = np.flatnonzero(part.any(axis=tuple({0, 1, 2} - {across})))
+    first, last = _body_planes(contoured.ct, across)
+    lowest, highest = (int(filled[end]) + box[across].start for end in (0, -1))
+    for number, left in ((filled[0], lowest - first), (filled[-1], last - highest)):
+        if left * geometry.spacing_mm[index_axis] < END_MM:
+            _mark(ends, part, across, int(number))
+    for axis in range(3):
+        reached = ends if axis == across else sides
+        for end, is_edge in ((0, box[axis].start == 0), (-1, box[axis].stop == mask.shape[axis])):
+            if is_edge:
+                _mark(reached, part, axis, end)
         for step in (1, -1):
-            sides |= part & np.roll(low_field, step, axis=axis)
-    at_side = np.flatnonzero(sides.any(axis=(1, 2))) + box[0].start
-    slices |= set(at_side.tolist())
-    if not slices:
+            reached |= part & np.roll(low_field, step, axis=axis)
+    slices = np.flatnonzero((ends | sides).any(axis=(1, 2))) + box[0].start
+    if not slices.size:
         return None
     where = " and ".join(
-        words
-        for words, is_so in (("the end of the scan", at_end), ("the edge of the image", bool(at_side.size)))
-        if is_so
+        words for words, is_so in (("the end of the scan", ends.any()), ("the edge of the image", sides.any())) if is_so
     )
     return QualityWarning(
         "bladder-cut",
         "warning",
         f"The bladder reaches {where}: part of it was not imaged, so contour and volume are incomplete.",
-        tuple(sorted(slices)),
+        tuple(slices.tolist()),
     )
+
+
+def _body_planes(ct: Volume, axis: int) -> tuple[int, int]:
+    """The first and the last plane along an array axis that show anything of a body; of all where none does."""
+    planes = np.moveaxis(ct.array, axis, 0)
+    numbers = range(len(planes))
+    first, last = (
+        next((number for number in order if (planes[number] > BODY_HU).any()), order[0])
+        for order in (numbers, numbers[::-1])
+    )
+    return first, last
+
+
+def _mark(marked: np.ndarray, part: np.ndarray, axis: int, plane: int) -> None:
+    """Mark what `part` has in one plane."""
+    np.moveaxis(marked, axis, 0)[plane] |= np.moveaxis(part, axis, 0)[plane]
 
 
 def implausible_volume(contoured: Contoured) -> QualityWarning | None:

@@ -33,7 +33,8 @@ class Reach:
     closing: the height of the ball that closes the organ beyond its last plane, as a share of the plane's radius.
     loose: of the parts into which emptied planes cut the prediction, those of less than this share of the largest
     belong to nothing, if nothing is drawn on them. lacking: a prediction of less than this share of what was drawn says
-    nothing of where the organ ends. slope: how far, mm per mm between the planes, an outline may go past the nearest
+    nothing of where the organ ends. end_mm: nor does an emptied plane farther than this from the last one drawn:
+    something else was erased there. slope: how far, mm per mm between the planes, an outline may go past the nearest
     one drawn.
     """
 
@@ -48,6 +49,7 @@ class Reach:
     closing: float = 0.8
     loose: float = 0.5
     lacking: float = 0.6
+    end_mm: float = 40.0
     slope: float = 0.5
 
 
@@ -171,13 +173,14 @@ def _filled(
             while 0 <= other < len(base) and not seen[other] and other not in drawn:
                 other += side
             between = range(number + side, other, side)
-            if not 0 <= other < len(base):
+            is_emptied = other in drawn and not drawn[other].present
+            if not 0 <= other < len(base) or (is_emptied and abs(other - number) * steps_mm[0] > reach.end_mm):
                 shrink = _closing(number, side, base, planes, steps_mm, reach)
                 for k in between:
                     base[k] = np.minimum(plane.edit_mm + shrink(abs(k - number) * steps_mm[0]), FARTHEST_MM)
                     filled[k] = 1
                 continue
-            if other in drawn and not drawn[other].present:
+            if is_emptied:
                 end = plane.edit_mm + (1 - plane.edit_mm.min())
             else:
                 end = drawn[other].edit_mm if other in drawn else base[other]
@@ -204,7 +207,7 @@ def _closing(
 
     inner = [plane.number for plane in planes if plane.present and (plane.number - number) * side < 0]
     if not inner:
-        inner = [k for k in range(number - side, len(base) if side < 0 else -1, -side) if base[k].min() < 0]
+        inner = [k for k in range(number - side, len(base) if side < 0 else -1, -side) if square(k) > 0]
     radius2, from_centre = square(number), 0.0
     if inner:
         nearest = min(inner, key=lambda k: abs(k - number))

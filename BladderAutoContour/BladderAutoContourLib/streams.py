@@ -11,6 +11,8 @@ from typing import TextIO
 
 from . import host
 
+STANDARD_INPUT = 0
+
 
 def use_utf8_streams() -> None:
     """Standard streams speak UTF-8 with plain line feeds, whatever the console's code page.
@@ -49,7 +51,8 @@ def read_lines(descriptor: int, take: Callable[[str | None], None]) -> threading
 
 
 def _next_block(descriptor: int) -> bytes:
-    host.await_input(descriptor)
+    if descriptor == STANDARD_INPUT:
+        host.await_input(descriptor)
     return os.read(descriptor, 65536)
 
 

@@ -203,6 +203,13 @@ def _without_duplicates(
     dropped: list[ImageHeader] = []
     for image in images:
         if kept and float(normal @ np.subtract(image.position_mm, kept[-1].position_mm)) < SAME_POSITION_MM:
+            apart_mm = float(np.linalg.norm(np.subtract(image.position_mm, kept[-1].position_mm)))
+            if apart_mm >= SAME_POSITION_MM:
+                raise InputError(
+                    f"Two images of one height lie beside each other ({kept[-1].name} and {image.name}), as where a "
+                    "series was exported again at another place. Give the files of one export.",
+                    file_names([kept[-1], image]),
+                )
             if not identical(image, kept[-1]):
                 raise InputError(
                     f"Two different images lie at one position ({kept[-1].name} and {image.name}), as in a "

@@ -185,4 +185,6 @@ def _parameter_node() -> slicer.vtkMRMLSegmentEditorNode:
         node = scene.AddNode(node)
     # Painting over a neighbouring structure leaves the neighbour whole. Closing a scene resets the node: set it anew.
     node.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
+    # A scene that brings its brush along would take it up before it has a contour, which Slicer 5.10 does not survive.
+    node.SetSaveWithScene(False)
     return node

@@ -7,7 +7,7 @@ import numpy as np
 import pydicom
 import pytest
 from BladderAutoContourLib.dicom.belonging import same_name
-from BladderAutoContourLib.dicom.check import check_rtstruct, drawn_on_other_images
+from BladderAutoContourLib.dicom.check import check_rtstruct, doubtful_contours
 from BladderAutoContourLib.dicom.pydicom_versions import save
 from BladderAutoContourLib.dicom.structure_reader import read_structure_set
 from BladderAutoContourLib.errors import InputError
@@ -172,6 +172,20 @@ def undeclared_letters(dataset: Dataset) -> None:
     dataset.StructureSetROISequence[0].ROIDescription = "Blåsa"
 
 
+def letters_of_an_unknown_character_set(dataset: Dataset) -> None:
+    dataset.SpecificCharacterSet = "ISO_IR_192"
+    dataset.StructureSetROISequence[0].ROIDescription = "Blåsa"
+
+
+def in_the_series_of_its_ct(dataset: Dataset) -> None:
+    frame = dataset.ReferencedFrameOfReferenceSequence[0]
+    dataset.SeriesInstanceUID = frame.RTReferencedStudySequence[0].RTReferencedSeriesSequence[0].SeriesInstanceUID
+
+
+def named_as_an_image(dataset: Dataset) -> None:
+    dataset.SOPInstanceUID = contours(dataset)[0].ContourImageSequence[0].ReferencedSOPInstanceUID
+
+
 def bad_uid(dataset: Dataset) -> None:
     dataset.SeriesInstanceUID = "1.02.3"
 
@@ -210,6 +224,9 @@ DEFECTS: dict[Callable[[Dataset], None], str] = {
     no_triples: "contour-data",
     undefined_term: "bad-value",
     undeclared_letters: "character-set",
+    letters_of_an_unknown_character_set: "character-set",
+    in_the_series_of_its_ct: "same-series",
+    named_as_an_image: "same-identifier",
     bad_uid: "bad-value",
 }
 
@@ -271,13 +288,13 @@ def test_a_structure_that_names_no_frame_lies_where_its_images_do(series, struct
     found = [(finding.code, finding.severity) for finding in check_rtstruct(structure_set, series.ct)]
     assert ("no-frame", "warning") in found
     structures = read_structure_set(structure_set)
-    assert drawn_on_other_images(structures, structures.rois, series.ct) == []
+    assert doubtful_contours(structures, structures.rois, series.ct) == []
 
 
 def test_the_files_own_frame_is_one_beside_those_of_its_structures(series, structure_set):
     edit(structure_set, lambda dataset: setattr(dataset, "FrameOfReferenceUID", generate_uid()))
     structures = read_structure_set(structure_set)
-    assert drawn_on_other_images(structures, structures.rois, series.ct) == []
+    assert doubtful_contours(structures, structures.rois, series.ct) == []
     wrong = [finding for finding in check_rtstruct(structure_set, series.ct) if finding.code == "wrong-frame"]
     assert [finding.severity for finding in wrong] == ["warning"]
 
@@ -287,10 +304,10 @@ def test_a_structure_drawn_on_an_mr_keeps_nobody_from_another(series, structure_
     edit(structure_set, mixed_frames)
     structures = read_structure_set(structure_set)
     bladder, elsewhere = structures.rois
-    assert drawn_on_other_images(structures, [bladder], series.ct) == []
+    assert doubtful_contours(structures, [bladder], series.ct) == []
     for wanted in ([elsewhere], [bladder, elsewhere]):
         with pytest.raises(InputError, match="another frame of reference"):
-            drawn_on_other_images(structures, wanted, series.ct)
+            doubtful_contours(structures, wanted, series.ct)
 
 
 def test_a_repeated_point_is_a_note(series, structure_set):

@@ -148,6 +148,19 @@ def test_a_file_with_two_identifiers_is_told(files):
     assert ct.slices[2].sop_instance_uid == pydicom.dcmread(files[2]).SOPInstanceUID
 
 
+@pytest.mark.parametrize("lacking", [{"RescaleIntercept": None}, {"RescaleSlope": None}, {"RescaleIntercept": ""}])
+def test_values_that_nobody_says_how_to_rescale_are_told(files, lacking):
+    set_in(files[3], **lacking)
+    assert findings(read_ct([files[0].parent])) == {("no-rescale", "warning", files[3].name)}
+
+
+@pytest.mark.parametrize(("place", "told"), [(3, {("blank", "warning", "ct_0004.dcm")}), (0, set()), (-1, set())])
+def test_a_blank_slice_among_others_is_told(files, place, told):
+    """At an end it is what resampling to a taller grid leaves."""
+    edit(files[place], lambda dataset: setattr(dataset, "PixelData", bytes(len(dataset.PixelData))))
+    assert findings(read_ct([files[0].parent])) == told
+
+
 def test_bits_above_the_stored_ones_are_no_values(files):
     """As old scanners kept overlays there; SimpleITK agrees."""
     expected = texture(GEOMETRY).array
@@ -219,6 +232,26 @@ def endless_intercept(files: list[Path]) -> None:
     set_in(files[4], RescaleIntercept="1e300")
 
 
+def copies_of_another_patient(files: list[Path]) -> None:
+    for file in files:
+        copy = file.with_name(f"z{file.name}")
+        copy.write_bytes(file.read_bytes())
+        set_in(copy, PatientID="SEED0001", SOPInstanceUID=pydicom.uid.generate_uid())
+
+
+def copies_beside_each_other(files: list[Path]) -> None:
+    for file in files:
+        copy = file.with_name(f"z{file.name}")
+        copy.write_bytes(file.read_bytes())
+        set_in(copy, SOPInstanceUID=pydicom.uid.generate_uid())
+        move(copy, x=10.0)
+
+
+def no_series(files: list[Path]) -> None:
+    for file in files:
+        set_in(file, SeriesInstanceUID="")
+
+
 def far_away(files: list[Path]) -> None:
     move(files[4], x=1e9)
 
@@ -240,6 +273,9 @@ REFUSALS: dict[Callable[[list[Path]], None], str] = {
     one_identifier_for_two: "one identifier .ct_0002.dcm and ct_0005.dcm.",
     slope_of_zero: "rescale slope or intercept of ct_0005.dcm is impossible",
     endless_intercept: "rescale slope or intercept of ct_0005.dcm is impossible",
+    copies_of_another_patient: "different patients .PatientID differs.: zct_0001.dcm",
+    copies_beside_each_other: "beside each other .ct_0001.dcm and zct_0001.dcm.",
+    no_series: "no identifier of its study or series",
     far_away: "in ct_0005.dcm is impossible",
     empty_image: "size or pixel spacing in .* is impossible",
     too_few_bytes_declared: "gap: 1 slice is missing between ct_0004.dcm and ct_0006.dcm",

@@ -202,6 +202,14 @@ def test_structures_of_another_frame_are_left_out_unless_asked_for(program, stru
     assert [file.name for file in (tmp_path / "masks").iterdir()] == ["Bladder.nrrd"]
 
 
+def test_masks_never_go_into_a_result_folder(program, structure_set, series, tmp_path):
+    (tmp_path / "report.json").write_text("{}", encoding="utf-8")
+    done = program("masks", "--ct", series.folder, "--rtstruct", structure_set, "--output", tmp_path)
+    assert done.code == 6
+    assert "holds the result of a contouring" in done.stderr
+    assert not (tmp_path / "Bladder.nrrd").exists()
+
+
 @pytest.mark.parametrize("name", ["CON", "aux.", "Nul.old", "COM1"])
 def test_a_mask_is_no_device_of_windows(name):
     assert masks.file_name(name, set()).partition(".")[0] == f"_{name.partition('.')[0]}"
@@ -284,6 +292,17 @@ def test_contours_as_text(program, series, structure_set, tmp_path):
         refused = program("contours", "--rtstruct", structure_set, "--roi", "bladder", "--output", folder)
         assert refused.code == 6
         assert f"{folder} is a folder. Name the file to write to." in refused.stderr
+
+
+def test_contours_that_were_cut_off_are_told(program, structure_set, tmp_path):
+    def cut(dataset: pydicom.Dataset) -> None:
+        contour = dataset.ROIContourSequence[0].ContourSequence[0]
+        contour.ContourData = list(contour.ContourData)[:-3]
+
+    edit(structure_set, cut)
+    done = program("contours", "--rtstruct", structure_set, "--roi", "Bladder", "--output", tmp_path / "contours.txt")
+    assert done.code == 0, done.stderr
+    assert "WARNING: 1 contours of 'Bladder' declare another number of points than they have." in done.stdout
 
 
 @pytest.mark.parametrize("direction", [*DIRECTIONS, "sagittal"])

@@ -111,6 +111,15 @@ def test_faults_of_the_source_do_not_stop_the_merge(series, base, tmp_path):
     assert len(read_structure_set(path).rois) == 3
 
 
+def test_a_base_without_an_identifier_has_no_successor(series, base, tmp_path):
+    edit(base, lambda dataset: delattr(dataset, "SOPInstanceUID"))
+    path = tmp_path / "merged.dcm"
+    request = StructureRequest(roi_name="New")
+    written = merge_rtstruct(series.ct, mask(series, "shell"), path, request, MergeRequest(base))
+    assert any("SOPInstanceUID is missing" in finding.sentence for finding in written.findings)
+    assert "PredecessorStructureSetSequence" not in pydicom.dcmread(path)
+
+
 def test_an_observation_without_a_number_does_not_stop_the_merge(series, base, tmp_path):
     edit(base, lambda dataset: delattr(dataset.RTROIObservationsSequence[0], "ObservationNumber"))
     path = tmp_path / "merged.dcm"

@@ -19,7 +19,21 @@ from BladderAutoContourLib.dicom.verify import verify
 from BladderAutoContourLib.errors import InputError, OutputError, UsageError, VerificationError
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
-from scenes import DIRECTIONS, SHAPES, area_mm2, ellipsoid, grid, mask_volume, offsets_mm, set_in, texture, write_series
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
+from scenes import (
+    DIRECTIONS,
+    SHAPES,
+    area_mm2,
+    edit,
+    ellipsoid,
+    grid,
+    mask_volume,
+    offsets_mm,
+    set_in,
+    texture,
+    write_series,
+)
 
 PATIENT = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate", "StudyTime"),
@@ -211,10 +225,26 @@ def test_letters_that_the_declared_character_set_lacks_are_told(tmp_path):
     assert finding.sentence.startswith("PatientName cannot be read in the character set")
 
 
-def test_letters_of_no_declared_character_set_stay_what_they_are(tmp_path):
+def test_a_number_that_is_none_goes_out_as_it_came(tmp_path):
+    """A number of 8 bytes has 4: pydicom reads it as they are, and would write it as nothing else than a number."""
+    tag = Tag("LongitudinalTemporalOffsetFromEvent")
+    files = write_ct_series(texture(grid()), tmp_path / "ct")
+    for file in files:
+        edit(file, lambda dataset: dataset.__setitem__(tag, RawDataElement(tag, "FD", 4, b"-12 ", 0, True, True)))
+    ct, path = read_ct([tmp_path / "ct"]), tmp_path / "RTSTRUCT.dcm"
+    mask = mask_volume(ellipsoid(ct.volume.geometry, (20, 20, 20)), ct.volume.geometry)
+    written = write_rtstruct(ct, mask, path, StructureRequest())
+    assert [finding.code for finding in written.findings] == ["taken-over"]
+    assert pydicom.dcmread(path).get_item(tag).value == b"-12 "
+
+
+@pytest.mark.parametrize("declared", [None, "ISO_IR_192"])
+def test_letters_of_no_known_character_set_stay_what_they_are(tmp_path, declared):
     write_ct_series(texture(grid()), tmp_path / "ct", patient_name="MXller^Hans")
     name = "Müller^Hans".encode("cp1250")
     for file in (tmp_path / "ct").iterdir():
+        if declared:
+            set_in(file, SpecificCharacterSet=declared)
         file.write_bytes(file.read_bytes().replace(b"MXller^Hans", name))
     ct, path = read_ct([tmp_path / "ct"]), tmp_path / "RTSTRUCT.dcm"
     mask = mask_volume(ellipsoid(ct.volume.geometry, (20, 20, 20)), ct.volume.geometry)
@@ -223,7 +253,7 @@ def test_letters_of_no_declared_character_set_stay_what_they_are(tmp_path):
     assert not path.exists()
     write_rtstruct(ct, mask, path, StructureRequest())
     assert name in path.read_bytes()
-    assert "SpecificCharacterSet" not in pydicom.dcmread(path)
+    assert pydicom.dcmread(path).get("SpecificCharacterSet") == declared
 
 
 def test_another_grid_is_refused(series, tmp_path):

@@ -204,6 +204,45 @@ def test_of_the_named_structures_one_that_is_outlined_is_read(name, planned):
     assert read_case(case, name, "Bladder").bladder.sum() == 6 * 14 * 16
 
 
+def drawn_on_an_mr_too(dataset: pydicom.Dataset) -> None:
+    """Put another bladder, of a frame of reference of its own, before that of the CT."""
+    drawn = copy.deepcopy(dataset.ROIContourSequence[0].ContourSequence[:2])
+    add_template(dataset, "Bladder")
+    dataset.ROIContourSequence[0].ContourSequence = drawn
+    dataset.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = pydicom.uid.generate_uid()
+
+
+def drawn_twice(dataset: pydicom.Dataset) -> None:
+    drawn_on_an_mr_too(dataset)
+    dataset.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = dataset.FrameOfReferenceUID
+    dataset.StructureSetROISequence[0].ROIName = "BLADDER"
+
+
+def cut_off(dataset: pydicom.Dataset) -> None:
+    """As a system does that holds no more than so many numbers; the count of points stays."""
+    for contour in dataset.ROIContourSequence[0].ContourSequence:
+        contour.ContourData = list(contour.ContourData)[:-3]
+
+
+def test_of_two_bladders_that_of_the_ct_is_read(planned):
+    known = read_case(planned(drawn_on_an_mr_too), "Bladder")
+    assert known.bladder.sum() == 6 * 14 * 16
+    assert known.findings == ()
+
+
+def lie_off_their_images(dataset: pydicom.Dataset) -> None:
+    for contour in dataset.ROIContourSequence[0].ContourSequence:
+        x, y, z = np.reshape(np.array(contour.ContourData, float), (-1, 3)).T
+        contour.ContourData = [f"{one:.3f}" for one in np.stack([x, y, z + 5.0], axis=1).ravel()]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"), [(drawn_twice, "duplicate-name"), (cut_off, "point-count"), (lie_off_their_images, "off-plane")]
+)
+def test_what_makes_a_reference_doubtful_is_told(spoil, code, planned):
+    assert [one.code for one in read_case(planned(spoil), "Bladder").findings] == [code]
+
+
 @pytest.mark.parametrize("values", [(1.0, 2.0), (0.01, 0.9), (-1.0, 1.0)])
 def test_a_reference_of_several_values_is_refused(values, tmp_path):
     """Labels of several organs, a probability: which voxels are bladder would be a guess."""

@@ -15,6 +15,7 @@ from BladderAutoContourLib.evaluation.people import identities, people, recognis
 from BladderAutoContourLib.imaging.files import write_volume
 from BladderAutoContourLib.imaging.geometry import Geometry
 from BladderAutoContourLib.imaging.volume import Volume
+from links import link
 
 GEOMETRY = Geometry((20, 18, 6), (4.0, 4.0, 5.0), (0.0, 0.0, 0.0))
 HU = np.full(GEOMETRY.shape, -100, np.int16)
@@ -43,6 +44,17 @@ def test_one_patient_id_is_one_person(tmp_path):
     patient(tmp_path / "b", 2, "4711")
     patient(tmp_path / "c", 3, "0815", slices=".")
     assert names(tmp_path) == [["a", "c"], ["b"]]
+
+
+def test_a_linked_series_shows_whom_it_shows(tmp_path):
+    """The slices lie in an archive, and the case's folder leads there."""
+    for seed, name in enumerate("ab"):
+        patient(tmp_path / "archive" / name, seed, "0815")
+        folder = tmp_path / "cases" / name
+        (folder / "ct").mkdir(parents=True)
+        link(folder / "ct" / "series", tmp_path / "archive" / name / "ct", to_folder=True)
+        write_volume(Volume(MASK, GEOMETRY), folder / "bladder.nrrd")
+    assert names(tmp_path / "cases") == [["a", "b"]]
 
 
 def test_an_empty_patient_id_is_nobodys(tmp_path):

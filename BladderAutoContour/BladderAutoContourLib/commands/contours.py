@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
     """Write the text file. Raises InputError, OutputError."""
-    from ..dicom.check import expect_own_number
+    from ..dicom.check import expect_own_number, same_name_findings
     from ..dicom.structure_reader import read_structure_set
 
     expect_no_input(arguments.output, [arguments.rtstruct])
@@ -37,6 +37,10 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
         raise InputError(f"{roi.name!r} in {arguments.rtstruct.name} has no closed contour.", [arguments.rtstruct])
     if left_out := sum(one.geometric_type != "POINT" for one in roi.contours) - len(roi.closed):
         events.note(f"WARNING: {left_out} contours of {roi.name!r} left out: not closed, or not readable.")
+    for finding in same_name_findings(structures, roi):
+        events.note(f"WARNING: {finding.sentence}.")
+    if miscounted := sum(one.declared_points not in (None, len(one.points_mm)) for one in roi.closed):
+        events.note(f"WARNING: {miscounted} contours of {roi.name!r} declare another number of points than they have.")
     text = "\n".join(lines(roi)) + "\n"
     write_text(arguments.output, text)
     events.result(arguments.output.parent)

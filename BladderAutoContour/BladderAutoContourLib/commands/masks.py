@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import host
+from ..errors import OutputError
 from ..events import Events
 from ..output_files import check_output, unwritable
 
@@ -26,21 +28,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, events: Events) -> int:
-    """Write the masks. Raises OutputError, InputError (a structure set of another CT, a structure that is missing)."""
-    from ..dicom.check import drawn_on_other_images, leave_out_elsewhere
+    """Write the masks.
+
+    Raises OutputError (a result folder among them), InputError (a structure set of another CT, a structure that is
+    missing).
+    """
+    from ..dicom.check import doubtful_contours, leave_out_elsewhere, same_name_findings
     from ..dicom.ct_series import read_ct
     from ..dicom.rasterise import roi_mask
     from ..dicom.structure_reader import read_structure_set
     from ..imaging.files import write_volume
+    from ..pipeline.result_folder import REPORT
 
     check_output(arguments.output)
+    if host.is_there(arguments.output / REPORT):
+        raise OutputError(
+            f"The folder {arguments.output} holds the result of a contouring, whose mask a structure's could replace. "
+            "Choose another output folder.",
+            [arguments.output],
+        )
     structures = read_structure_set(arguments.rtstruct)
-    wanted = [structures.roi(name) for name in arguments.roi] if arguments.roi else list(structures.rois)
     ct = read_ct(arguments.ct, arguments.series, lambda share: events.progress("read", share))
-    if not arguments.roi:
-        wanted, left_out = leave_out_elsewhere(wanted, ct)
+    if arguments.roi:
+        frame_uid = ct.frame_of_reference_uid
+        wanted = [structures.roi(name, frame_uid=frame_uid) for name in arguments.roi]
+        for roi in wanted:
+            _tell(same_name_findings(structures, roi, frame_uid), events)
+    else:
+        wanted, left_out = leave_out_elsewhere(structures.rois, ct)
         _tell(left_out, events)
-    _tell(drawn_on_other_images(structures, wanted, ct), events)
+    _tell(doubtful_contours(structures, wanted, ct), events)
     try:
         arguments.output.mkdir(parents=True, exist_ok=True)
     except OSError as fault:

@@ -26,14 +26,17 @@ def typical(images: Sequence[ImageHeader]) -> ImageHeader:
     return next(image for image in images if image.patient == most)
 
 
+def refuse_several_patients(images: Sequence[ImageHeader]) -> None:
+    """Raise InputError where images are of several patients or studies: a structure set takes both from one image."""
+    _refuse_odd(images, lambda image: image.patient[SAME_PATIENT.index(DECISIVE)], f"patients ({DECISIVE} differs)")
+    _refuse_odd(images, lambda image: image.study_uid, "studies")
+
+
 def belonging_findings(images: Sequence[ImageHeader]) -> list[Finding]:
     """What the images of a series say differently about the patient and about themselves. Values are not quoted.
 
-    Raises InputError: several patients or studies, one identifier for several images. A structure set takes patient
-    and study from one image and refers to all of them by their identifiers.
+    Raises InputError where several images have one identifier: a structure set refers to them by it.
     """
-    _refuse_odd(images, lambda image: image.patient[SAME_PATIENT.index(DECISIVE)], f"patients ({DECISIVE} differs)")
-    _refuse_odd(images, lambda image: image.study_uid, "studies")
     _refuse_same_identifier(images)
     findings = []
     for number, keyword in enumerate(SAME_PATIENT):

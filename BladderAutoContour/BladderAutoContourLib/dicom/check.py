@@ -16,6 +16,8 @@ ELSEWHERE = ("patient-mismatch", "wrong-frame")
 """Findings on a structure set whose contours lie in another patient, or cannot be placed in the CT."""
 OTHER_IMAGES = ("wrong-series", "wrong-image")
 """Findings on one that was drawn on other images: of the same patient in the same place, maybe of another bladder."""
+TO_BE_KNOWN = (*OTHER_IMAGES, "off-plane", "point-count")
+"""Findings on contours that can be filled, and may yet not be what was drawn."""
 ORDER = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -48,8 +50,21 @@ def expect_own_number(structures: StructureSet, rois: Sequence[Roi]) -> None:
             )
 
 
-def drawn_on_other_images(structures: StructureSet, rois: Sequence[Roi], ct: CtSeries) -> list[Finding]:
-    """Findings of OTHER_IMAGES. Raises InputError where the contours of one of `rois` lie ELSEWHERE or may be others'.
+def same_name_findings(structures: StructureSet, roi: Roi, frame_uid: str = "") -> list[Finding]:
+    """A warning where `roi`, which was chosen by its name, is not the only outlined structure of it in its frame."""
+    others = [
+        one
+        for one in structures.named_as(roi.name)
+        if one is not roi and one.outlined and not (frame_uid and one.lies_elsewhere(frame_uid))
+    ]
+    if not others:
+        return []
+    sentence = f"{len(others) + 1} outlined structures are named {roi.name!r}; number {roi.number} was taken"
+    return [Finding("duplicate-name", "warning", sentence)]
+
+
+def doubtful_contours(structures: StructureSet, rois: Sequence[Roi], ct: CtSeries) -> list[Finding]:
+    """Findings TO_BE_KNOWN. Raises InputError where the contours of one of `rois` lie ELSEWHERE or may be others'.
 
     Other structures of the set may lie in frames of reference of their own, as those drawn on an MR (PS3.3 C.8.8.5.1).
     """
@@ -57,13 +72,13 @@ def drawn_on_other_images(structures: StructureSet, rois: Sequence[Roi], ct: CtS
     # By themselves, those of another frame are an error; beside one of the CT's frame they are lawful.
     elsewhere = tuple(roi for roi in rois if roi.lies_elsewhere(ct.frame_of_reference_uid))
     wanted = dataclasses.replace(structures, rois=elsewhere or tuple(rois))
-    return [finding for finding in check_belongs(wanted, ct, ELSEWHERE) if finding.code in OTHER_IMAGES]
+    return [finding for finding in check_belongs(wanted, ct, ELSEWHERE) if finding.code in TO_BE_KNOWN]
 
 
 def leave_out_elsewhere(rois: Sequence[Roi], ct: CtSeries) -> tuple[list[Roi], list[Finding]]:
     """The structures that can be placed in the CT, and a warning for each in another frame of reference.
 
-    Where all of them lie there, none is left out: `drawn_on_other_images` refuses them.
+    Where all of them lie there, none is left out: `doubtful_contours` refuses them.
     """
     here = [roi for roi in rois if not roi.lies_elsewhere(ct.frame_of_reference_uid)]
     if not here:

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterator
 
+from pydicom.charset import python_encoding
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName
 
 from .findings import Finding
+from .pydicom_versions import BINARY_NUMBERS
 
 # Type 1 must have a value; type 2 must be there.
 FILE_1 = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality",
@@ -48,6 +50,8 @@ FORMS = {
 }
 
 UNDECLARED_LETTERS = "character-set"
+ALONE = {"ISO_IR 192", "GB18030", "GBK"}
+"""Character sets that are not one of several."""
 
 Faults = dict[tuple[str, str], None]
 """Code and sentence of each fault, once, in the order in which they were met."""
@@ -73,11 +77,22 @@ def attribute_findings(dataset: Dataset) -> list[Finding]:
 def value_findings(dataset: Dataset) -> list[Finding]:
     """Values too long, of the wrong form, or in letters that no character set declares."""
     faults: Faults = {}
-    declared = bool(dataset.get("SpecificCharacterSet"))
+    declared = _declares_letters(dataset)
     for element in _elements(dataset):
         if element.VR != "SQ":
             _judge_value(element, declared, faults)
     return _as_findings(faults)
+
+
+def _declares_letters(dataset: Dataset) -> bool:
+    """Whether the character set is one that DICOM knows (PS3.3 C.12.1.1.2); some of them only by itself."""
+    said = dataset.get("SpecificCharacterSet") or ""
+    terms = [said] if isinstance(said, str) else [str(term or "") for term in said]
+    return (
+        any(terms)
+        and all(term in python_encoding for term in terms)
+        and (len(terms) == 1 or not ALONE.intersection(terms))
+    )
 
 
 def _as_findings(faults: Faults) -> list[Finding]:
@@ -120,13 +135,15 @@ def _judge_value(element: DataElement, charset_declared: bool, faults: Faults) -
     for value in values:
         if value is None:
             continue
+        if isinstance(value, bytes) and element.VR in BINARY_NUMBERS:
+            faults["bad-value", f"{name} has a value that its kind ({element.VR}) does not allow"] = None
         text = str(getattr(value, "original_string", value)) if element.VR in ("DS", "IS") else str(value)
         if longest and len(text.strip()) > longest:
             faults["long-value", f"{name} is longer than {longest} characters"] = None
         if form and not form.fullmatch(text.strip()):
             faults["bad-value", f"{name} has a value that its kind ({element.VR}) does not allow"] = None
         if not charset_declared and element.VR in ("PN", "LO", "SH", "ST", "LT", "UT") and not text.isascii():
-            faults[UNDECLARED_LETTERS, f"{name} has letters for which no character set is declared"] = None
+            faults[UNDECLARED_LETTERS, f"{name} has letters for which no known character set is declared"] = None
         if isinstance(value, PersonName) and text.count("=") > 2:
             faults["bad-value", f"{name} has a value that its kind (PN) does not allow"] = None
         if element.keyword in TERMS and text.strip() not in TERMS[element.keyword]:

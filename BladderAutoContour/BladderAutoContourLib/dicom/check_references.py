@@ -15,7 +15,7 @@ from .structure_reader import Roi, StructureSet, frame_numbers, referenced_serie
 def reference_findings(structures: StructureSet, ct: CtSeries | None) -> list[Finding]:
     """Findings on everything by which a structure set refers to something. Values of the patient are not quoted."""
     dataset = structures.dataset
-    within = [*_roi_numbers(dataset), *_mixed_frames(structures)]
+    within = [*_roi_numbers(dataset), *_mixed_frames(structures), *_own_identifiers(structures)]
     if ct is None:
         return within
     return [*within, *_patient_and_study(dataset, ct), *_frames(structures, ct), *_images(structures, ct)]
@@ -65,6 +65,19 @@ def _frames(structures: StructureSet, ct: CtSeries) -> Iterator[Finding]:
         elif roi.frame_uid != frame:
             # One set may hold structures of several frames, as those drawn on an MR (PS3.3 C.8.8.5.1).
             yield Finding("wrong-frame", "warning" if has_own else "error", elsewhere_sentence(roi))
+
+
+def _own_identifiers(structures: StructureSet) -> Iterator[Finding]:
+    """A structure set is an instance of its own, in a series of its own modality (PS3.3 C.7.3.1, C.12.1)."""
+    dataset = structures.dataset
+    if dataset.get("SeriesInstanceUID") in structures.series_uids:
+        yield Finding("same-series", "error", "The structure set is filed in the series of the images it refers to")
+    images = {uid for roi in structures.rois for contour in roi.contours for uid in contour.image_uids}
+    images |= {item.get("ReferencedSOPInstanceUID")
+               for one in referenced_series(_items(dataset, "ReferencedFrameOfReferenceSequence"))
+               for item in _items(one, "ContourImageSequence")}  # fmt: skip
+    if dataset.get("SOPInstanceUID") in images - {"", None}:
+        yield Finding("same-identifier", "error", "The structure set has the identifier of an image it refers to")
 
 
 def _mixed_frames(structures: StructureSet) -> Iterator[Finding]:

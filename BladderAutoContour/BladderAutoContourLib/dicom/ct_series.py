@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pydicom
 from pydicom.uid import UID
 
@@ -93,10 +94,10 @@ def read_ct(
             raise InputError(f"{fault.message} Unreadable: {', '.join(damaged[:3])}.", damaged) from fault
         raise
     first = stack.images[0]
-    if not (first.frame_uid and first.study_uid):
+    if not (first.frame_uid and first.study_uid and first.series_uid):
         raise InputError(
-            "The CT has no frame of reference or no study identifier, so that no structure set could refer to it. "
-            "Export it from the archive again.",
+            "The CT has no frame of reference or no identifier of its study or series, so that no structure set could "
+            "refer to it. Export it from the archive again.",
             [str(first.path)],
         )
     header = _header(typical(stack.images))
@@ -107,7 +108,13 @@ def read_ct(
         header=header,
         series_uid=first.series_uid,
         frame_of_reference_uid=first.frame_uid,
-        findings=(*found.findings, *findings, *stack.findings, *_letter_findings(header)),
+        findings=(
+            *found.findings,
+            *findings,
+            *stack.findings,
+            *_blank_findings(stack.images, array),
+            *_letter_findings(header),
+        ),
     )
 
 
@@ -143,8 +150,29 @@ def summarise(images: Sequence[ImageHeader]) -> SeriesSummary:
 
 def _stack(images: Sequence[ImageHeader]) -> Stack:
     stack = build_stack(images, same_pixels)
-    more = (*belonging_findings(stack.images), *_loss(stack.images), *_frames_note(stack.images))
-    return replace(stack, findings=(*stack.findings, *more))
+    judges = (belonging_findings, _rescale_findings, _loss, _frames_note)
+    return replace(stack, findings=(*stack.findings, *(one for judge in judges for one in judge(stack.images))))
+
+
+def _rescale_findings(images: Sequence[ImageHeader]) -> list[Finding]:
+    bare = [image for image in images if not image.has_rescale]
+    if not bare:
+        return []
+    sentence = (
+        f"{len(bare)} images do not say how their values become Hounsfield units, and were taken as they are: where "
+        "these look too bright or too dark, the contour is wrong. Export them again"
+    )
+    return [Finding("no-rescale", "warning", sentence, tuple(file_names(bare)))]
+
+
+def _blank_findings(images: Sequence[ImageHeader], array: np.ndarray) -> list[Finding]:
+    """A warning on slices of one single value among others; at an end they are padding, as resampling leaves it."""
+    shown = [z for z, hu in enumerate(array) if (hu[::16, ::16] != hu[0, 0]).any() or (hu != hu[0, 0]).any()]
+    blank = [images[z] for z in sorted(set(range(shown[0], shown[-1])).difference(shown))] if shown else []
+    if not blank:
+        return []
+    sentence = f"{len(blank)} images among the others are blank: what lies there cannot be seen. Export them again"
+    return [Finding("blank", "warning", sentence, tuple(file_names(blank)))]
 
 
 def _loss(images: Sequence[ImageHeader]) -> list[Finding]:
@@ -243,8 +271,10 @@ def _header(image: ImageHeader) -> pydicom.Dataset:
     try:
         header = open_dataset(image.path, only=(*TAKEN_OVER, "SpecificCharacterSet", *PLACE))
         with making_sense():
-            # Text becomes text now, so that a damaged one is told now.
+            # Text becomes text now, and numbers numbers, so that a damaged one is told now.
             header.decode()
+            for _element in header.iterall():
+                pass
         return header
     except (NotDicomError, DamagedDicomError, OSError) as fault:
         raise InputError(

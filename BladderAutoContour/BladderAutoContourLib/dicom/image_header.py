@@ -41,7 +41,8 @@ class ImageHeader:
     which uncompressed 16-bit little-endian values begin, else None. patient: a hash of each of SAME_PATIENT, enough to
     tell two patients apart; nothing of the patient itself is kept. uid_in_file_header: MediaStorageSOPInstanceUID.
     lossy: whether the values were compressed with loss, now or earlier. unit: what the values are after rescaling (HU
-    where nothing else is said). acquisition: AcquisitionNumber, 0 where it is absent.
+    where nothing else is said). has_rescale: whether slope and intercept were in the file; else they are 1 and 0.
+    acquisition: AcquisitionNumber, 0 where it is absent.
     """
 
     path: Path
@@ -63,6 +64,7 @@ class ImageHeader:
     columns: int
     slope: float
     intercept: float
+    has_rescale: bool
     unit: str
     acquisition: int
     signed: bool
@@ -178,6 +180,7 @@ def image_header(
         columns=int(dataset.Columns),
         slope=_number(described.rescale, "RescaleSlope", 1),
         intercept=_number(described.rescale, "RescaleIntercept", 0),
+        has_rescale=all(described.rescale.get(one) is not None for one in ("RescaleSlope", "RescaleIntercept")),
         unit=_unit(described),
         acquisition=_whole(dataset, "AcquisitionNumber"),
         signed=signed,

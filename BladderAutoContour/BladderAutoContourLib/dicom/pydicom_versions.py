@@ -9,14 +9,20 @@ from typing import BinaryIO
 import numpy as np
 import pydicom
 from pydicom import encaps
-from pydicom.dataset import FileDataset
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileDataset
 
 NEW = int(pydicom.__version__.split(".")[0]) >= 3
+BINARY_NUMBERS = ("AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV")
 _ITEM_HEADER_BYTES = 8  # tag and length, before the values of an item (PS3.5 A.4)
 
 
 def save(dataset: FileDataset, target: Path | BinaryIO) -> None:
-    """Write a DICOM file, with preamble and file meta information, in the transfer syntax that the latter names."""
+    """Write a DICOM file, with preamble and file meta information, in the transfer syntax that the latter names.
+
+    Numbers that could not be read, their bytes being too many or too few, go out as those bytes.
+    """
+    _keep_bytes(dataset)
     syntax = dataset.file_meta.TransferSyntaxUID
     if NEW:
         implicit, little = syntax.is_implicit_VR, syntax.is_little_endian
@@ -24,6 +30,19 @@ def save(dataset: FileDataset, target: Path | BinaryIO) -> None:
         return
     dataset.is_implicit_VR, dataset.is_little_endian = syntax.is_implicit_VR, syntax.is_little_endian
     dataset.save_as(target, write_like_original=False)
+
+
+def _keep_bytes(dataset: Dataset) -> None:
+    """Declare what is no number unknown (UN): pydicom would refuse to write it as one."""
+    for tag in list(dataset.keys()):
+        element = dataset.get_item(tag)  # as it stands: reading every coordinate of a contour would take long
+        if isinstance(element, RawDataElement):
+            continue
+        if element.VR == "SQ":
+            for item in element.value:
+                _keep_bytes(item)
+        elif element.VR in BINARY_NUMBERS and isinstance(element.value, bytes):
+            element.VR = "UN"
 
 
 def decoded_frames(dataset: FileDataset, numbers: Sequence[int]) -> Iterator[np.ndarray]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..imaging.geometry import Geometry
+from .belonging import refuse_several_patients
 from .findings import Finding, name_files
 from .image_header import MATERIAL_MAPS, ImageHeader, file_names
 from .slice_grid import plane_axes, regular_grid
@@ -50,12 +51,13 @@ def build_stack(images: Sequence[ImageHeader], identical: Callable[[ImageHeader,
     `identical` tells whether two images at one position hold the same pixels: then one is dropped, else they are
     refused. Images of another orientation or size than most (localisers among them) are left out with a finding.
     Raises InputError: too few slices, missing or contradictory geometry, gap, mixed spacing, gantry tilt, values that
-    are no HU, slices that alternate between two acquisitions.
+    are no HU, several patients or studies, slices that alternate between two acquisitions.
     """
     findings: list[Finding] = []
     images = _main_group(images, findings)
     _judge_units(images, findings)
     _refuse_mixed(images)
+    refuse_several_patients(images)  # before copies are left out, so that no other patient's is taken for one
     axes = plane_axes(images, findings)
     normal = axes[:, 2]
     images = sorted(images, key=lambda image: (float(normal @ image.position_mm), image.instance_number))
@@ -202,23 +204,24 @@ def _without_duplicates(
     kept: list[ImageHeader] = []
     dropped: list[ImageHeader] = []
     for image in images:
-        if kept and float(normal @ np.subtract(image.position_mm, kept[-1].position_mm)) < SAME_POSITION_MM:
-            apart_mm = float(np.linalg.norm(np.subtract(image.position_mm, kept[-1].position_mm)))
-            if apart_mm >= SAME_POSITION_MM:
-                raise InputError(
-                    f"Two images of one height lie beside each other ({kept[-1].name} and {image.name}), as where a "
-                    "series was exported again at another place. Give the files of one export.",
-                    file_names([kept[-1], image]),
-                )
-            if not identical(image, kept[-1]):
-                raise InputError(
-                    f"Two different images lie at one position ({kept[-1].name} and {image.name}), as in a "
-                    "series of several phases. Give the files of one phase.",
-                    file_names([kept[-1], image]),
-                )
-            dropped.append(image)
-        else:
+        last = kept[-1] if kept else None
+        step_mm = np.subtract(image.position_mm, last.position_mm) if last else np.zeros(3)
+        if last is None or float(normal @ step_mm) >= SAME_POSITION_MM:
             kept.append(image)
+        elif float(np.linalg.norm(step_mm)) >= SAME_POSITION_MM:
+            raise InputError(
+                f"Two images of one height lie beside each other ({last.name} and {image.name}), as where a series "
+                "was exported again at another place. Give the files of one export.",
+                file_names([last, image]),
+            )
+        elif not identical(image, last):
+            raise InputError(
+                f"Two different images lie at one position ({last.name} and {image.name}), as in a series of several "
+                "phases. Give the files of one phase.",
+                file_names([last, image]),
+            )
+        else:
+            dropped.append(image)
     if dropped:
         sentence = f"{len(dropped)} images are copies of others at the same position and were left out"
         findings.append(Finding("duplicate", "note", sentence, tuple(file_names(dropped))))

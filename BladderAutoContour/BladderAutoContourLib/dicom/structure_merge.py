@@ -91,8 +91,7 @@ def merge_rtstruct(
 
 def _same_name(base: StructureSet, name: str, merge: MergeRequest, ct: CtSeries) -> list[int]:
     """The numbers of those to be replaced; not of one that was drawn in another frame of reference, as on an MR."""
-    here = [roi for roi in base.rois if not roi.lies_elsewhere(ct.frame_of_reference_uid)]
-    same = [roi for roi in here if roi.name.strip().casefold() == name.strip().casefold()]
+    same = [roi for roi in base.named_as(name) if not roi.lies_elsewhere(ct.frame_of_reference_uid)]
     expect_own_number(base, same)
     numbers = [roi.number for roi in same]
     if numbers and not merge.replace:
@@ -111,10 +110,13 @@ def _prepare(base: StructureSet, ct: CtSeries, request: StructureRequest) -> Fil
     make_room_for(request.texts, dataset)
     dataset.file_meta = FileMetaDataset()  # this program writes the file now, whoever wrote the other (PS3.10 7.1)
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
-    source = Dataset()
-    source.ReferencedSOPClassUID = dataset.SOPClassUID
-    source.ReferencedSOPInstanceUID = dataset.SOPInstanceUID
-    dataset.PredecessorStructureSetSequence = [source]
+    if dataset.get("SOPInstanceUID"):
+        source = Dataset()
+        source.ReferencedSOPClassUID = dataset.SOPClassUID
+        source.ReferencedSOPInstanceUID = dataset.SOPInstanceUID
+        dataset.PredecessorStructureSetSequence = [source]
+    else:  # the base's own predecessor is none of the new file
+        dataset.pop("PredecessorStructureSetSequence", None)
     dataset.SeriesInstanceUID = generate_uid()
     dataset.SeriesDescription = request.series_description
     dataset.StructureSetLabel = request.label

@@ -87,21 +87,25 @@ class StructureSet:
         """The series that it says it was drawn on."""
         return tuple(str(one.get("SeriesInstanceUID", "")) for one in referenced_series(_frames(self.dataset)))
 
-    def roi(self, *names: str) -> Roi:
+    def roi(self, *names: str, frame_uid: str = "") -> Roi:
         """The structure of the first of these names that is there, letter case aside where needed.
 
-        One that is outlined goes before those that are not, whatever their names. Raises InputError listing the names
-        there are.
+        Whatever their names, one that lies in the frame of reference `frame_uid` (any, where that is empty) goes before
+        those that lie elsewhere, and of these one that is outlined. Raises InputError listing the names there are.
         """
-        found = []
+        found: list[Roi] = []
         for name in names:
             found += [roi for roi in self.rois if roi.name == name]
-            found += [roi for roi in self.rois if roi.name.strip().casefold() == name.strip().casefold()]
+            found += self.named_as(name)
         if found:
-            return next((roi for roi in found if roi.outlined), found[0])
+            return min(found, key=lambda roi: (bool(frame_uid) and roi.lies_elsewhere(frame_uid), not roi.outlined))
         wanted = " or ".join(repr(name) for name in names)
         there = ", ".join(roi.name for roi in self.rois) or "none at all"
         raise InputError(f"{self.path.name} has no structure {wanted}; it has: {there}.", [self.path])
+
+    def named_as(self, name: str) -> list[Roi]:
+        """The structures of that name, letter case aside."""
+        return [roi for roi in self.rois if roi.name.strip().casefold() == name.strip().casefold()]
 
 
 def read_structure_set(path: Path) -> StructureSet:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dicom.check import drawn_on_other_images
+from ..dicom.check import doubtful_contours, same_name_findings
 from ..dicom.ct_series import read_ct, survey
 from ..dicom.findings import Finding
 from ..dicom.image_header import CT_IMAGE, ENHANCED_CT
@@ -41,8 +41,8 @@ class CaseFolder:
 class KnownCase:
     """A CT and its true bladder, boolean (z, y, x) on the CT's grid; empty for a field without a bladder.
 
-    findings: what is odd about the CT, what the bladder's contours lack, and that they were drawn on other images: to
-    be known before they are trusted.
+    findings: what is odd about the CT and the bladder's contours, what these lack, and that they were drawn on other
+    images: to be known before they are trusted.
     """
 
     ct: Volume
@@ -87,10 +87,11 @@ def read_case(case: CaseFolder, *roi_names: str) -> KnownCase:
     ct = series.volume if series else read_volume(case.ct)
     findings = tuple(one for one in series.findings if one.severity != "note") if series else ()
     if structures:
-        roi = structures.roi(*roi_names)
-        elsewhere = drawn_on_other_images(structures, [roi], series) if series else ()
+        frame_uid = series.frame_of_reference_uid if series else ""
+        roi = structures.roi(*roi_names, frame_uid=frame_uid)
+        doubts = doubtful_contours(structures, [roi], series) if series else ()
         mask, lacking = roi_mask(roi, ct.geometry)
-        findings += (*elsewhere, *lacking)
+        findings += (*doubts, *same_name_findings(structures, roi, frame_uid), *lacking)
         if not mask.array.any():
             lacks = "no contours within its CT" if roi.outlined else "no contours"
             raise InputError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..dicom.reading import header_texts
+from ..dicom.scan import files_below
 from ..dicom.structure_reader import STRUCTURE_SET
 from ..errors import InputError
 from ..imaging.files import is_volume_file
@@ -52,10 +53,15 @@ def identities(case: CaseFolder) -> frozenset[str]:
     if not is_volume_file(case.reference):
         told |= _told_by(case.reference, (STRUCTURE_SET,), KEYWORDS[:2])
     if not case.ct.is_file():
-        files = (path for path in case.ct.rglob("*") if path.is_file())
+        below = (folder / name for folder, names in files_below(case.ct, _refuse) for name in names)
+        files = (path for path in below if path.is_file())
         return frozenset(told.union(*(_told_by(path, CT_IMAGES, KEYWORDS) for path in files)))
     told.add(f"volume {digest(case.ct)}")
     return frozenset(told)
+
+
+def _refuse(fault: OSError) -> None:
+    raise InputError(f"{fault.filename} cannot be read: {fault.strerror or fault}.") from fault
 
 
 def digest(path: Path) -> str:

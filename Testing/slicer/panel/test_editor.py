@@ -45,6 +45,57 @@ def test_a_scene_that_is_added_takes_the_contour_out_of_no_hand(quick_clinician,
     assert contour.segmentation.GetScene() is not None
 
 
+def test_the_brush_in_hand_is_not_saved_with_the_scene(quick_clinician, ct_folder, tmp_path):
+    """Slicer 5.10 would take it up while it opens the scene, before there is a contour, and end."""
+    clinician = quick_clinician
+    clinician.contoured(ct_folder)
+    editor = clinician.ui.segmentEditor
+    clinician.ui.correctSection.collapsed = False
+    editor.setActiveEffectByName("Paint")
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.mrmlScene.WriteToMRB(path)
+    clinician.leave()
+    slicer.mrmlScene.Clear(0)
+    clinician.settle()
+    clinician.open_scene(path)
+    clinician.settle()
+    assert editor.activeEffect() is None
+    assert editor.segmentationNode() is None
+
+
+def test_an_older_scenes_choice_is_not_taken_for_the_clinicians(quick_clinician, tmp_path):
+    """A scene that was saved with the editor's settings chooses no other contour in the one it is added to."""
+    clinician = quick_clinician
+    clinician.open()
+    ct = show(add_volume(water_scene()[0].array, "CT"))
+    for _ in range(2):
+        begin_by_hand(ct)
+    clinician.settle()
+    clinician.ui.correctSection.collapsed = False
+    clinician.ui.contourBox.setCurrentIndex(0)
+    clinician.settle()
+    clinician.ui.segmentEditor.mrmlSegmentEditorNode().SetSaveWithScene(True)
+    path = str(tmp_path / "scene.mrb")
+    assert slicer.mrmlScene.WriteToMRB(path)
+    clinician.ui.contourBox.setCurrentIndex(1)
+    clinician.settle()
+    chosen = clinician.ui.contourBox.currentText
+    clinician.open_scene(path)
+    show(ct)
+    clinician.settle()
+    assert clinician.ui.contourBox.currentText == chosen
+    assert clinician.ui.segmentEditor.currentSegmentID() == clinician.panel._result.contour.segment_id
+
+
+def test_a_closed_panels_editor_lets_go_of_the_scene(quick_clinician, ct_folder):
+    """As the module's Reload has it: an editor that is still there would follow the settings of the next."""
+    clinician = quick_clinician
+    clinician.contoured(ct_folder)
+    editor = clinician.ui.segmentEditor
+    clinician.close()
+    assert editor.mrmlSegmentEditorNode() is None
+
+
 def test_the_editors_keys_are_free_where_it_is_not_seen(quick_clinician, ct_folder):
     clinician = quick_clinician
     editor, section = clinician.ui.segmentEditor, clinician.ui.correctSection

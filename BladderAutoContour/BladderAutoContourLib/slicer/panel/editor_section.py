@@ -101,11 +101,12 @@ class EditorSection:
             self._editor.saveStateForUndo()
 
     def close(self) -> None:
-        """Forget the contour and observe nothing any more."""
+        """Forget the contour and observe nothing any more, nor have the editor do so."""
         self._timer.stop()
         self.leave()
         self.show(None)
         self._observe_node(None)
+        self._editor.setMRMLSegmentEditorNode(None)
 
     def _prepare(self) -> None:
         # The parameter node comes first: what the editor chooses when it gets the scene is kept there.
@@ -126,6 +127,8 @@ class EditorSection:
 
     def _follow(self) -> None:
         """What the brush paints is what the panel measures, carries on and exports."""
+        if slicer.mrmlScene.IsBatchProcessing():
+            return  # nobody took anything up: another scene's settings come in the place of ours
         contour, segment_id = self._contour, self._node.GetSelectedSegmentID()
         if self._showing or not self._entered or contour is None or not segment_id:
             return

@@ -45,8 +45,10 @@ class BladderAutoContour(ScriptedLoadableModule):
         self.parent.dependencies = ["Segmentations", "SegmentEditor"]
         self.parent.contributors = ["Bladder Auto-Contour contributors"]
         self.parent.helpText = _(
-            "Contours the bladder in pelvic CT. Research software, not a medical device: "
-            "every contour must be reviewed before it is used."
+            "Contours the bladder in pelvic CT: load a CT, click Auto-contour bladder, look at every slice and at the "
+            "warnings, correct two or three slices and propagate, export. README.md in the extension's folder tells "
+            "more. Research software, not a medical device: every contour must be reviewed before it is used, "
+            "however certain the program says it is."
         )
         self.parent.acknowledgementText = _(
             "After X. Xu, F. Zhou, B. Liu: Automatic bladder segmentation from CT images using deep CNN and 3D fully "

@@ -21,8 +21,8 @@ Numbers = TypeVar("Numbers", float, np.ndarray)
 
 NOTHING_SEEN = (
     "No bladder was found in this CT, so no contour was written. Check that the series shows the pelvis from "
-    "side to side, and that its values are Hounsfield units (those of cone beam CT often are not); contour by hand "
-    "where it does."
+    "side to side, and that its values are Hounsfield units (those of cone beam CT often are not); where it does, "
+    "contour the bladder by hand."
 )
 
 
@@ -62,7 +62,7 @@ def decide(probability: Volume, evidence: float, plan: DecisionPlan) -> Decision
         raise NoBladderError(
             f"No bladder was found with enough certainty (confidence {floored(confidence, 2)}, at least "
             f"{plan.minimum_confidence:.2f} is needed), so no contour was written. Check that the series covers the "
-            "pelvis; contour by hand where it does.",
+            "pelvis; where it does, contour the bladder by hand.",
             confidence=confidence,
         )
     agree(part, found)

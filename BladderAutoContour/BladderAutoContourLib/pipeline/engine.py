@@ -26,8 +26,8 @@ CORRECTION_MM = (2.0, 2.0, 3.0)
 """The grid (x, y, z) of the CRF-RNN in corrections where the plan has it work on the CNN's coarse one."""
 
 HALF_CRF = (
-    "Part of the bladder is bright, as with a layer of contrast medium, which the CRF-RNN would follow: the border is "
-    "the mean of its and the CNN's."
+    "Part of the bladder is bright, as with a layer of contrast medium, whose edge the last step (CRF-RNN) would take "
+    "for the bladder's: the border is the mean of two methods there. Check it."
 )
 PADDED = (
     "The edge of this CT holds one value in place of air, as resampling or cutting out the body leaves it: that was "

@@ -23,8 +23,7 @@ from .inference import Inference
 Result = TypeVar("Result")
 
 LESS_MEMORY = (
-    "The graphics card has little free memory: one network at a time was used on it, and the CRF-RNN ran on the "
-    "processor."
+    "The graphics card has little free memory: part of the work was done on the processor, which takes longer."
 )
 ON_PROCESSOR = "The graphics card failed or has too little memory: the processor was used instead."
 

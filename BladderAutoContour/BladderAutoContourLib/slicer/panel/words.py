@@ -31,7 +31,7 @@ def step_words(step: str) -> str:
 
 
 def time_left_words(seconds: float | None) -> str:
-    """How long it takes yet; nothing while that is not known."""
+    """How much time is left; nothing while that is not known."""
     if seconds is None:
         return ""
     if seconds < 60:
@@ -40,7 +40,7 @@ def time_left_words(seconds: float | None) -> str:
 
 
 def progress_words(step: str, seconds_left: float | None) -> str:
-    """What the engine is doing, and how long it takes yet where that is known."""
+    """What the engine is doing, and how much time is left where that is known."""
     return ", ".join(filter(None, [step_words(step), time_left_words(seconds_left)]))
 
 

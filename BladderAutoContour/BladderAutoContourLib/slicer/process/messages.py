@@ -70,6 +70,8 @@ def failure_told(error: Mapping[str, Any], *, exporting: bool = False, own_weigh
         )
     else:
         advice = "" if _says_all(code, exporting, own_weights) else _advice(code)
+    if code == BUG:
+        message = ""  # the engine's own speaks of standard error, which nobody sees here
     return Failure(code, kind, message or _("Something failed that should not have."), advice, files)
 
 
@@ -180,7 +182,7 @@ def _advice(code: int) -> str:
         3: _("Load the CT again, or choose another one from the list."),
         4: _("You can draw the bladder yourself: outline it on two or three slices, and the program carries on."),
         5: _("Save your work and restart Slicer, which frees memory; then try again."),
-        6: _("Make room on the disk and try again; the working folder can be changed under Advanced."),
+        6: _("Make room on the disk, or choose another working folder under Advanced, and try again."),
         7: _("To use the weights that come with this module, leave the weights file under Advanced empty; try again."),
         8: _("Choose Automatic or Processor (CPU) under Advanced, and try again."),
         9: _("Nothing was exported. Try again; if it fails again, please report it with the text under Log."),

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk
 from BladderAutoContourLib.dicom.ct_series import read_ct
 from BladderAutoContourLib.dicom.structure_dataset import StructureRequest
 from BladderAutoContourLib.dicom.structure_set import write_rtstruct
 from BladderAutoContourLib.errors import InputError
 from BladderAutoContourLib.evaluation.cases import find_cases
 from BladderAutoContourLib.evaluation.people import people, sealed
-from BladderAutoContourLib.imaging.files import write_volume
+from BladderAutoContourLib.imaging.files import read_volume, write_volume
 from BladderAutoContourLib.imaging.volume import Volume
 from BladderAutoContourLib.networks.plan import DoubtPlan, NetworkPlan, Plan, StagePlan
 from BladderAutoContourLib.networks.weights import load_weights
@@ -110,7 +111,9 @@ def test_the_share_that_is_held_out_follows_the_names(fine_tune, tmp_path):
     assert again.code == 0, again.stderr
     curve = (tmp_path / "a" / "segmenter" / "curve.csv").read_text(encoding="utf-8")
     assert len(curve.splitlines()) == 5
-    fine_tune(tmp_path / "a", "--resume", "--roi", "Blase").failed_with(3, "input", "other contours", "another folder")
+    fine_tune(tmp_path / "a", "--resume", "--roi", "Blase").failed_with(
+        3, "input", "other CTs or contours", "another folder"
+    )
 
 
 def test_what_the_contours_of_patients_lack_is_said(fine_tune, patients, tmp_path):
@@ -141,6 +144,30 @@ def test_what_would_teach_the_networks_wrong_is_refused(fine_tune, patients, tmp
     (wrong / NAMES[3] / "ct.nrrd").write_bytes(re.sub(rb"space: [^\n]*\n", b"space dimension: 3\n", whole, count=1))
     refused = fine_tune(tmp_path / "out", "--patients", wrong)
     refused.failed_with(3, "input", NAMES[0], "have no contour", "Interpolate", NAMES[3], "how the patient lies")
+
+
+def test_slices_left_out_are_seen_whichever_way_a_file_holds_the_patient(fine_tune, patients, tmp_path):
+    """In a sagittal file the first axis runs from side to side."""
+    sagittal = shutil.copytree(patients, tmp_path / "sagittal") / NAMES[3]
+    mask = sitk.ReadImage(sagittal / "bladder.nrrd")
+    drawn = sitk.GetArrayFromImage(mask)
+    drawn[::2] = 0
+    gaps = sitk.GetImageFromArray(drawn)
+    gaps.CopyInformation(mask)
+    for image, name in ((sitk.ReadImage(sagittal / "ct.nrrd"), "ct.nrrd"), (gaps, "bladder.nrrd")):
+        sitk.WriteImage(sitk.PermuteAxes(image, (1, 2, 0)), sagittal / name)
+    refused = fine_tune(tmp_path / "out", "--patients", sagittal.parent)
+    refused.failed_with(3, "input", NAMES[3], "have no contour", "Interpolate")
+
+
+def test_another_ct_is_not_mixed_in(fine_tune, patients, tmp_path):
+    """Its patient was seen by one network, and would be recognised by neither CT alone."""
+    changed = shutil.copytree(patients, tmp_path / "changed")
+    options = ("--patients", changed, "--hold-out", NAMES[0], "--stage", "localiser")
+    assert fine_tune(tmp_path / "out", *options).code == 0
+    ct = read_volume(changed / NAMES[3] / "ct.nrrd")
+    write_volume(Volume(ct.array + 5, ct.geometry), changed / NAMES[3] / "ct.nrrd")
+    fine_tune(tmp_path / "out", *options, "--resume").failed_with(3, "input", "other CTs or contours", "another folder")
 
 
 def test_nobody_is_shown_under_one_name_and_held_out_under_another(fine_tune, run, patients, tmp_path):
@@ -317,7 +344,7 @@ def test_a_plan_that_does_not_fit_the_weights_is_refused(run, going_on, weights,
 
     refused("both named water. .* name of its own", name=start.name)
     refused(
-        "The localiser of .* network differ", localiser=dataclasses.replace(start.localiser, network=NetworkPlan(3))
+        "The localiser of .* network differ", localiser=dataclasses.replace(start.localiser, network=NetworkPlan(4))
     )
     finer = dataclasses.replace(start.segmenter, spacing_mm=(2.0, 2.0, 2.0))
     refused("The segmenter of .* spacing_mm differ. Take segmenter over", segmenter=finer)

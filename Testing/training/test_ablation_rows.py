@@ -61,6 +61,12 @@ def test_a_budget_is_divided_as_before() -> None:
         ),
         (
             lambda plan: dataclasses.replace(
+                plan, stages=(dataclasses.replace(plan.stages[0], width=4), plan.stages[1])
+            ),
+            "no width of their own",
+        ),
+        (
+            lambda plan: dataclasses.replace(
                 plan,
                 plan=dataclasses.replace(
                     plan.plan,

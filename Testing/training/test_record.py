@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from BladderAutoContourLib.errors import InputError
 from BladderAutoContourLib.networks.plan import NetworkPlan
 from BladderAutoContourLib.networks.weights import load_weights
+from BladderAutoContourLib.training import record
 from BladderAutoContourLib.training.plan import StageSchedule, TrainingPlan
 from BladderAutoContourLib.training.record import RUN
 from BladderAutoContourLib.training.run import AVERAGE, run_training
@@ -82,6 +84,24 @@ def test_what_has_not_begun_may_change(begun: tuple[TrainingPlan, Path]) -> None
     assert (output / "more" / AVERAGE).exists()
 
 
+def test_what_a_stage_began_with_is_not_trained_anew_behind_its_back(begun: tuple[TrainingPlan, Path]) -> None:
+    """Its weights would be another stage's than the record tells."""
+    training, output = begun
+    go_on(training, output, "segmenter")
+    shutil.rmtree(output / "localiser")
+    refused(training, output, "localiser, which segmenter began with, is gone (delete segmenter too)")
+    shutil.rmtree(output / "segmenter")
+    go_on(with_stage(training, 0, rate=0.5), output, "localiser", "segmenter")
+
+
+def test_pelves_of_another_generator_are_not_mixed_in(
+    begun: tuple[TrainingPlan, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training, output = begun
+    monkeypatch.setattr(record, "GENERATOR_VERSION", 99)
+    refused(training, output, "the generator of the pelves", "99 here")
+
+
 def test_a_stage_that_is_not_finished_may_be_lengthened_and_is_not_cut_below_what_it_has_taken(
     begun: tuple[TrainingPlan, Path],
 ) -> None:
@@ -130,6 +150,16 @@ def test_a_joint_stage_behind_another_goes_on_with_the_crf_of_the_weights(tmp_pa
     own = load_weights(run_training(training, tmp_path / "out", ALONE, silent, start=water))
     for name, value in water.crf.state_dict().items():
         torch.testing.assert_close(own.crf.state_dict()[name], value, rtol=1e-3, atol=1e-4)
+
+
+def test_a_file_that_cannot_be_replaced_is_told(tmp_path: Path) -> None:
+    """As on Windows, where a viewer holds it open; here something else stands in its place."""
+    (tmp_path / "out" / "localiser" / "curve.csv").mkdir(parents=True)
+    plan = write_plan(tiny_plan(steps=1), tmp_path / "plan.json")
+    outcome = train("--plan", plan, "--output", tmp_path / "out", "--workers", "0", "--resume", "--calibrate", "0")
+    assert outcome.returncode == 6, outcome.stderr
+    assert "curve.csv cannot be written" in outcome.stderr
+    assert "go on with --resume" in outcome.stderr
 
 
 def test_the_command_refuses_to_go_on_with_another_plan(tmp_path: Path) -> None:

@@ -82,6 +82,27 @@ def test_a_stage_may_keep_a_share_of_what_it_began_with(tmp_path: Path) -> None:
     assert any((learnt[name] - before[name]).abs().max() > 1e-4 for name in before)
 
 
+def test_what_a_widened_stage_keeps_is_what_it_began_with(tmp_path: Path) -> None:
+    """All of it kept: the wide network says what the narrow one said, however long it was trained."""
+    localiser, segmenter, joint = (training := tiny_plan(steps=3, rate=0.05)).stages
+    grid = dataclasses.replace(training.plan.segmenter, network=NetworkPlan(width=4))
+    stages = (
+        localiser,
+        dataclasses.replace(segmenter, width=2, start_from=""),
+        dataclasses.replace(segmenter, name="wide", start_from="segmenter", kept=1.0),
+        dataclasses.replace(joint, start_from="wide"),
+    )
+    training = dataclasses.replace(training, plan=dataclasses.replace(training.plan, segmenter=grid), stages=stages)
+    run_training(training, tmp_path, ALONE, silent, only=["segmenter", "wide"])
+    hu, said = torch.randn(1, 16, 32, 32) * 60, []
+    for stage in stages[1:3]:
+        module = StageModule("segmenter", training.at(stage), "float32")
+        module.load_state_dict(torch.load(tmp_path / stage.folder / AVERAGE, weights_only=True))
+        with torch.no_grad():
+            said.append(module(hu))
+    torch.testing.assert_close(said[1], said[0], rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(("width", "fault"), [(4, "has width 4"), (0, "width is 0: a whole"), (1, "no stage widens")])
 def test_a_plan_whose_widths_do_not_lead_to_its_network_is_refused(width: int, fault: str) -> None:
     localiser, segmenter, joint = (training := tiny_plan()).stages

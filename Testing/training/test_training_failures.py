@@ -13,6 +13,7 @@ from BladderAutoContourLib.networks.crf_rnn import CrfRnn
 from BladderAutoContourLib.networks.plan import NetworkPlan
 from BladderAutoContourLib.networks.weights import load_weights
 from BladderAutoContourLib.training.plan import TrainingPlan
+from BladderAutoContourLib.training.ranks import Ranks
 from BladderAutoContourLib.training.run import AVERAGE, run_training
 from BladderAutoContourLib.training.trainer import StageModule
 from tiny_training import ALONE, curve, silent, tiny_plan, train, write_plan
@@ -84,6 +85,42 @@ def test_a_plan_that_leaves_a_network_random_is_refused(tmp_path: Path, kept: sl
     assert not (tmp_path / "out").exists()
 
 
+def test_a_last_stage_that_begins_anew_and_does_not_train_is_refused(tmp_path: Path) -> None:
+    """Its untrained network would take the place of the trained one."""
+    localiser, segmenter, joint = (training := tiny_plan()).stages
+    training = dataclasses.replace(training, stages=(localiser, segmenter, dataclasses.replace(joint, start_from="")))
+    with pytest.raises(InputError, match=r'trains the segmenter.*"start_from"'):
+        run_training(training, tmp_path / "out", ALONE, silent)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"start_from": "localizer"}, "starts from localizer, which has not been trained"),
+        ({"precision": "bf16"}, "too small for bf16"),
+        ({"accumulate": 3}, "2 processes cannot share them"),
+    ],
+)
+def test_what_would_stop_a_later_stage_is_told_before_the_first(tmp_path: Path, changes: dict, words: str) -> None:
+    localiser, segmenter, joint = (training := tiny_plan(accumulate=2)).stages
+    stages = (localiser, dataclasses.replace(segmenter, **changes), joint)
+    ranks = Ranks(torch.device("cpu"), 0, 2) if "accumulate" in changes else ALONE
+    with pytest.raises(InputError, match=words):
+        run_training(dataclasses.replace(training, stages=stages), tmp_path / "out", ranks, silent)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    plan = write_plan(tiny_plan(), tmp_path / "plan.json")
+    plan.write_text(plan.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert TrainingPlan.load(plan) == tiny_plan()
+
+
+def test_notes_do_not_change_what_the_record_tells() -> None:
+    training = dataclasses.replace(tiny_plan(), notes={"seed": 99, "hospital": "ours"})
+    assert (training.record()["seed"], training.record()["hospital"]) == (5, "ours")
+
+
 def test_a_crf_that_no_stage_trains_is_the_plans(tmp_path: Path) -> None:
     training = tiny_plan(steps=1)
     weights = run_training(dataclasses.replace(training, stages=training.stages[:2]), tmp_path, ALONE, silent)
@@ -100,6 +137,14 @@ def test_a_crf_that_no_stage_trains_is_the_plans(tmp_path: Path) -> None:
         (("stages", 0, "strata"), ["small"], "'list' object"),
         (("plan", "name"), "site/own", "'site/own' is no name for a file of weights"),
         (("plan", "name"), "", "is no name for a file of weights"),
+        (("plan", "name"), "Held-Out", "'Held-Out' is the name of something else that a training leaves"),
+        (("plan", "name"), "run", "is the name of something else"),
+        (("plan", "segmenter", "network", "classes"), 3, "classes are 3: they are two"),
+        (("plan", "segmenter", "network", "width"), 3, "segmenter has width 3: no multiple of 2 channels"),
+        (("plan", "crf", "iterations"), 0, "joint learns nothing"),
+        (("stages", 1, "train_network"), False, "train_network is false: that is for the joint stage"),
+        (("notes",), {"start_from": "text"}, 'the note "start_from" is not what a training writes'),
+        (("notes",), {"shown": "text"}, 'the note "shown" is not what a training writes'),
         (("stages", 0, "name"), "../esc", "is no name for a folder"),
         (("stages", 0, "name"), "a\\b", "is no name for a folder"),
         (("stages", 0, "name"), "Segmenter", "two stages share the folder segmenter"),

@@ -57,13 +57,15 @@ def add_patient_arguments(parser: argparse.ArgumentParser) -> None:
 class OwnPatients:
     """Patients on disk, and the names that the bladder may have in their structure sets.
 
-    identities: of those who are shown.
+    identities: of those who are shown. fingerprints: of each case, of all that tells its person and a volume file's
+    voxels.
     """
 
     shown: "tuple[CaseFolder, ...]"
     held_out: "tuple[CaseFolder, ...]"
     roi_names: tuple[str, ...]
     identities: frozenset[str]
+    fingerprints: Mapping[str, str]
 
     def seal(self) -> dict[str, Any]:
         """What the weights keep of those who are shown, for `find_patients` to recognise them by."""
@@ -143,13 +145,14 @@ class OwnPatients:
             "held_out": [case.name for case in self.held_out],
             "roi_names": list(self.roi_names),
             "contours": {case.name: digest(case.reference) for case in (*self.shown, *self.held_out)},
+            "people": dict(self.fingerprints),
         }
         text = json.dumps(split, indent=2) + "\n"
         begun = any(has_begun(folder) for folder in output.iterdir() if folder.is_dir())
         if begun and path.exists() and path.read_text(encoding="utf-8") != text:
             raise InputError(
-                f"The training in {output} was begun with other patients shown or held out, or with other contours of "
-                "them: going on would mix both. Choose another folder, or the patients as they were.",
+                f"The training in {output} was begun with other patients shown or held out, or with other CTs or "
+                "contours of them: going on would mix both. Choose another folder, or the patients as they were.",
                 [path],
             )
         write_text(path, text)
@@ -165,7 +168,9 @@ def _expect_learnable(case: "CaseFolder", known: "KnownCase") -> None:
             "lie. Take the DICOM series, or a file with its orientation.",
             [case.ct],
         )
-    drawn = np.flatnonzero(known.bladder.any(axis=(1, 2)))
+    # the planes across the patient, along whichever axis of its file a volume has them
+    across = 2 - int(np.abs(known.ct.geometry.matrix[2, :3]).argmax())
+    drawn = np.flatnonzero(known.bladder.any(axis=tuple({0, 1, 2} - {across})))
     span = int(drawn[-1] - drawn[0]) + 1 if drawn.size else 0
     if span - len(drawn) > max(1, MOST_GAPS * span):
         raise InputError(
@@ -219,6 +224,11 @@ def find_patients(arguments: argparse.Namespace, notes: Mapping[str, Any]) -> Ow
         _cases(held_out),
         roi_names(arguments),
         frozenset().union(*(person.identities for person in shown)),
+        {
+            case.name: hashlib.sha256("\n".join(sorted(person.identities)).encode("utf-8")).hexdigest()
+            for person in persons
+            for case in person.cases
+        },
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import OutOfMemoryError, UsageError
+from ..errors import OutOfMemoryError, OutputError, UsageError
 from ..events import Events
 from ..failures import as_bladder_error, is_process_lost
 from .own_patients import OwnPatients, add_patient_arguments, find_patients
@@ -102,7 +102,8 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
             training = _prepare_patients(patients, training, arguments.output, ranks, heard)
             if start and ranks.first:
                 before = _judge_before(patients, start, arguments.device, heard)
-        with memory_told(PLAN_LESS if arguments.plan else ON_PROCESSOR if device.type == "cuda" else FEWER):
+        advice = PLAN_LESS if arguments.plan else ON_PROCESSOR if device.type == "cuda" else FEWER
+        with memory_told(advice), _place_told(arguments.output):
             weights = run_training(
                 training,
                 arguments.output,
@@ -116,7 +117,8 @@ def run(arguments: argparse.Namespace, events: Events) -> int:
                 stage_done=draw_curve,
             )
     if ranks.first:
-        _conclude(arguments, weights, patients, before, events)
+        with _place_told(arguments.output):
+            _conclude(arguments, weights, patients, before, events)
         events.result(arguments.output)
     return 0
 
@@ -188,6 +190,21 @@ def memory_told(advice: str) -> Iterator[None]:
                 f"The memory does not suffice for this training. Close other programs, or {advice}."
             ) from error
         raise
+
+
+@contextlib.contextmanager
+def _place_told(output: Path) -> Iterator[None]:
+    """Raise OutputError where a file of the training's folder cannot be replaced, held open by a viewer perhaps."""
+    try:
+        yield
+    except OSError as error:
+        if as_bladder_error(error) or output.absolute() not in Path(error.filename or "").absolute().parents:
+            raise
+        raise OutputError(
+            f"{error.filename} cannot be written ({error.strerror}): another program may hold it open, or its folder "
+            "be closed. Close that program, then go on with --resume.",
+            [error.filename],
+        ) from error
 
 
 def _training(arguments: argparse.Namespace) -> "tuple[Networks | None, TrainingPlan]":

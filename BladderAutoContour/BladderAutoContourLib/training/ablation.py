@@ -107,6 +107,8 @@ def check_plan(training: TrainingPlan) -> None:
     if not stage.intensity.density_map or stage.network.normalisation == "none":
         raise InputError("The plan of an ablation is the whole method: with density map and normalisation.")
     segmenter, joint = training.stages
+    if any(schedule.width or schedule.kept or schedule.patients for schedule in training.stages):
+        raise InputError("The stages of an ablation have no width of their own, keep nothing and show no patients.")
     sizes = {schedule.batch * schedule.accumulate for schedule in training.stages}
     if len(sizes) > 1 or joint.start_from != segmenter.folder or not joint.train_network:
         raise InputError(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ LOSSES = ("dice+cross-entropy", "cross-entropy", "dice", "iou", "tversky")
 OPTIMISERS = ("adamw", "sgd")
 PRECISIONS = ("bf16", "float32")
 SHARES = ("without_bladder", "narrow", "closer", "warped", "findings", "patients", "kept")
+RESERVED = ("run", "patients", "held-out")
+"""Names of what a training leaves beside its weights."""
 UNSEEN = 10_000_000  # later rounds of a network see patients of their own
 
 
@@ -89,6 +92,7 @@ class StageSchedule:
         expect(f"weight_decay is {self.weight_decay!r}: a number from 0 on", is_from_zero(self.weight_decay))
         expect(f"warmup is {self.warmup!r}: a whole number from 0 on", is_whole(self.warmup, 0))
         expect(f"train_network is {self.train_network!r}: true or false", isinstance(self.train_network, bool))
+        expect("train_network is false: that is for the joint stage", self.train_network or self.stage == "joint")
         first, width = self.first_sample, self.width
         expect(f"first_sample is {first!r}: a whole number from 0 on", first is None or is_whole(first, 0))
         expect(f"width is {width!r}: a whole number from 1 on", width is None or is_whole(width, 1))
@@ -113,13 +117,30 @@ def _expect_name(name: str, of: str) -> None:
         raise ValueError(f'{name!r} is no name for {of}: without a dot in front, and / \\ : * ? " < > |')
 
 
+def _expect_readable(notes: Mapping[str, Any]) -> None:
+    """Raise ValueError for notes on start weights, or on patients shown, that are not as a training writes them."""
+    shown, origin = notes.get("shown"), notes.get("start_from")
+    if shown is not None:
+        kinds = {"salt": str, "identities": list}
+        is_one = isinstance(shown, Mapping) and all(isinstance(shown.get(key), kind) for key, kind in kinds.items())
+        expect('the note "shown" is not what a training writes', is_one)
+    if origin is not None:
+        kinds = {"name": str, "training": Mapping}
+        is_one = isinstance(origin, Mapping) and all(isinstance(origin.get(key), kind) for key, kind in kinds.items())
+        expect('the note "start_from" is not what a training writes', is_one)
+        _expect_readable(origin["training"])
+
+
 @dataclass(frozen=True)
 class TrainingPlan:
     """A whole training. `plan` describes what comes out; `stages` run in their order.
 
-    Raises ValueError for a negative seed, a name that no file of weights can have, crops that the networks cannot
-    halve, two stages of one folder, and a stage whose network is wider than the plan's, or narrower without a later one
-    that goes on.
+    notes: what else its record tells; those on the weights it began with, and on whom it was shown, are read again.
+
+    Raises ValueError for a negative seed, a name that no file of weights can have, networks that cannot be built or
+    tell other than two classes apart, crops that they cannot halve, two stages of one folder, a stage whose network is
+    wider than the plan's, narrower than that it starts from, or narrower than the plan's without a later one that goes
+    on, a stage that learns nothing, and notes that nobody could read.
     """
 
     seed: int
@@ -131,28 +152,47 @@ class TrainingPlan:
         is_seed = is_whole(self.seed, 0) and self.seed < 2**63
         expect(f"the seed is {self.seed!r}: it is a whole number from 0 to 2^63 - 1", is_seed)
         _expect_name(self.plan.name, "a file of weights")
-        for crop in (self.plan.localiser.crop_voxels, self.plan.segmenter.crop_voxels):
+        if self.plan.name.casefold() in RESERVED:
+            raise ValueError(f"{self.plan.name!r} is the name of something else that a training leaves")
+        for stage in (self.plan.localiser, self.plan.segmenter):
+            crop = stage.crop_voxels
             if any(size < VNet.factor or size % VNet.factor for size in crop):
                 raise ValueError(f"crop_voxels are {crop}: each is a multiple of {VNet.factor}")
             if max(crop) == VNet.factor:
                 raise ValueError(f"crop_voxels are {crop}: one is {2 * VNet.factor} at least")
+            if stage.network.classes != 2:
+                raise ValueError(f"classes are {stage.network.classes}: they are two, bladder and background")
         folders = [schedule.folder.casefold() for schedule in self.stages]  # some systems' folders know no case
         if twice := {name for name in folders if folders.count(name) > 1}:
             raise ValueError(f"two stages share the folder {min(twice)}: give one of them a name of its own")
+        self._expect_networks()
+        _expect_readable(self.notes)
+
+    def _expect_networks(self) -> None:
+        """Raise ValueError for widths that lead to no network, or not to the plan's; for one that learns nothing."""
         last = {schedule.stage == "localiser": schedule for schedule in self.stages}
+        widths: dict[tuple[str, bool], int] = {}
         for schedule in self.stages:
-            stage = self.plan.localiser if schedule.stage == "localiser" else self.plan.segmenter
-            width, most = schedule.width, stage.network.width
-            if width is not None and width > most:
+            is_localiser = schedule.stage == "localiser"
+            stage = self.plan.localiser if is_localiser else self.plan.segmenter
+            most, channels = stage.network.width, stage.intensity.channels
+            width = widths[schedule.folder, is_localiser] = most if schedule.width is None else schedule.width
+            if width > most:
                 raise ValueError(f"the stage {schedule.folder} has width {width}, its network in the plan {most}")
-            if width not in (None, most) and schedule in last.values():
+            if width < most and schedule in last.values():
                 raise ValueError(f"no stage widens {schedule.folder} from {width} to {most}, as the plan has it")
+            if width % channels:
+                raise ValueError(f"the stage {schedule.folder} has width {width}: no multiple of {channels} channels")
+            if widths.get((schedule.start_from, is_localiser), 0) > width:
+                raise ValueError(f"the stage {schedule.folder} is narrower than {schedule.start_from}: it cannot go on")
+            if not schedule.train_network and not self.plan.crf.iterations:
+                raise ValueError(f"the stage {schedule.folder} learns nothing: its CRF-RNN has no iteration")
 
     @classmethod
     def load(cls, path: Path) -> "TrainingPlan":
         """Read a plan file. Raises InputError when it is missing or not a training plan."""
         try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
+            raw = json.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows begin files with a mark
             return cls(
                 seed=raw["seed"],
                 plan=Plan.from_json(json.dumps(raw["plan"])),
@@ -193,9 +233,9 @@ class TrainingPlan:
     def record(self) -> dict[str, Any]:
         """What the shipped plan says about its own training."""
         return {
+            **self.notes,
             "seed": self.seed,
             "generator": GENERATOR_VERSION,
             "software": __version__,
             "stages": [asdict(stage) for stage in self.stages],
-            **self.notes,
         }

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import host
 from ..errors import InputError
+from ..phantom.case import GENERATOR_VERSION
 from .plan import StageSchedule, TrainingPlan
 from .trainer import AVERAGE, CHECKPOINT
 
@@ -33,9 +34,11 @@ def keep_record(training: TrainingPlan, origin: str, output: Path) -> None:
     """
     path = output / RUN
     if path.exists():
-        before, started_from = _read(path)
+        before, started_from, generator = _read(path)
         begun = [schedule for schedule in before.stages if has_begun(output / schedule.folder)]
         differences = list(_differences(before, training, begun, output))
+        if begun and generator != GENERATOR_VERSION:
+            differences.append(_told("the generator of the pelves", generator, GENERATOR_VERSION))
         if begun and started_from != origin:
             differences.append("the weights that it starts from")
         if differences:
@@ -46,13 +49,16 @@ def keep_record(training: TrainingPlan, origin: str, output: Path) -> None:
                 [path],
             )
     output.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**asdict(training), "start_from": origin}, indent=1) + "\n"
+    text = json.dumps({**asdict(training), "start_from": origin, "generator": GENERATOR_VERSION}, indent=1) + "\n"
     host.put_text(path, text)
 
 
-def _read(path: Path) -> tuple[TrainingPlan, str]:
+def _read(path: Path) -> tuple[TrainingPlan, str, int]:
+    """The plan, the weights that it started from, and the generator that it began with."""
     try:
-        return TrainingPlan.load(path), str(json.loads(path.read_text(encoding="utf-8"))["start_from"])
+        training = TrainingPlan.load(path)
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        return training, str(raw["start_from"]), int(raw["generator"])
     except (InputError, KeyError) as error:
         raise InputError(
             f"{path}, which tells what the training was begun with, is damaged. Delete it if plan and weights are the "
@@ -76,6 +82,8 @@ def _differences(before: TrainingPlan, now: TrainingPlan, begun: list[StageSched
         if schedule.folder not in stages:
             yield f"the stage {schedule.folder} is missing"
             continue
+        if schedule.start_from and not (output / schedule.start_from / AVERAGE).exists():
+            yield f"{schedule.start_from}, which {schedule.folder} began with, is gone (delete {schedule.folder} too)"
         ours, theirs = _schedule(now, stages[schedule.folder]), _schedule(before, schedule)
         if not (output / schedule.folder / AVERAGE).exists():
             ours["steps"] = theirs["steps"]

@@ -15,7 +15,7 @@ from .patients import Patient
 from .plan import StageSchedule, TrainingPlan
 from .ranks import Ranks
 from .record import has_begun, keep_record
-from .trainer import AVERAGE, StageModule, Trainer, save_whole
+from .trainer import AVERAGE, StageModule, Trainer, check_stage, save_whole
 
 
 def run_training(
@@ -44,6 +44,7 @@ def run_training(
     if start is None:
         _check_all_are_trained(training)
     chosen = _chosen(training, only)
+    _check_all_can_begin(training, chosen, output, ranks)
     if not resume:
         expect_new(training, output, only)
     if ranks.first:
@@ -113,17 +114,30 @@ def assemble(training: TrainingPlan, output: Path, start: Networks | None = None
 
 
 def _check_all_are_trained(training: TrainingPlan) -> None:
-    """Raise InputError for a network that no stage trains: its weights would be random. The CRF's are the plan's."""
-    stages = training.stages
-    trained = {
-        "localiser": any(stage.stage == "localiser" for stage in stages),
-        "segmenter": any(stage.stage != "localiser" and (stage.train_network or stage.start_from) for stage in stages),
-    }
-    for network in (name for name, is_trained in trained.items() if not is_trained):
+    """Raise InputError for a network that no stage trains, or the last of its stages begins anew and does not train.
+
+    Its weights would be random. The CRF's are the plan's.
+    """
+    last = {"localiser" if stage.stage == "localiser" else "segmenter": stage for stage in training.stages}
+    trained = {name for name, stage in last.items() if stage.train_network or stage.start_from}
+    for network in (name for name in ("localiser", "segmenter") if name not in trained):
         raise InputError(
             f"No stage of the plan {training.plan.name} trains the {network}, whose weights would be random. Add one "
-            f'with "stage": "{network}".'
+            f'with "stage": "{network}"; one that comes after it needs "start_from" and its folder.'
         )
+
+
+def _check_all_can_begin(training: TrainingPlan, chosen: Sequence[StageSchedule], output: Path, ranks: Ranks) -> None:
+    """Raise InputError for what would stop one of the stages when its turn has come, hours from now perhaps."""
+    for number, schedule in enumerate(chosen):
+        check_stage(training, schedule, ranks)
+        before = output / schedule.start_from / AVERAGE
+        if schedule.start_from not in ("", *(one.folder for one in chosen[:number])) and not before.exists():
+            raise InputError(
+                f"The stage {schedule.folder} starts from {schedule.start_from}, which has not been trained: no stage "
+                f"before it has that name, and {before} is missing.",
+                [before],
+            )
 
 
 def _begin_with(
@@ -168,7 +182,8 @@ def _of_width(
     narrow = StageModule(earlier.stage, training.at(earlier)).network.to(trainer.device)
     _take_up(narrow, _part(state, "network"), before)
     widen(narrow, wide)
-    return state | {f"network.{key}": value for key, value in wide.state_dict().items()}
+    # copies: the trainer's own weights move on
+    return state | {f"network.{key}": value.detach().clone() for key, value in wide.state_dict().items()}
 
 
 def _state(start: Networks, schedule: StageSchedule) -> dict[str, torch.Tensor]:

@@ -80,19 +80,9 @@ class Trainer:
     ) -> None:
         self.training, self.schedule, self.folder, self.ranks = training, schedule, folder, ranks
         self.device = device = ranks.device
-        if schedule.accumulate % ranks.count:
-            raise InputError(
-                f"A step of the stage {schedule.folder} has {schedule.accumulate} passes: {ranks.count} processes "
-                f'cannot share them. Write "accumulate": {ranks.count}, or a multiple, into the stage of the plan.'
-            )
+        check_stage(training, schedule, ranks)
         torch.manual_seed(training.seed)
         self.module = StageModule(schedule.stage, training.at(schedule), schedule.precision).to(device)
-        smallest = min(self.module.plan.crop_voxels)
-        if device.type == "cpu" and schedule.precision == "bf16" and smallest < SMALLEST_BF16_CROP:
-            raise InputError(
-                f"The crop of the {schedule.stage} stage is too small for bf16 on the CPU ({smallest} voxels, at least "
-                f'{SMALLEST_BF16_CROP} are needed). Write "precision": "float32" into the stage of the plan.'
-            )
         self.average = {name: value.detach().clone() for name, value in self.module.state_dict().items()}
         self.optimiser = self._optimiser()
         self._together = ranks.together(self.module)
@@ -258,6 +248,22 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
         }
         save_whole(state, self.checkpoint)
+
+
+def check_stage(training: TrainingPlan, schedule: StageSchedule, ranks: Ranks) -> None:
+    """Raise InputError for a stage that these processes cannot share, or that their device would train wrongly."""
+    if schedule.accumulate % ranks.count:
+        raise InputError(
+            f"A step of the stage {schedule.folder} has {schedule.accumulate} passes: {ranks.count} processes "
+            f'cannot share them. Write "accumulate": {ranks.count}, or a multiple, into the stage of the plan.'
+        )
+    stage = training.plan.localiser if schedule.stage == "localiser" else training.plan.segmenter
+    smallest = min(stage.crop_voxels)
+    if ranks.device.type == "cpu" and schedule.precision == "bf16" and smallest < SMALLEST_BF16_CROP:
+        raise InputError(
+            f"The crop of the {schedule.stage} stage is too small for bf16 on the CPU ({smallest} voxels, at least "
+            f'{SMALLEST_BF16_CROP} are needed). Write "precision": "float32" into the stage of the plan.'
+        )
 
 
 def recipe_of(training: TrainingPlan, schedule: StageSchedule) -> Recipe:

@@ -84,12 +84,14 @@ class Patient:
 def pipeline_costs(networks: Networks, runs: int) -> dict[str, dict[str, float]]:
     """Every part of a click, and all of them one after the other."""
     inference, patient = Inference(networks, torch.device("cuda")), Patient(networks, FIRST_SEED)
+    place = Workplace(networks, "cuda")
     logits = inference.segment(patient.crop)
     parts = {
         "localiser, a window": lambda: inference.localise(patient.coarse),
         "CNN, a look": lambda: inference.segment(patient.crop),
         "CRF-RNN on its grid": lambda: patient.sharpened(inference, logits),
         f"{WINDOWS} windows, {LOOKS} looks, CRF-RNN": lambda: patient.contour(inference),
+        "the same as a request, which gives the memory back": lambda: place.compute(patient.contour),
     }
     return {name: cost(work, runs) for name, work in parts.items()}
 

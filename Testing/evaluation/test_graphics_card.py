@@ -36,7 +36,7 @@ def test_every_part_of_a_click_is_measured(benchmark, networks, monkeypatch) -> 
     monkeypatch.setattr(benchmark, "PLANS", {widths: benchmark.PLANS[widths]})
     with pretended_card():
         costs = benchmark.pipeline_costs(networks, runs=1) | benchmark.crf_costs(runs=1, size=(16, 16, 16))
-    assert len(costs) == 4 + 2
+    assert len(costs) == 5 + 2
     assert all(one["ms"] > 0 and one["mib"] > 0 for one in costs.values())
     assert costs[f"{widths}, forward and backward"]["mib"] > costs[widths]["mib"]
 

@@ -5,7 +5,7 @@ import torch
 from analytic import Body, ct_of, density_networks, scan_grid
 from BladderAutoContourLib.errors import EnvironmentFault
 from BladderAutoContourLib.networks.number_type import number_type
-from BladderAutoContourLib.pipeline.device import resolve_device
+from BladderAutoContourLib.pipeline.device import processor_instead, resolve_device
 from BladderAutoContourLib.pipeline.engine import Engine
 from BladderAutoContourLib.pipeline.fallback import Workplace
 from BladderAutoContourLib.pipeline.inference import Inference
@@ -17,6 +17,7 @@ UNABLE = (
     RuntimeError(f"{NO_KERNELS}\nCompile with `TORCH_USE_CUDA_DSA` to enable device-side assertions."),
     torch.cuda.DeferredCudaCallError("CUDA call failed lazily at initialization with error: device=1, num_gpus=1"),
 )
+LIBRARIES = "CUDNN_BACKEND_TENSOR_DESCRIPTOR cudnnFinalize failed: CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED"
 
 
 @pytest.fixture
@@ -53,6 +54,42 @@ def test_each_process_of_a_training_tries_its_own_card(card, monkeypatch) -> Non
     monkeypatch.setenv("LOCAL_RANK", "1")
     resolve_device("auto")
     assert tried == [torch.device("cuda", 1)]
+
+
+def test_libraries_that_do_not_fit_together_are_found_before_a_ct_comes(card, monkeypatch) -> None:
+    """Kernels of torch's own compute there, convolutions do not: other programs have put their files beside torch's."""
+
+    def fail(*_) -> None:
+        raise RuntimeError(LIBRARIES)
+
+    monkeypatch.setattr(torch.nn.functional, "conv3d", fail)
+    assert resolve_device("auto").type == "cpu"
+    assert LIBRARIES in processor_instead("auto")
+    with pytest.raises(EnvironmentFault, match="cannot compute on the graphics card"):
+        resolve_device("cuda")
+
+
+def test_libraries_that_fail_at_work_are_the_cards(card) -> None:
+    def fail_on_card(inference: Inference) -> str:
+        if inference.device.type == "cuda":
+            raise RuntimeError(LIBRARIES)
+        return "done"
+
+    assert "the processor was used" in Workplace(density_networks(), "auto").compute(fail_on_card).fallback
+
+
+def test_a_complaint_about_another_card_is_none_about_this_one(card, monkeypatch) -> None:
+    """torch raises it once, at the first question for cuDNN's version, whichever card is too old."""
+    answers = iter([RuntimeError("cuDNN version 91900 is not compatible with devices with SM < 7.5"), 91900])
+
+    def version() -> int:
+        answer = next(answers, 91900)
+        if isinstance(answer, RuntimeError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(torch.backends.cudnn, "version", version)
+    assert resolve_device("cuda").type == "cuda"
 
 
 def test_a_failure_at_the_cards_initialisation_is_the_cards(card) -> None:

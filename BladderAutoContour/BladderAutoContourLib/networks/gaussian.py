@@ -3,8 +3,8 @@
 A Gaussian is the overlap of two narrower ones, `exp(-(a - b)^2 / 2s^2) ~ sum over t of A(a, t) A(b, t)` with
 `A(a, t) = c exp(-((a - t) / s)^2)`, and a sum over nodes t that stand a step of the order of s apart is already as good
 as the integral. Three such factors gather a volume to a coarse grid of nodes and spread it back: no scattering, no
-border effect, deterministic, the same on CPU and CUDA, and K = A A^T is symmetric: the filter is its own adjoint. The
-bilateral kernel is factored along intensity as well: one spatial filter per intensity node.
+border effect, deterministic, the same on CPU and CUDA up to rounding, and K = A A^T is symmetric: the filter is its own
+adjoint. The bilateral kernel is factored along intensity as well: one spatial filter per intensity node.
 
 Filtered volumes are (B, C, Z, Y, X); triples are (x, y, z).
 """

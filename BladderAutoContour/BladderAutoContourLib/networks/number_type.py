@@ -38,4 +38,8 @@ def avoid_wrong_kernels() -> None:
 
 def _cudnn() -> int:
     """The version of cuDNN as torch numbers it, 91002 for 9.10.2; 0 without cuDNN."""
-    return torch.backends.cudnn.version() or 0
+    for _ in range(2):
+        # the first question may raise: of any card that is there and too old for it, though another one computes
+        with contextlib.suppress(RuntimeError):
+            return torch.backends.cudnn.version() or 0
+    return 0

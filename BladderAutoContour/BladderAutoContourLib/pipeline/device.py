@@ -6,7 +6,7 @@ from functools import cache
 import torch
 
 from ..errors import EnvironmentFault
-from ..networks.number_type import avoid_wrong_kernels, number_type
+from ..networks.number_type import autocast, avoid_wrong_kernels, number_type
 
 CHOICES = ("auto", "cuda", "cpu")
 CARD_ERRORS = (RuntimeError, torch.cuda.DeferredCudaCallError)
@@ -14,8 +14,8 @@ CARD_ERRORS = (RuntimeError, torch.cuda.DeferredCudaCallError)
 # torch has one class of error for its own memory; what CUDA's libraries, or AMD's, say of theirs are plain
 # RuntimeErrors. That no engine is found is cuDNN's word for too little room to work in.
 _NO_ENGINE = "unable to find an engine"
-_CARD = ("CUDA", "cuDNN", "CUBLAS", "HIP", "MIOpen", "miopen", _NO_ENGINE)
-_FULL = ("out of memory", "ALLOC_FAILED", "AllocFailed", _NO_ENGINE)
+_CARD = ("CUDA", "cuDNN", "CUDNN", "CUBLAS", "nvrtc", "HIP", "MIOpen", "miopen", _NO_ENGINE)
+_FULL = ("out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED", "AllocFailed", _NO_ENGINE)
 
 
 def resolve_device(wish: str) -> torch.device:
@@ -28,17 +28,15 @@ def resolve_device(wish: str) -> torch.device:
     present = wish != "cpu" and torch.cuda.is_available()
     if wish == "cuda" and not present:
         raise EnvironmentFault(
-            "No CUDA graphics card can be used here. Choose the device cpu or auto, or install torch for CUDA."
+            "No CUDA graphics card can be used here. Choose the device cpu or auto, or "
+            + ("update the card's driver if there is a card." if torch.version.cuda else "install torch for CUDA.")
         )
     trouble = card_trouble() if present else ""
     if wish == "cuda" and trouble:
         raise EnvironmentFault(
             f"This PyTorch cannot compute on the graphics card ({trouble}): install a build for it, or choose cpu."
         )
-    if trouble or not present:
-        return torch.device("cpu")
-    avoid_wrong_kernels()
-    return torch.device("cuda")
+    return torch.device("cuda" if present and not trouble else "cpu")
 
 
 def processor_instead(wish: str) -> str:
@@ -53,17 +51,18 @@ def processor_instead(wish: str) -> str:
 def card_trouble() -> str:
     """Why the graphics card that is there cannot compute, in its own words; "" where it can, or is only full now.
 
-    That torch sees a card does not say that it has kernels for it. Asked once in a process: some failures are told only
-    the first time.
+    That torch sees a card does not say that it has kernels for it, nor that its libraries fit together. Asked once in a
+    process: some failures are told only the first time. The first work also loads the libraries, before a CT comes.
     """
     # Of processes that train together each has a card of its own, and takes memory of no other.
     card = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     try:
         describe(card)
-        torch.ones(1, device=card).add(1).item()
-    except CARD_ERRORS as error:
-        if not is_device_failure(error):
-            raise
+        avoid_wrong_kernels()
+        with torch.no_grad(), autocast(card):
+            crop, kernel = (torch.ones((1, 1, size, size, size), device=card) for size in (4, 3))
+            torch.nn.functional.conv3d(crop, kernel).flatten(0, 3).mm(torch.ones((2, 2), device=card)).sum().item()
+    except CARD_ERRORS as error:  # whatever it says: so little work can only fail for the card
         return "" if is_out_of_memory(error) else first_line(error)
     return ""
 

@@ -198,7 +198,7 @@ def _place_told(output: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if as_bladder_error(error) or output.absolute() not in Path(error.filename or "").absolute().parents:
+        if as_bladder_error(error) or output.absolute() not in Path(str(error.filename)).absolute().parents:
             raise
         raise OutputError(
             f"{error.filename} cannot be written ({error.strerror}): another program may hold it open, or its folder "

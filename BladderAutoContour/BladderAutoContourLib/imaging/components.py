@@ -47,6 +47,13 @@ def components(mask: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, tuple
     return labels, tuple(sorted(found, key=lambda component: -component.mass))
 
 
+def slice_parts(mask: np.ndarray) -> np.ndarray:
+    """Labels (0: none) of the connected parts that a (z, y, x) mask has in each slice, apart from all other slices."""
+    apart = np.zeros((2 * len(mask), *mask.shape[1:]), dtype=np.uint8)
+    apart[::2] = mask
+    return sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray(apart), False))[::2]
+
+
 def heaviest(mask: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The part of a (z, y, x) mask that holds the most weight, boolean; empty where the mask is."""
     box = bounding_box(mask)
@@ -66,7 +73,7 @@ def fill_holes(mask: np.ndarray) -> np.ndarray:
         return mask.astype(bool)
     solid = np.pad(mask[box].astype(bool), 1)
     solid |= _enclosed(solid)
-    # slices set apart by full ones: one labelling finds the holes of all of them
+    # slices set apart by full ones, as in `slice_parts`: one labelling finds the holes of all of them
     apart = np.ones((2 * len(solid), *solid.shape[1:]), dtype=bool)
     apart[::2] = solid
     solid |= _enclosed(apart)[::2]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...imaging.components import fill_holes
 from ...imaging.geometry import Triple
 from .distance import FARTHEST_MM, in_plane_mm
 from .planes import TouchedPlanes
@@ -115,7 +116,8 @@ def _of_one_axis(
     """The field of the planes along axis 0; steps_mm: (plane, row, column)."""
     chosen = list(numbers)
     base = in_plane_mm(predicted, steps_mm[1:])
-    edits = in_plane_mm(edited[chosen], steps_mm[1:])
+    # a hole is drawn where it is and carried nowhere: its depth would be far more than the organ has at its ends
+    edits = in_plane_mm(fill_holes(edited[chosen]), steps_mm[1:])
     seen = predicted.any(axis=(1, 2))
     planes = []
     covers = _covers(voxels[chosen], steps_mm[1:], reach.stroke_mm)
@@ -134,7 +136,7 @@ def _of_one_axis(
     shift, weight = _spread(planes, base.shape, steps_mm[0], reach)
     distance = base + np.where(filled[:, None, None] > 0, 0, shift)
     _bound(distance, base, planes, steps_mm[0], reach)
-    _blend(distance, planes, steps_mm[0], reach)
+    _blend(distance, base, planes, steps_mm[0], reach)
     for plane in planes:
         if plane.present:
             distance[plane.number] = plane.cover * plane.edit_mm + (1 - plane.cover) * distance[plane.number]
@@ -276,8 +278,11 @@ def _bound(distance: np.ndarray, base: np.ndarray, planes: list[_Plane], step_mm
         np.clip(distance[k], low, high, out=distance[k])
 
 
-def _blend(distance: np.ndarray, planes: list[_Plane], step_mm: float, reach: Reach) -> None:
-    """Between two outlines, where the prediction was far off, the interpolation between them counts instead."""
+def _blend(distance: np.ndarray, base: np.ndarray, planes: list[_Plane], step_mm: float, reach: Reach) -> None:
+    """Between two outlines, where the prediction was far off, the interpolation between them counts instead.
+
+    Not where the prediction bulges between the two planes: an interpolation does not know of that.
+    """
     for low, high in itertools.pairwise(planes):
         if not (low.present and high.present):
             continue
@@ -288,6 +293,8 @@ def _blend(distance: np.ndarray, planes: list[_Plane], step_mm: float, reach: Re
             between = (1 - share) * low.edit_mm + share * high.edit_mm
             distrust = off**2 / (off**2 + reach.distrust_mm**2) * np.exp(-((nearer / reach.blend_mm) ** 2))
             distrust *= np.minimum(low.cover, high.cover)
+            bulge = base[k] - (1 - share) * base[low.number] - share * base[high.number]
+            distrust *= reach.distrust_mm**2 / (bulge**2 + reach.distrust_mm**2)
             distance[k] += distrust * (between - distance[k])
 
 

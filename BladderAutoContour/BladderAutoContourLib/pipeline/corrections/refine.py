@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...imaging.components import as_mask, bounding_box, components, fill_holes
+from ...imaging.components import as_mask, bounding_box, components, fill_holes, slice_parts
 from ...imaging.geometry import Triple
 from ...imaging.smoothing import smoothed
 from ...imaging.volume import Volume, sparse_copy
-from ..decide import JUST_BELOW, THRESHOLD, agree, logit
+from ..decide import JUST_BELOW, LEAST_END_MM2, THRESHOLD, agree, logit
 from ..suitability import in_scale
 from .appearance import log_odds
 from .crf import Solve, crf_change
@@ -118,6 +118,7 @@ def _solved(part: _Part, solve: Solve, crf_spacing_mm: Triple) -> tuple[np.ndarr
     free = ~part.decided & (expected.weight >= LEAST_WEIGHT)
     found = np.where(free, after > 0, part.drawn)
     found = _tidied(found, free, part.drawn & part.decided)
+    found = _without_specks(found, free, part.spacing_mm[0] * part.spacing_mm[1])
     probability = np.where(free, 1 / (1 + np.exp(-after)), part.probability).astype(np.float32)
     agree(probability, found)
     return found, probability
@@ -135,10 +136,27 @@ def _evidence(part: _Part, shape: Field, before: np.ndarray) -> np.ndarray:
 
 
 def _tidied(found: np.ndarray, free: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Without loose parts and holes in what was solved; parts that a clinician drew in stay, whatever their size."""
+    """Without loose parts and holes in what was solved.
+
+    Parts that a clinician drew in stay, whatever their size, and those that go on beyond what corrections reach: to cut
+    these there would leave half of them.
+    """
     labels, parts = components(found, np.ones(found.shape, dtype=np.float32))
     if parts:
         kept = set(np.unique(labels[drawn]).tolist()) - {0} or {parts[0].label}
-        kept.add(parts[0].label)
-        found = found & (np.isin(labels, sorted(kept)) | ~free)
+        kept |= {parts[0].label, *np.unique(labels[found & ~free]).tolist()}
+        found = np.isin(labels, sorted(kept))
     return found | (fill_holes(found) & free)
+
+
+def _without_specks(found: np.ndarray, free: np.ndarray, pixel_mm2: float) -> np.ndarray:
+    """Without what was solved of a slice, hangs together with nothing else in it, and is too small for an end."""
+    box = bounding_box(found)
+    if box is None:
+        return found
+    labels = slice_parts(found[box])
+    is_speck = np.bincount(labels.ravel()) * pixel_mm2 < LEAST_END_MM2
+    is_speck[labels[~free[box]]] = False
+    is_speck[0] = False
+    found[box] &= ~is_speck[labels]
+    return found

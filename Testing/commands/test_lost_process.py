@@ -14,6 +14,7 @@ from BladderAutoContourLib.errors import Cancelled, OutOfMemoryError
 from BladderAutoContourLib.failures import as_bladder_error
 from BladderAutoContourLib.networks.plan import NetworkPlan, Plan, StagePlan
 from BladderAutoContourLib.training.plan import StageSchedule, TrainingPlan
+from BladderAutoContourLib.training.trainer import _next_of
 from torch.utils.data import DataLoader, Dataset
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals that end a process")
@@ -54,6 +55,19 @@ def test_only_an_end_from_outside_is_no_bug(how, kind):
     with pytest.raises(RuntimeError, match="DataLoader worker") as caught:
         list(DataLoader(Doomed(int(how)), num_workers=1))
     assert type(as_bladder_error(caught.value)) is kind
+
+
+@pytest.mark.parametrize("how", [ConnectionResetError, EOFError])
+def test_an_end_in_the_midst_of_a_sample_is_one_too(how):
+    """The process is gone while its tensors are taken over: what breaks is the connection."""
+
+    def broken():
+        raise how
+        yield
+
+    with pytest.raises(RuntimeError) as caught:
+        _next_of(broken())
+    assert type(as_bladder_error(caught.value)) is OutOfMemoryError
 
 
 @pytest.fixture

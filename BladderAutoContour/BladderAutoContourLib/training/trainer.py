@@ -178,7 +178,7 @@ class Trainer:
         passes = len(self.ranks.share(self.schedule.accumulate))
         total = torch.zeros((), device=self.device)
         for left in reversed(range(passes)):
-            hu, label = (part.to(self.device) for part in next(batches))
+            hu, label = (part.to(self.device) for part in _next_of(batches))
             with self.ranks.only_last_together(self._together, last=left == 0):
                 loss = segmentation_loss(self._together(hu), label, self.schedule.loss) / passes
                 loss.backward()
@@ -248,6 +248,14 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
         }
         save_whole(state, self.checkpoint)
+
+
+def _next_of(batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The next batch. Where its process is killed while it hands that over, torch's own words for one that ended."""
+    try:
+        return next(batches)
+    except (ConnectionError, EOFError) as error:
+        raise RuntimeError("DataLoader worker (pid unknown) ended while it handed over a sample") from error
 
 
 def check_stage(training: TrainingPlan, schedule: StageSchedule, ranks: Ranks) -> None:

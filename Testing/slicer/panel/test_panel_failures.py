@@ -206,7 +206,7 @@ def test_too_little_memory(open_module, tmp_path, monkeypatch):
 
 @posix
 def test_a_full_disk(open_module, weights, full_disk):
-    _expect_failure(open_module("cpu", weights, full_disk), "disk", "working folder can be changed under Advanced")
+    _expect_failure(open_module("cpu", weights, full_disk), "disk", "another working folder under Advanced")
     assert list(full_disk.iterdir()) == []
 
 

@@ -15,16 +15,6 @@ from correction_scene import Scene, scene
 LEAST_MM2 = 25.0
 
 
-@pytest.fixture(scope="module")
-def engine(weights) -> Engine:
-    return Engine.load(weights, "cpu")
-
-
-@pytest.fixture(scope="module")
-def pelvis() -> Scene:
-    return scene()
-
-
 def hazy(pelvis: Scene) -> Scene:
     """The same bladder in tissue that hardly differs from it; air and bone lie far off."""
     hu = np.where(pelvis.bladder, 8.0, 38.0) + np.random.default_rng(3).normal(0, 15, pelvis.bladder.shape)

@@ -15,16 +15,6 @@ AXES = {"axial": 0, "coronal": 1, "sagittal": 2}
 OBLIQUE = ((0.8, -0.6, 0.0), (0.6, 0.8, 0.0), (0.0, 0.0, 1.0))
 
 
-@pytest.fixture(scope="module")
-def engine(weights) -> Engine:
-    return Engine.load(weights, "cpu")
-
-
-@pytest.fixture(scope="module")
-def pelvis() -> Scene:
-    return scene()
-
-
 def corrected(
     engine: Engine, pelvis: Scene, predicted: np.ndarray, numbers: list[int], view: str = "axial"
 ) -> tuple[Refinement, np.ndarray, np.ndarray]:

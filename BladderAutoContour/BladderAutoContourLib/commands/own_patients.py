@@ -169,7 +169,7 @@ def _expect_learnable(case: "CaseFolder", known: "KnownCase") -> None:
             [case.ct],
         )
     # the planes across the patient, along whichever axis of its file a volume has them
-    across = 2 - int(np.abs(known.ct.geometry.matrix[2, :3]).argmax())
+    across = 2 - known.ct.geometry.longitudinal_axis
     drawn = np.flatnonzero(known.bladder.any(axis=tuple({0, 1, 2} - {across})))
     span = int(drawn[-1] - drawn[0]) + 1 if drawn.size else 0
     if span - len(drawn) > max(1, MOST_GAPS * span):

@@ -55,7 +55,7 @@ def same_name_findings(structures: StructureSet, roi: Roi, frame_uid: str = "") 
     others = [
         one
         for one in structures.named_as(roi.name)
-        if one is not roi and one.outlined and not (frame_uid and one.lies_elsewhere(frame_uid))
+        if one is not roi and one.outlined and not one.lies_elsewhere(frame_uid)
     ]
     if not others:
         return []

@@ -70,8 +70,11 @@ class Roi:
         return bool(self.closed)
 
     def lies_elsewhere(self, frame_uid: str) -> bool:
-        """Whether it names another frame of reference than this; one that names none lies where its images do."""
-        return self.frame_uid not in ("", frame_uid)
+        """Whether it names another frame of reference than this.
+
+        One that names none lies where its images do, and where no frame is given ("") nothing lies elsewhere.
+        """
+        return bool(frame_uid) and self.frame_uid not in ("", frame_uid)
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class StructureSet:
             found += [roi for roi in self.rois if roi.name == name]
             found += self.named_as(name)
         if found:
-            return min(found, key=lambda roi: (bool(frame_uid) and roi.lies_elsewhere(frame_uid), not roi.outlined))
+            return min(found, key=lambda roi: (roi.lies_elsewhere(frame_uid), not roi.outlined))
         wanted = " or ".join(repr(name) for name in names)
         there = ", ".join(roi.name for roi in self.rois) or "none at all"
         raise InputError(f"{self.path.name} has no structure {wanted}; it has: {there}.", [self.path])

@@ -49,6 +49,11 @@ class Geometry:
         affine[:3, 3] = self.origin_mm
         return affine
 
+    @property
+    def longitudinal_axis(self) -> int:
+        """The index axis (0 to 2 of x, y, z) that runs most along the patient; in an array (z, y, x), 2 minus it."""
+        return int(np.abs(self.matrix[2, :3]).argmax())
+
     def to_patient(self, index: np.ndarray) -> np.ndarray:
         """LPS millimetres (..., 3) of continuous indices (..., 3) in (x, y, z) order."""
         index = np.asarray(index, dtype=float)

@@ -74,14 +74,13 @@ def cut_bladder(contoured: Contoured) -> QualityWarning | None:
     box = bounding_box(mask, margin=1)
     part = mask[box] > 0
     low_field = contoured.ct.array[box] <= PADDING_BELOW_HU
-    index_axis = int(np.abs(geometry.matrix[2, :3]).argmax())
-    across = 2 - index_axis
+    across = 2 - geometry.longitudinal_axis
     ends, sides = (np.zeros(part.shape, dtype=bool) for _ in range(2))
     filled = np.flatnonzero(part.any(axis=tuple({0, 1, 2} - {across})))
     first, last = _body_planes(contoured.ct, across)
     lowest, highest = (int(filled[end]) + box[across].start for end in (0, -1))
     for number, left in ((filled[0], lowest - first), (filled[-1], last - highest)):
-        if left * geometry.spacing_mm[index_axis] < END_MM:
+        if left * geometry.spacing_mm[geometry.longitudinal_axis] < END_MM:
             _mark(ends, part, across, int(number))
     for axis in range(3):
         reached = ends if axis == across else sides

@@ -44,8 +44,7 @@ def going_on(training: TrainingPlan, start: Plan, weights: Path) -> TrainingPlan
             "becomes the name of the new weights.",
             [weights],
         )
-    rounds = [(schedule.folder, "localiser" if schedule.stage == "localiser" else "segmenter", schedule)
-              for schedule in training.stages]  # fmt: skip
+    rounds = [(schedule.folder, schedule.network, schedule) for schedule in training.stages]
     first = {part: folder for folder, part, _ in reversed(rounds)}
     for folder, part, schedule in rounds:
         if folder != first[part] and not schedule.start_from:

@@ -110,6 +110,11 @@ class StageSchedule:
         """Name of the folder that holds this stage's checkpoint, curve and weights."""
         return self.name or self.stage
 
+    @property
+    def network(self) -> str:
+        """Name of the network that this stage trains, in plans and among finished networks."""
+        return "localiser" if self.stage == "localiser" else "segmenter"
+
 
 def _expect_name(name: str, of: str) -> None:
     """Raise ValueError for what some system does not take as a file's or a folder's name."""
@@ -170,20 +175,19 @@ class TrainingPlan:
 
     def _expect_networks(self) -> None:
         """Raise ValueError for widths that lead to no network, or not to the plan's; for one that learns nothing."""
-        last = {schedule.stage == "localiser": schedule for schedule in self.stages}
-        widths: dict[tuple[str, bool], int] = {}
+        last = {schedule.network: schedule for schedule in self.stages}
+        widths: dict[tuple[str, str], int] = {}
         for schedule in self.stages:
-            is_localiser = schedule.stage == "localiser"
-            stage = self.plan.localiser if is_localiser else self.plan.segmenter
+            stage: StagePlan = getattr(self.plan, schedule.network)
             most, channels = stage.network.width, stage.intensity.channels
-            width = widths[schedule.folder, is_localiser] = most if schedule.width is None else schedule.width
+            width = widths[schedule.folder, schedule.network] = most if schedule.width is None else schedule.width
             if width > most:
                 raise ValueError(f"the stage {schedule.folder} has width {width}, its network in the plan {most}")
             if width < most and schedule in last.values():
                 raise ValueError(f"no stage widens {schedule.folder} from {width} to {most}, as the plan has it")
             if width % channels:
                 raise ValueError(f"the stage {schedule.folder} has width {width}: no multiple of {channels} channels")
-            if widths.get((schedule.start_from, is_localiser), 0) > width:
+            if widths.get((schedule.start_from, schedule.network), 0) > width:
                 raise ValueError(f"the stage {schedule.folder} is narrower than {schedule.start_from}: it cannot go on")
             if not schedule.train_network and not self.plan.crf.iterations:
                 raise ValueError(f"the stage {schedule.folder} learns nothing: its CRF-RNN has no iteration")
@@ -218,16 +222,16 @@ class TrainingPlan:
         """The plan as a stage has it: where the schedule says so, its network is narrower."""
         if schedule.width is None:
             return self.plan
-        part = "localiser" if schedule.stage == "localiser" else "segmenter"
-        stage: StagePlan = getattr(self.plan, part)
-        return replace(self.plan, **{part: replace(stage, network=replace(stage.network, width=schedule.width))})
+        stage: StagePlan = getattr(self.plan, schedule.network)
+        return replace(
+            self.plan, **{schedule.network: replace(stage, network=replace(stage.network, width=schedule.width))}
+        )
 
     def first_sample(self, schedule: StageSchedule) -> int:
         """Where in the samples of its network a stage begins."""
         if schedule.first_sample is not None:
             return schedule.first_sample
-        localiser = schedule.stage == "localiser"
-        rounds = [stage.folder for stage in self.stages if (stage.stage == "localiser") == localiser]
+        rounds = [stage.folder for stage in self.stages if stage.network == schedule.network]
         return UNSEEN * rounds.index(schedule.folder)
 
     def record(self) -> dict[str, Any]:

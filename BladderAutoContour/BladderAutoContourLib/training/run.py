@@ -96,7 +96,7 @@ def assemble(training: TrainingPlan, output: Path, start: Networks | None = None
     for schedule in training.stages:
         state = read_average(output / schedule.folder)
         network, crf = _part(state, "network"), _part(state, "crf")
-        trained = networks.localiser if schedule.stage == "localiser" else networks.segmenter
+        trained = getattr(networks, schedule.network)
         if training.at(schedule) == training.plan:  # a narrower network lives on in the one that started from it
             _take_up(trained, network, output / schedule.folder)
         if crf:
@@ -118,7 +118,7 @@ def _check_all_are_trained(training: TrainingPlan) -> None:
 
     Its weights would be random. The CRF's are the plan's.
     """
-    last = {"localiser" if stage.stage == "localiser" else "segmenter": stage for stage in training.stages}
+    last = {stage.network: stage for stage in training.stages}
     trained = {name for name, stage in last.items() if stage.train_network or stage.start_from}
     for network in (name for name in ("localiser", "segmenter") if name not in trained):
         raise InputError(
@@ -188,8 +188,7 @@ def _of_width(
 
 def _state(start: Networks, schedule: StageSchedule) -> dict[str, torch.Tensor]:
     """The weights of a stage's network and of the CRF, named as the trainer names them."""
-    network = start.localiser if schedule.stage == "localiser" else start.segmenter
-    parts = {"network": network, "crf": start.crf}
+    parts = {"network": getattr(start, schedule.network), "crf": start.crf}
     return {f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()}
 
 

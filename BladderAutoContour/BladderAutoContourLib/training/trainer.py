@@ -265,8 +265,7 @@ def check_stage(training: TrainingPlan, schedule: StageSchedule, ranks: Ranks) -
             f"A step of the stage {schedule.folder} has {schedule.accumulate} passes: {ranks.count} processes "
             f'cannot share them. Write "accumulate": {ranks.count}, or a multiple, into the stage of the plan.'
         )
-    stage = training.plan.localiser if schedule.stage == "localiser" else training.plan.segmenter
-    smallest = min(stage.crop_voxels)
+    smallest = min(getattr(training.plan, schedule.network).crop_voxels)
     if ranks.device.type == "cpu" and schedule.precision == "bf16" and smallest < SMALLEST_BF16_CROP:
         raise InputError(
             f"The crop of the {schedule.stage} stage is too small for bf16 on the CPU ({smallest} voxels, at least "
@@ -277,7 +276,7 @@ def check_stage(training: TrainingPlan, schedule: StageSchedule, ranks: Ranks) -
 def recipe_of(training: TrainingPlan, schedule: StageSchedule) -> Recipe:
     """What the generated samples of a stage are made by."""
     return Recipe(
-        "localiser" if schedule.stage == "localiser" else "segmenter",
+        schedule.network,
         training.grid(schedule),
         training.seed,
         schedule.batch * schedule.accumulate,  # all of a step are different; its replays come in the next

@@ -1,10 +1,14 @@
 """A graphics card that torch sees and cannot use, or that computes wrongly: who is told what, and what is done then."""
 
+import re
+from functools import cache
+
 import pytest
 import torch
 from analytic import Body, ct_of, density_networks, scan_grid
 from BladderAutoContourLib.errors import EnvironmentFault
 from BladderAutoContourLib.networks.number_type import number_type
+from BladderAutoContourLib.pipeline import device
 from BladderAutoContourLib.pipeline.device import processor_instead, resolve_device
 from BladderAutoContourLib.pipeline.engine import Engine
 from BladderAutoContourLib.pipeline.fallback import Workplace
@@ -45,6 +49,43 @@ def test_who_asks_for_a_card_without_kernels_is_told(card, failure) -> None:
     with pytest.raises(EnvironmentFault, match=r"cannot compute on the graphics card \(CUDA .*or choose cpu") as told:
         Engine.load(None, "cuda")
     assert "\n" not in told.value.message
+
+
+TOO_OLD = "The NVIDIA driver on your system is too old (found version 11040)"
+NO_CARD = (
+    "Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU.",
+    "No CUDA GPUs are available",
+)
+
+
+def _without_reach(monkeypatch, words: str) -> None:
+    """A torch for CUDA that finds no card, and says so in these words when it shall begin."""
+
+    def init() -> None:
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "init", init)
+    monkeypatch.setattr(device, "card_out_of_reach", cache(device.card_out_of_reach.__wrapped__))
+
+
+def test_where_the_driver_is_too_old_the_processor_computes_and_it_says_why(monkeypatch) -> None:
+    _without_reach(monkeypatch, f"{TOO_OLD}. Please update your GPU driver by downloading a new version.")
+    contouring = Engine(density_networks(), "auto").contour(ct_of(Body(), scan_grid()), lambda step, fraction: None)
+    (sentence,) = [warning.sentence for warning in contouring.warnings if warning.code == "fallback"]
+    assert sentence == f"This PyTorch cannot compute on the graphics card ({TOO_OLD}): the processor was used instead."
+    assert processor_instead("cpu") == "", "who asks for the processor gets what was asked for"
+    with pytest.raises(EnvironmentFault, match=re.escape(f"can be used here ({TOO_OLD}). Choose")):
+        resolve_device("cuda")
+
+
+@pytest.mark.parametrize("words", NO_CARD)
+def test_where_there_is_no_card_the_processor_is_no_fallback(monkeypatch, words: str) -> None:
+    _without_reach(monkeypatch, words)
+    assert processor_instead("auto") == ""
+    with pytest.raises(EnvironmentFault, match=r"can be used here\. Choose"):
+        resolve_device("cuda")
 
 
 def test_each_process_of_a_training_tries_its_own_card(card, monkeypatch) -> None:

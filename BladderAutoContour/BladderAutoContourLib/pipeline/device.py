@@ -16,6 +16,8 @@ CARD_ERRORS = (RuntimeError, torch.cuda.DeferredCudaCallError)
 _NO_ENGINE = "unable to find an engine"
 _CARD = ("CUDA", "cuDNN", "CUDNN", "CUBLAS", "nvrtc", "HIP", "MIOpen", "miopen", _NO_ENGINE)
 _FULL = ("out of memory", "ALLOC_FAILED", "ALLOCATION_FAILED", "AllocFailed", _NO_ENGINE)
+# torch's words where the system has a card. Others, as of no driver or of no card, are no failure.
+_OUT_OF_REACH = ("driver on your system is too old", "Unexpected error from cudaGetDeviceCount")
 
 
 def resolve_device(wish: str) -> torch.device:
@@ -27,8 +29,9 @@ def resolve_device(wish: str) -> torch.device:
         raise EnvironmentFault(f"Unknown device {wish!r}. Choose one of: {', '.join(CHOICES)}.")
     present = wish != "cpu" and torch.cuda.is_available()
     if wish == "cuda" and not present:
+        why = f" ({card_out_of_reach()})" if card_out_of_reach() else ""
         raise EnvironmentFault(
-            "No CUDA graphics card can be used here. Choose the device cpu or auto, or "
+            f"No CUDA graphics card can be used here{why}. Choose the device cpu or auto, or "
             + ("update the card's driver if there is a card." if torch.version.cuda else "install torch for CUDA.")
         )
     trouble = card_trouble() if present else ""
@@ -41,10 +44,28 @@ def resolve_device(wish: str) -> torch.device:
 
 def processor_instead(wish: str) -> str:
     """A sentence where the wish takes the processor because the card that is there cannot compute; "" elsewhere."""
-    trouble = card_trouble() if wish == "auto" and torch.cuda.is_available() else ""
+    if wish != "auto":
+        return ""
+    trouble = card_trouble() if torch.cuda.is_available() else card_out_of_reach()
     if not trouble:
         return ""
     return f"This PyTorch cannot compute on the graphics card ({trouble}): the processor was used instead."
+
+
+@cache
+def card_out_of_reach() -> str:
+    """Why torch finds no card where the system has one, in its own words: its driver is too old, say; "" elsewhere.
+
+    `torch.cuda.is_available` answers no to all alike; torch tells why when it shall begin all the same.
+    """
+    if not torch.backends.cuda.is_built():
+        return ""
+    try:
+        torch.cuda.init()
+    except CARD_ERRORS as error:
+        reason = first_line(error)
+        return reason.partition(". ")[0] if any(words in reason for words in _OUT_OF_REACH) else ""
+    return ""
 
 
 @cache
